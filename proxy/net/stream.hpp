@@ -1,0 +1,83 @@
+// A connected byte stream (TCP, optionally TLS) on one Loop, and the handler that owns its meaning.
+//
+// Ownership: whoever opened the stream holds the unique_ptr; the handler must outlive it or be
+// replaced first. Threading: everything here runs on the stream's own loop thread.
+//
+// Reading: bytes arrive in `on_data`, which says how many it has used up. What it leaves is kept by
+// the stream and presented again, in front of newer bytes and contiguous with them, as soon as more
+// arrives or `resume_reading()` is called. So a codec never assembles partial messages itself.
+// The common case copies nothing: the span points into the ring's provided buffer.
+//
+// Writing: `write` appends to the stream's out-buffer and never calls back into the handler. All
+// streams that were written to are sent at the end of the loop's turn, in one go (io_uring: one
+// submission; epoll: one send each). `unsent()` and `on_drained` are for backpressure.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace hyperdrive::proxy::net {
+
+/// Raw bytes on the wire. Never text in the sense of an encoding.
+using Bytes = std::string_view;
+
+enum class CloseReason {
+  kEof,        ///< the peer ended its side
+  kReset,      ///< the connection was reset or another socket error; see Stream::error()
+  kTls,        ///< the TLS layer failed
+};
+
+class StreamHandler {
+ public:
+  virtual ~StreamHandler() = default;
+  /// Returns how many bytes of `data` were used up (0..data.size()). `data` holds all bytes not used
+  /// up so far. May write, pause, close, or destroy the stream (return value is then ignored).
+  virtual std::size_t on_data(Bytes data) = 0;
+  /// Called once when the peer is gone; no call follows. Unused bytes are dropped.
+  virtual void on_closed(CloseReason reason) = 0;
+  /// `unsent()` has fallen to zero after having passed the high-water mark (kHighWater).
+  virtual void on_drained() {}
+};
+
+class TlsContext;
+class Loop;
+
+class Stream {
+ public:
+  /// A source should be paused while its destination has more than this many unsent bytes.
+  static constexpr std::size_t kHighWater = 256 * 1024;
+
+  virtual ~Stream() = default;  ///< closes at once; unsent bytes are dropped
+
+  virtual void set_handler(StreamHandler* handler) = 0;
+  virtual void write(Bytes bytes) = 0;
+  /// Room for `size` bytes at the end of the out-buffer, to be filled in place before the next call
+  /// on this stream.
+  virtual char* reserve(std::size_t size) = 0;
+  virtual std::size_t unsent() const = 0;
+  /// When `unsent()` became non-zero and nothing has left since; the epoch's start if nothing is due.
+  virtual std::chrono::steady_clock::time_point stalled_since() const = 0;
+
+  /// After pause_reading() returns, on_data is not called until resume_reading(). Cheap: the socket
+  /// is disarmed only if data keeps coming.
+  virtual void pause_reading() = 0;
+  virtual void resume_reading() = 0;
+  /// Unused bytes kept from earlier on_data calls.
+  virtual std::size_t unread() const = 0;
+
+  /// Sends what is unsent, then closes; on_closed is not called. The stream stays owned by the caller
+  /// until it destroys it, or hands it to Loop::close_later.
+  virtual void finish() = 0;
+
+  virtual int fd() const = 0;
+  virtual Loop& loop() const = 0;
+  virtual std::string error() const = 0;       ///< words for the last failure, for people
+  virtual bool is_tls() const = 0;
+  /// The server certificate's tls-server-end-point binding (RFC 5929), empty without TLS.
+  virtual std::string tls_server_end_point() const = 0;
+};
+
+}  // namespace hyperdrive::proxy::net

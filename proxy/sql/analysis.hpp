@@ -1,9 +1,12 @@
-// What a statement is, from its text alone: may its answer be cached, what does it read or write.
+// What a statement is, from its text alone: may its answer be cached, what does it read or write,
+// what does it do to the session.
 //
-// Pure: bytes in, values out; no catalog, no I/O. Names are resolved against the origin's catalogs in
-// catalog.hpp. An Analysis is computed once per distinct text and shared, immutable, by all threads.
+// Pure: bytes in, values out; no catalog, no I/O. Names are resolved against the origin's catalogs
+// in catalog.hpp. An Analysis is computed once per distinct text (analysis_cache.hpp), immutable,
+// and shared by all threads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -13,16 +16,30 @@
 
 namespace hyperdrive::proxy::sql {
 
-/// Cloudflare's names for what became of a query (shared/cache.md).
+/// Cloudflare's names for what became of a query.
 enum class CacheStatus : std::uint8_t {
-  kHit, kMiss, kStale, kDisabled, kUncacheable, kVolatile, kTransaction, kMultipleStatements,
-  kNotAQuery, kParseError, kOversizedQuery, kOversizedResult, kBypass,
+  kHit,
+  kMiss,
+  kStale,
+  kDisabled,
+  kUncacheable,
+  kVolatile,
+  kTransaction,
+  kMultipleStatements,
+  kNotAQuery,
+  kParseError,
+  kOversizedQuery,
+  kOversizedResult,
+  kBypass,
 };
-std::string_view name(CacheStatus status);   ///< "hit", "miss", "multiplestatements" …
+std::string_view name(CacheStatus status);  ///< "hit", "miss", "multiplestatements" …
 inline constexpr int kCacheStatusCount = 13;
 
-/// A relation or function as written; `schema` is empty if unqualified. Identifiers are already
-/// folded and unquoted, as the grammar does.
+/// Text and parameters together above this are `oversizedquery`.
+inline constexpr std::size_t kMaxQueryBytes = std::size_t{1} << 20;
+
+/// A relation, function, operator or type as written; `schema` is empty if unqualified.
+/// Identifiers are already folded and unquoted, as the grammar does.
 struct Name {
   std::string schema;
   std::string name;
@@ -31,13 +48,50 @@ struct Name {
 
 /// What the session must know of a statement before it forwards it.
 enum class Effect : std::uint8_t {
-  kRead,            ///< a lone SELECT/VALUES/TABLE that writes nothing by its grammar
-  kWrite,           ///< INSERT, UPDATE, DELETE, MERGE, TRUNCATE, COPY FROM, with known targets
-  kUnknownWrite,    ///< DO, CALL, DDL, several statements … : anything may have changed
-  kBegin, kCommit, kRollback, kSavepoint,
-  kSet, kReset, kSetLocal, kDiscard, kPrepare, kExecute, kDeallocate, kListen, kUnlisten, kNotify,
-  kDeclareCursor, kClose, kFetch, kLock, kCopyTo, kShow, kExplain, kCreateTemp, kOther, kEmpty,
+  kRead,          ///< SELECT, VALUES, TABLE that write nothing by their grammar
+  kWrite,         ///< INSERT, UPDATE, DELETE, MERGE, TRUNCATE, COPY FROM: targets in `writes`
+  kUnknownWrite,  ///< DO, CALL, DDL, what the grammar does not know: anything may have changed
+  kBegin,
+  kCommit,    ///< also COMMIT PREPARED: then `unknown_targets` is set
+  kRollback,  ///< also ROLLBACK PREPARED
+  kSavepoint,
+  kRelease,
+  kRollbackTo,
+  kPrepareTransaction,
+  kSet,
+  kSetLocal,
+  kReset,
+  kDiscard,  ///< `argument`: "ALL", "PLANS", "SEQUENCES" or "TEMP"
+  kPrepare,
+  kExecute,
+  kDeallocate,
+  kListen,
+  kUnlisten,
+  kNotify,
+  kDeclareCursor,
+  kClose,
+  kFetch,
+  kLock,
+  kCopyTo,
+  kShow,
+  kExplain,     ///< plain EXPLAIN; EXPLAIN ANALYZE has the effect of what it runs
+  kCreateTemp,  ///< CREATE TEMP …, SELECT INTO TEMP, CREATE … pg_temp.x
+  kOther,       ///< CHECKPOINT, VACUUM, ANALYZE …: neither session state nor rows
 };
+
+/// What a statement leaves behind in its session: bits of `Statement::state`.
+namespace state {
+inline constexpr std::uint16_t kAdvisoryLock = 1;     ///< session-level lock taken
+inline constexpr std::uint16_t kAdvisoryUnlock = 2;   ///< pg_advisory_unlock(…)
+inline constexpr std::uint16_t kAdvisoryUnlockAll = 4;
+inline constexpr std::uint16_t kTempObject = 8;       ///< temporary table, view, sequence, function
+inline constexpr std::uint16_t kHoldCursor = 16;      ///< DECLARE … WITH HOLD
+inline constexpr std::uint16_t kUnknownSetting = 32;  ///< set_config with arguments not constant
+inline constexpr std::uint16_t kSequence = 64;        ///< nextval, setval, currval, lastval
+inline constexpr std::uint16_t kSeed = 128;           ///< setseed()
+inline constexpr std::uint16_t kLoad = 256;           ///< LOAD 'library'
+inline constexpr std::uint16_t kUnknown = 512;        ///< not understood: assume anything
+}  // namespace state
 
 /// Control comments: `/* hyperdrive: max-age=5, swr=0, no-cache, tag=products */`.
 struct Hints {
@@ -45,37 +99,112 @@ struct Hints {
   std::optional<int> max_age;
   std::optional<int> stale_while_revalidate;
   std::vector<std::string> tags;
-  std::vector<std::string> invalid;   ///< hints that did not parse: ignored, shown, counted
+  std::vector<std::string> invalid;  ///< hints that did not parse: ignored, shown, counted
 };
 
-struct Setting {                       ///< SET name = value of a tracked or untracked setting
-  std::string name;                    ///< lower case
-  std::string value;                   ///< as text; empty with `is_default`
-  bool is_default = false;
-  bool is_local = false;
+/// One setting that SET, RESET or set_config() with constant arguments changes.
+struct Setting {
+  std::string name;         ///< lower case: "timezone", "role", "session_authorization" …
+  std::string value;        ///< as set_config() takes it; lists joined, identifiers quoted
+  bool is_default = false;  ///< RESET x, SET x TO DEFAULT
+  bool is_local = false;    ///< SET LOCAL, SET TRANSACTION, set_config(…, true)
+  friend bool operator==(const Setting&, const Setting&) = default;
 };
 
-struct Statement {                     ///< one of the statements of a text
+/// Options of BEGIN / START TRANSACTION / COMMIT / ROLLBACK.
+struct TransactionOptions {
+  std::string isolation;  ///< "serializable" …; empty: not given
+  std::optional<bool> read_only;
+  std::optional<bool> deferrable;
+  bool chain = false;  ///< AND CHAIN: a new transaction begins at once
+};
+
+/// One of the statements of a text.
+struct Statement {
   Effect effect = Effect::kOther;
-  std::vector<Name> writes;            ///< targets of kWrite
-  std::optional<Setting> setting;      ///< kSet, kSetLocal, kReset
-  std::string argument;                ///< PREPARE/EXECUTE/DEALLOCATE/LISTEN/cursor name; empty: ALL
+  std::string command;           ///< for messages: "SELECT", "LISTEN", "CREATE TABLE"
+  std::vector<Name> writes;      ///< known targets: also of data-modifying WITH inside a SELECT
+  bool unknown_targets = false;  ///< anything in the database may change: bump it whole
+  std::vector<Setting> settings;  ///< kSet, kSetLocal, kReset (none: RESET ALL), set_config()
+  std::string argument;  ///< name in PREPARE/EXECUTE/DEALLOCATE/LISTEN/CLOSE/SAVEPOINT; empty: ALL
+  std::uint16_t state = 0;  ///< bits of namespace state
+  TransactionOptions transaction;
+  std::size_t offset = 0;  ///< where in the text it stands (bytes)
+  std::size_t length = 0;
+};
+
+/// A function call; overloads are chosen by the number of arguments, types being unknown here.
+struct Call {
+  Name name;
+  int arguments = 0;
+  bool variadic = false;  ///< VARIADIC array: any number of arguments may match
+  friend bool operator==(const Call&, const Call&) = default;
+};
+
+struct OperatorUse {
+  Name name;
+  bool prefix = false;
+  friend bool operator==(const OperatorUse&, const OperatorUse&) = default;
+};
+
+/// A cast `x::type`, and what is known of x.
+struct Cast {
+  enum class Source : std::uint8_t { kLiteral, kParameter, kColumn, kOther };
+  Name type;
+  Source source = Source::kOther;
+  std::string column;  ///< kColumn: its last name
+  friend bool operator==(const Cast&, const Cast&) = default;
+};
+
+/// `now`, `today`, `tomorrow`, `yesterday` as a word in a string literal.
+struct InputWord {
+  std::string word;
+  std::string column;  ///< the column it is directly compared with; empty: none
+  friend bool operator==(const InputWord&, const InputWord&) = default;
 };
 
 struct Analysis {
-  std::vector<Statement> statements;   ///< in order; empty for an empty text
-  CacheStatus status = CacheStatus::kNotAQuery;  ///< kMiss: cacheable as far as the text tells
-  std::string reason;                  ///< in words, for people: "now() is STABLE"
-  std::vector<Name> tables;            ///< every relation read, at any depth
-  std::vector<Name> functions;         ///< every function called, to be judged by the catalog
-  std::vector<Name> operators;         ///< every operator used, likewise
-  std::vector<Name> types;             ///< every type cast to
-  bool has_input_word = false;         ///< now/today/tomorrow/yesterday… in some string literal
+  std::vector<Statement> statements;  ///< in order; empty for an empty text
+  /// kMiss: cacheable as far as the text tells; Catalog::resolve has the last word.
+  CacheStatus status = CacheStatus::kNotAQuery;
+  std::string reason;        ///< in words, for people; empty for kMiss
+  std::string uncacheable;   ///< a reason of status `uncacheable`, which yields to `volatile`
+  std::vector<Name> tables;  ///< every relation read, at any depth; CTE names are not among them
+  std::vector<Call> functions;
+  std::vector<OperatorUse> operators;
+  std::vector<Cast> casts;
+  std::vector<std::string> attributes;  ///< x in `t.x`: a column, or a function of a row
+  std::vector<std::string> aliases;     ///< names that the text itself gives to columns
+  std::vector<std::string> operands;    ///< columns that stand inside an expression
+  std::vector<InputWord> input_words;
+  bool text_may_become_time = false;  ///< some cast or call could read a text as a date or time
+  bool literal_blind = false;  ///< holds for every text that differs only in its literals
   Hints hints;
+
+  std::size_t bytes() const;  ///< memory it takes, for budgets
+};
+
+/// How the session's settings make the server read a text.
+enum class Lexing : std::uint8_t {
+  kStandard,
+  /// standard_conforming_strings is off, or client_encoding is one whose characters may contain
+  /// ASCII bytes (SJIS, BIG5, GBK, UHC, GB18030, JOHAB, SHIFT_JIS_2004): a text with a backslash
+  /// or a non-ASCII byte is then not understood (kParseError).
+  kUnsure,
 };
 
 /// Parses and analyses one text as a client sent it. Never fails: what the grammar does not know is
-/// kParseError and goes to the origin.
-std::shared_ptr<const Analysis> analyse(std::string_view text);
+/// kParseError, its effect kUnknownWrite (or better, if its first words tell), and goes to the
+/// origin. Bounded: memory and time are proportional to the text, any nesting is survived.
+std::shared_ptr<const Analysis> analyse(std::string_view text, Lexing lexing = Lexing::kStandard);
+
+/// Whether a text holds one of the words that date and time input reads as the present
+/// (now, today, tomorrow, yesterday), as a word, in any case.
+bool has_input_word(std::string_view text);
+
+/// Whether a parameter may make the answer depend on the present: it holds an input word and its
+/// type (0: unknown) could be a date or time, or become one in this statement.
+bool parameter_is_volatile(const Analysis& analysis, std::uint32_t type_oid,
+                           std::string_view text_value);
 
 }  // namespace hyperdrive::proxy::sql

@@ -13,6 +13,7 @@ find_package(Boost 1.81 REQUIRED COMPONENTS url filesystem)
 find_package(prometheus-cpp REQUIRED COMPONENTS core)
 pkg_check_modules(uring REQUIRED IMPORTED_TARGET liburing)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+pkg_check_modules(idn REQUIRED IMPORTED_TARGET libidn)
 pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
 pkg_check_modules(protobuf_c REQUIRED IMPORTED_TARGET libprotobuf-c)
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "proxy/wire/postgres/build.hpp"
+#include "proxy/wire/postgres/scram.hpp"
 
 namespace hyperdrive::tests::fuzz {
 
@@ -45,7 +46,22 @@ inline void check_round_trips(pg::Bytes body) {
   }
 }
 
+/// The bytes as what a client says in a SCRAM exchange; no such client can know the password.
+inline void scram_messages(pg::Bytes input) {
+  static const pg::ScramVerifier verifier =
+      pg::ScramVerifier::derive(core::Secret("password"), 1, "salt");
+  for (const pg::Bytes mechanism : {pg::kScram, pg::kScramPlus}) {
+    pg::ScramServer server(verifier, mechanism == pg::kScramPlus ? "hash" : "");
+    if (!server.first(mechanism, input)) continue;
+    expect(!server.final(input));
+  }
+  pg::ScramServer server(verifier);
+  expect(server.first(pg::kScram, "n,,n=,r=nonce").has_value());
+  expect(!server.final(input));
+}
+
 inline void postgres_messages(pg::Bytes input) {
+  scram_messages(input);
   const pg::StartupRead startup = pg::read_startup(input);
   expect(startup.size <= input.size());
   if (startup.kind == pg::StartupRead::Kind::kStartup) pg::negotiate(startup.startup);
@@ -112,6 +128,9 @@ inline const std::vector<std::string>& postgres_seeds() {
     add([&](auto& o) { pg::append_parameter_description(o, types); });
     add([&](auto& o) { pg::append_data_row(o, values); });
     add([&](auto& o) { pg::append_command_complete(o, "INSERT 0 1"); });
+    add([](auto& o) { o = "n,,n=user,r=nonce"; });
+    add([](auto& o) { o = "p=tls-server-end-point,,n=,r=nonce"; });
+    add([](auto& o) { o = "c=biws,r=nonce,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="; });
     add([&](auto& o) { pg::append_error_response(o, {"ERROR", "42601", "no", "d", "h"}); });
     return all;
   }();

@@ -1,0 +1,94 @@
+// Proxies as processes: start, find, stop, restart, verify.
+//
+// A proxy is `hyperdrive-proxy --config-fd N --ready-fd M`; its Launch goes through N, its
+// readiness comes back through M as one line (core/config/json.hpp). Files of a proxy, all in the
+// home folder:
+//
+//   run/<id>.lock   an open-file-description lock held by the proxy through a descriptor it
+//   inherits
+//                   (Launch::lock_fd): it is free exactly when no proxy (and no start) is alive,
+//                   whatever was killed how
+//   run/<id>.json   pid, its start time, port, admin socket, version, ready; written by the
+//   starting
+//                   process under its own name before it becomes the proxy, so that a killed CLI
+//                   leaves nothing unknown behind
+//   run/<id>.sock   the admin socket, or elsewhere when the path would pass 107 bytes
+//   log/<id>.log    its log, 0600, moved to <id>.log.1 at a start when above 8 MiB
+//
+// `starter`: the short-lived process between CLI and proxy; it lives until the proxy is ready, so
+// that `kill -9` of the CLI at any moment changes nothing about a start that has begun.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/error.hpp"
+#include "core/base/file.hpp"
+#include "core/base/home.hpp"
+#include "core/config/config.hpp"
+
+namespace hyperdrive::core {
+
+enum class ProxyPhase { kStopped, kStarting, kRunning };
+
+struct ProxyState {
+  ProxyPhase phase = ProxyPhase::kStopped;
+  pid_t pid = 0;
+  std::uint16_t port = 0;
+  std::string admin_socket;
+  std::string handover_socket;
+  std::string version;
+  std::string started_at;  ///< RFC 3339
+  bool crashed = false;    ///< stopped, but its state file says it did not end by itself
+};
+
+/// The truth about a config's proxy at this moment; removes what a dead one left behind.
+Result<ProxyState> proxy_state(const Home& home, const std::string& id);
+
+struct Started {
+  pid_t pid = 0;
+  std::uint16_t port = 0;
+  std::string admin_socket;
+  bool already_running = false;
+};
+
+/// Starts the proxy in the background and returns when it accepts connections, or says why it does
+/// not (its own words; for a port in use also who holds it and the next free one). If one runs or
+/// is being started by another process, waits for that and succeeds. `launch` needs no paths: they
+/// are filled in here.
+Result<Started> start_proxy(const Home& home, Launch launch,
+                            std::chrono::milliseconds timeout = std::chrono::seconds(20));
+
+/// As `start_proxy`, but the proxy is tied to this process: `exit_with_parent`.
+Result<Started> start_attached_proxy(const Home& home, Launch launch,
+                                     std::chrono::milliseconds timeout = std::chrono::seconds(20));
+
+/// SIGTERM, then waits for the drain to end. At the deadline an error, the proxy still draining.
+/// Nothing running is success (`false`).
+Result<bool> stop_proxy(const Home& home, const std::string& id,
+                        std::chrono::milliseconds timeout = std::chrono::seconds(35));
+/// SIGKILL, for `stop --force`.
+Result<bool> kill_proxy(const Home& home, const std::string& id);
+
+/// A new proxy takes over the listening sockets, then the old one drains (handover.hpp). Not
+/// running: a plain start.
+Result<Started> restart_proxy(const Home& home, Launch launch,
+                              std::chrono::milliseconds timeout = std::chrono::seconds(20));
+
+/// Runs `hyperdrive-proxy --verify` on this config; returns its JSON report (docs/admin-api.md).
+/// The report tells of failures; an Error here means that the program itself could not be run.
+Result<std::string> verify_origin(const Launch& launch,
+                                  std::chrono::milliseconds timeout = std::chrono::seconds(60));
+
+/// Where `hyperdrive-proxy` is: $HYPERDRIVE_PROXY, beside this program, or in PATH.
+Result<std::string> proxy_program();
+
+/// Path of the log of a config's proxy.
+std::string log_path(const Home& home, const std::string& id);
+
+}  // namespace hyperdrive::core

@@ -123,7 +123,7 @@ class Connection:
         size = 1 + struct.unpack_from("!I", self.buffer, 1)[0]
         kind, body, self.buffer = chr(self.buffer[0]), self.buffer[5:size], self.buffer[size:]
         if kind == "S":
-            name, value = body.rstrip(b"\0").split(b"\0") if body.count(b"\0") == 2 else (body, b"")
+            name, value = body[:-1].split(b"\0", 1)
             self.parameters[name.decode()] = value.decode()
         return kind, body
 

@@ -15,6 +15,17 @@ namespace {
 constexpr std::size_t kBlockOverhead = sizeof(std::size_t);
 constexpr std::size_t kPieceFootprint = RowBytes::kPiece + 2 * kBlockOverhead;
 
+/// Pieces but for the last are full; the last is cut to what it holds.
+std::size_t trim_last(std::vector<std::unique_ptr<char[]>>& pieces, std::size_t used) {
+  if (pieces.empty()) return 0;
+  auto exact = std::make_unique_for_overwrite<char[]>(used);
+  std::memcpy(exact.get(), pieces.back().get(), used);
+  pieces.back() = std::move(exact);
+  pieces.shrink_to_fit();
+  return (pieces.size() - 1) * kPieceFootprint + malloc_usable_size(pieces.back().get()) +
+         kBlockOverhead + pieces.capacity() * sizeof(char*) + kBlockOverhead;
+}
+
 std::int64_t nanoseconds(TimePoint time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
 }
@@ -72,9 +83,9 @@ EntryRef Entry::make(const EntryFacts& facts, RowBytes rows) {
   entry->row_count_ = facts.row_count;
   entry->cost_us_ = static_cast<std::uint32_t>(
       std::clamp<std::int64_t>(facts.cost.count(), 0, std::numeric_limits<std::uint32_t>::max()));
-  entry->footprint_ = malloc_usable_size(memory) + kBlockOverhead +
-                      entry->pieces_.size() * kPieceFootprint +
-                      (entry->pieces_.empty() ? 0 : entry->pieces_.capacity() * sizeof(char*));
+  const std::size_t in_pieces = rows.size_ - rows.first_.size();
+  const std::size_t last = in_pieces == 0 ? 0 : (in_pieces - 1) % RowBytes::kPiece + 1;
+  entry->footprint_ = malloc_usable_size(memory) + kBlockOverhead + trim_last(entry->pieces_, last);
   return EntryRef(entry);
 }
 

@@ -81,8 +81,8 @@ enum class Effect : std::uint8_t {
 
 /// What a statement leaves behind in its session: bits of `Statement::state`.
 namespace state {
-inline constexpr std::uint16_t kAdvisoryLock = 1;     ///< session-level lock taken
-inline constexpr std::uint16_t kAdvisoryUnlock = 2;   ///< pg_advisory_unlock(…)
+inline constexpr std::uint16_t kAdvisoryLock = 1;    ///< session-level lock taken
+inline constexpr std::uint16_t kAdvisoryUnlock = 2;  ///< pg_advisory_unlock(…)
 inline constexpr std::uint16_t kAdvisoryUnlockAll = 4;
 inline constexpr std::uint16_t kTempObject = 8;       ///< temporary table, view, sequence, function
 inline constexpr std::uint16_t kHoldCursor = 16;      ///< DECLARE … WITH HOLD
@@ -122,21 +122,21 @@ struct TransactionOptions {
 /// One of the statements of a text.
 struct Statement {
   Effect effect = Effect::kOther;
-  std::string command;           ///< for messages: "SELECT", "LISTEN", "CREATE TABLE"
-  std::vector<Name> writes;      ///< known targets: also of data-modifying WITH inside a SELECT
-  bool unknown_targets = false;  ///< anything in the database may change: bump it whole
+  std::string command;            ///< for messages: "SELECT", "LISTEN", "CREATE TABLE"
+  std::vector<Name> writes;       ///< known targets: also of data-modifying WITH inside a SELECT
+  bool unknown_targets = false;   ///< anything in the database may change: bump it whole
   std::vector<Setting> settings;  ///< kSet, kSetLocal, kReset (none: RESET ALL), set_config()
   std::string argument;  ///< name in PREPARE/EXECUTE/DEALLOCATE/LISTEN/CLOSE/SAVEPOINT; empty: ALL
   std::uint16_t state = 0;  ///< bits of namespace state
   TransactionOptions transaction;
-  std::size_t offset = 0;  ///< where in the text it stands (bytes)
+  std::size_t offset = 0;  ///< bytes into the text; set only if there are several statements
   std::size_t length = 0;
 };
 
 /// A function call; overloads are chosen by the number of arguments, types being unknown here.
 struct Call {
   Name name;
-  int arguments = 0;
+  int arguments = 0;      ///< -1: unknown, any overload may match
   bool variadic = false;  ///< VARIADIC array: any number of arguments may match
   friend bool operator==(const Call&, const Call&) = default;
 };
@@ -149,17 +149,23 @@ struct OperatorUse {
 
 /// A cast `x::type`, and what is known of x.
 struct Cast {
-  enum class Source : std::uint8_t { kLiteral, kParameter, kColumn, kOther };
+  enum class Source : std::uint8_t {
+    kLiteral,
+    kParameter,
+    kNoText,  ///< certainly no text if none of `columns` is one
+    kOther,
+  };
   Name type;
   Source source = Source::kOther;
-  std::string column;  ///< kColumn: its last name
+  std::vector<std::string> columns;  ///< kNoText: last names of the columns it comes from
   friend bool operator==(const Cast&, const Cast&) = default;
 };
 
 /// `now`, `today`, `tomorrow`, `yesterday` as a word in a string literal.
 struct InputWord {
-  std::string word;
+  std::string literal;
   std::string column;  ///< the column it is directly compared with; empty: none
+  Name cast;           ///< the type it is directly cast to; empty: none
   friend bool operator==(const InputWord&, const InputWord&) = default;
 };
 
@@ -168,17 +174,19 @@ struct Analysis {
   /// kMiss: cacheable as far as the text tells; Catalog::resolve has the last word.
   CacheStatus status = CacheStatus::kNotAQuery;
   std::string reason;        ///< in words, for people; empty for kMiss
-  std::string uncacheable;   ///< a reason of status `uncacheable`, which yields to `volatile`
+  std::string uncacheable;   ///< a reason for `uncacheable`, which yields to `volatile`
   std::vector<Name> tables;  ///< every relation read, at any depth; CTE names are not among them
   std::vector<Call> functions;
   std::vector<OperatorUse> operators;
   std::vector<Cast> casts;
+  std::vector<Cast> calls_as_casts;     ///< f(x) that is a cast if f is a type
   std::vector<std::string> attributes;  ///< x in `t.x`: a column, or a function of a row
-  std::vector<std::string> aliases;     ///< names that the text itself gives to columns
+  std::vector<std::string> aliases;     ///< column names the text itself makes; "*": unknowable
   std::vector<std::string> operands;    ///< columns that stand inside an expression
   std::vector<InputWord> input_words;
   bool text_may_become_time = false;  ///< some cast or call could read a text as a date or time
-  bool literal_blind = false;  ///< holds for every text that differs only in its literals
+  bool is_skimmed = false;            ///< read by words only: too large, or unknown to the grammar
+  bool literal_blind = false;         ///< holds for every text that differs only in its literals
   Hints hints;
 
   std::size_t bytes() const;  ///< memory it takes, for budgets

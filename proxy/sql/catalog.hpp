@@ -38,7 +38,8 @@ struct Resolution {
   /// What the answer depends on: base tables under views, partitions and inheritance children with
   /// their parents; sorted, distinct. Complete only for kMiss.
   std::vector<Oid> tables;
-  /// What the statements write, with all they reach (cascades, rules, partitions); sorted, distinct.
+  /// What the statements write, with all they reach (cascades, rules, partitions); sorted,
+  /// distinct.
   std::vector<Oid> writes;
   bool writes_everything = false;  ///< targets unknown: bump the whole database
   bool changes_catalog = false;    ///< DDL: read the catalogs again after its commit

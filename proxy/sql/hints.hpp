@@ -1,0 +1,18 @@
+// Control comments at the start or the end of a statement:
+//   /* hyperdrive: no-cache */   /* hyperdrive: max-age=5, swr=0, tag=products */   -- hyperdrive:
+//   …
+#pragma once
+
+#include <string_view>
+
+#include "proxy/sql/analysis.hpp"
+
+namespace hyperdrive::proxy::sql {
+
+/// Seconds that a hint may ask for; Cloudflare's limit of max_age.
+inline constexpr int kMaxHintSeconds = 3600;
+
+/// Comments in the middle of a statement are not hints.
+Hints read_hints(std::string_view text);
+
+}  // namespace hyperdrive::proxy::sql

@@ -1,0 +1,582 @@
+#include "proxy/sql/query_reader.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace hyperdrive::proxy::sql {
+namespace {
+
+template <std::size_t N>
+bool one_of(std::string_view word, const std::array<std::string_view, N>& words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+/// Parts of a query that need nothing but their children read.
+constexpr std::array<std::string_view, 29> kPlain = {
+    "List",           "BoolExpr",        "NullTest",
+    "BooleanTest",    "CaseWhen",        "CoalesceExpr",
+    "MinMaxExpr",     "RowExpr",         "A_ArrayExpr",
+    "A_Indices",      "SortBy",          "WindowDef",
+    "GroupingSet",    "GroupingFunc",    "NamedArgExpr",
+    "CollateClause",  "XmlExpr",         "XmlSerialize",
+    "RangeSubselect", "InferClause",     "OnConflictClause",
+    "IndexElem",      "MultiAssignRef",  "MergeWhenClause",
+    "WithClause",     "CTESearchClause", "CTECycleClause",
+    "String",         "ParamRef"};
+constexpr std::array<std::string_view, 6> kLeaves = {"Integer", "Float",        "BitString",
+                                                     "A_Star",  "SetToDefault", "Boolean"};
+
+}  // namespace
+
+std::vector<std::string> name_list(Node list) {
+  std::vector<std::string> names;
+  for (const Node item : list) {
+    if (const Node string = item.as("String")) names.emplace_back(string["sval"].text());
+  }
+  return names;
+}
+
+Name name_of(const std::vector<std::string>& names) {
+  Name name;
+  if (!names.empty()) name.name = names.back();
+  if (names.size() > 1) name.schema = names[names.size() - 2];
+  return name;
+}
+
+Name relation_name(Node range_var) {
+  return {std::string(range_var["schemaname"].text()), std::string(range_var["relname"].text())};
+}
+
+std::optional<std::string_view> constant_string(Node a_const) {
+  const Node value = a_const["sval"];
+  if (!value) return std::nullopt;
+  return value["sval"].text();
+}
+
+bool QueryReader::is_new(char kind, std::string_view a, std::string_view b, int number) {
+  std::string key(1, kind);
+  key.append(std::to_string(number)).append(1, '\0').append(a).append(1, '\0').append(b);
+  return seen_.insert(std::move(key)).second;
+}
+
+void QueryReader::refuse(std::string_view reason) {
+  if (uncacheable_reason_.empty()) uncacheable_reason_ = reason;
+}
+
+void QueryReader::read(Node node, std::string_view type, Statement& statement) {
+  statement_ = &statement;
+  stack_.push_back({node, type, kNoScope, false});
+  while (!stack_.empty()) {
+    const Item item = stack_.back();
+    stack_.pop_back();
+    visit(item);
+  }
+  statement_ = nullptr;
+}
+
+void QueryReader::push(Node child, const Item& parent, bool operand) {
+  if (!child) return;
+  if (child.is_array()) {
+    for (const Node element : child) push(element, parent, operand);
+  } else if (const Node inner = child.unwrap()) {
+    stack_.push_back({inner, inner.key(), parent.scope, operand});
+  } else if (child.is_object() && child.first()) {
+    stack_.push_back({child, "", parent.scope, operand});
+  }
+}
+
+void QueryReader::push_children(const Item& item, bool operand) {
+  for (const Node child : item.node) push(child, item, operand);
+}
+
+void QueryReader::push_typed(Node content, std::string_view type, const Item& parent) {
+  if (content) stack_.push_back({content, type, parent.scope, false});
+}
+
+void QueryReader::visit(const Item& item) {
+  if (visit_from_item(item) || visit_expression(item) || visit_plain(item)) return;
+  refuse("holds " + std::string(item.type) + ", which the cache does not know");
+  push_children(item, true);
+}
+
+bool QueryReader::visit_from_item(const Item& item) {
+  const std::string_view type = item.type;
+  if (type == "SelectStmt") {
+    read_query(item);
+  } else if (type == "InsertStmt" || type == "UpdateStmt" || type == "DeleteStmt" ||
+             type == "MergeStmt") {
+    read_write(item);
+  } else if (type == "RangeVar") {
+    read_relation(item);
+  } else if (type == "RangeFunction") {
+    read_range_function(item);
+  } else if (type == "RangeTableSample") {
+    refuse("TABLESAMPLE gives another sample each time");
+    push_children(item, true);
+  } else if (type == "RangeTableFunc" || type == "RangeTableFuncCol") {
+    add_alias("*");
+    if (const Node column_type = item.node["typeName"]) {
+      read_type(column_type, Cast::Source::kOther, {});
+    }
+    for (const Node child : item.node) {
+      if (child.key() != "typeName" && child.key() != "alias") push(child, item, true);
+    }
+  } else if (type == "JoinExpr") {
+    if (item.node["usingClause"] || item.node["isNatural"]) add_operator("=");
+    for (const std::string& name : name_list(item.node["usingClause"])) {
+      if (is_new('p', name)) analysis_.operands.push_back(name);
+    }
+    for (const char* key : {"larg", "rarg", "quals"}) push(item.node[key], item, true);
+    for (const std::string& name : name_list(item.node["alias"]["colnames"])) add_alias(name);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool QueryReader::visit_expression(const Item& item) {
+  const std::string_view type = item.type;
+  if (type == "ColumnRef") {
+    read_column(item);
+  } else if (type == "A_Const") {
+    read_constant(item.node, {});
+  } else if (type == "FuncCall") {
+    read_call(item);
+  } else if (type == "A_Expr") {
+    read_operation(item);
+  } else if (type == "TypeCast") {
+    read_cast(item);
+  } else if (type == "TypeName") {
+    read_type(item.node, Cast::Source::kOther, {});
+  } else if (type == "ResTarget") {
+    read_target(item);
+  } else if (type == "SubLink") {
+    if (item.node["operName"]) {
+      add_operator(item.node["operName"], false);
+    } else if (item.node["testexpr"]) {
+      add_operator("=");
+    }
+    push_children(item, true);
+  } else if (type == "CaseExpr") {
+    if (item.node["arg"]) add_operator("=");
+    push_children(item, true);
+  } else if (type == "A_Indirection") {
+    for (const std::string& name : name_list(item.node["indirection"])) {
+      if (is_new('n', name)) analysis_.attributes.push_back(name);
+    }
+    push_children(item, true);
+  } else if (type == "SQLValueFunction") {
+    // "SVFOP_CURRENT_TIMESTAMP_N" is CURRENT_TIMESTAMP with a precision.
+    std::string word(item.node["op"].text());
+    if (word.starts_with("SVFOP_")) word.erase(0, 6);
+    if (word.ends_with("_N")) word.resize(word.size() - 2);
+    if (volatile_reason_.empty()) {
+      volatile_reason_ =
+          word + " depends on " +
+          (word.find("TIME") != std::string::npos || word.find("DATE") != std::string::npos
+               ? "the moment it is asked"
+               : "the session that asks");
+    }
+  } else if (type == "CurrentOfExpr") {
+    refuse("reads a cursor of the session");
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool QueryReader::visit_plain(const Item& item) {
+  const std::string_view type = item.type;
+  if (type == "CommonTableExpr") {
+    for (const std::string& name : name_list(item.node["aliascolnames"])) add_alias(name);
+    push(item.node["ctequery"], item, false);
+    for (const char* key : {"search_clause", "cycle_clause"}) {
+      if (item.node[key]) add_alias("*");
+    }
+  } else if (type == "LockingClause") {
+    refuse("locks rows (FOR UPDATE or FOR SHARE)");
+  } else if (one_of(type, kLeaves)) {
+    return true;
+  } else if (type.empty() || one_of(type, kPlain)) {
+    if (const Node operation = item.node["useOp"]) add_operator(operation, false);
+    if (const Node cast_to = item.node["typeName"]) {
+      read_type(cast_to, Cast::Source::kOther, {});
+    }
+    for (const std::string& name : name_list(item.node["alias"]["colnames"])) add_alias(name);
+    const bool sorts = type == "SortBy" || type == "WindowDef" || type == "GroupingSet" ||
+                       type == "List" || type == "RangeSubselect";
+    for (const Node child : item.node) {
+      const std::string_view key = child.key();
+      if (key == "useOp" || key == "alias" || key == "collname" || key == "typeName") continue;
+      push(child, item, !sorts);
+    }
+  } else {
+    return false;
+  }
+  return true;
+}
+
+std::uint32_t QueryReader::open_with(Node with, const Item& item) {
+  std::uint32_t scope = item.scope;
+  if (!with) return scope;
+  const auto name_in = [&](Node cte, std::uint32_t parent) {
+    scopes_.push_back({parent, cte["ctename"].text()});
+    return static_cast<std::uint32_t>(scopes_.size() - 1);
+  };
+  if (with["recursive"]) {
+    // All names are visible in all of its queries.
+    for (const Node element : with["ctes"]) scope = name_in(element.as("CommonTableExpr"), scope);
+  }
+  for (const Node element : with["ctes"]) {
+    const Node cte = element.as("CommonTableExpr");
+    stack_.push_back({cte, "CommonTableExpr", scope, false});
+    if (!with["recursive"]) scope = name_in(cte, scope);
+  }
+  return scope;
+}
+
+void QueryReader::read_query(const Item& item) {
+  Item inner = item;
+  inner.scope = open_with(item.node["withClause"], item);
+  if (item.node["intoClause"]) refuse("SELECT INTO makes a table");
+  for (const Node child : item.node) {
+    const std::string_view key = child.key();
+    if (key == "withClause" || key == "intoClause") continue;
+    if (key == "larg" || key == "rarg") {
+      push_typed(child, "SelectStmt", inner);
+    } else {
+      push(child, inner, false);
+    }
+  }
+  int column = 0;
+  for ([[maybe_unused]] const Node value : item.node["valuesLists"].first().as("List")["items"]) {
+    add_alias("column" + std::to_string(++column));
+  }
+}
+
+void QueryReader::read_write(const Item& item) {
+  Item inner = item;
+  inner.scope = open_with(item.node["withClause"], item);
+  const Name target = relation_name(item.node["relation"]);
+  if (is_new('w', target.schema, target.name, static_cast<int>(analysis_.statements.size()))) {
+    statement_->writes.push_back(target);
+  }
+  refuse("a data-modifying statement inside WITH");
+  for (const Node child : item.node) {
+    const std::string_view key = child.key();
+    if (key == "withClause" || key == "relation") continue;
+    push(child, inner, true);
+  }
+}
+
+void QueryReader::read_relation(const Item& item) {
+  const Name relation = relation_name(item.node);
+  for (const std::string& name : name_list(item.node["alias"]["colnames"])) add_alias(name);
+  if (relation.schema.empty() && is_hidden(relation.name, item.scope)) return;
+  if (!is_new('r', relation.schema, relation.name)) return;
+  if (relation.schema == "pg_temp" || relation.schema.starts_with("pg_temp_")) {
+    refuse("reads a temporary table");
+  }
+  analysis_.tables.push_back(relation);
+}
+
+bool QueryReader::is_hidden(std::string_view relation, std::uint32_t scope) const {
+  for (; scope != kNoScope; scope = scopes_[scope].parent) {
+    if (scopes_[scope].name == relation) return true;
+  }
+  return false;
+}
+
+void QueryReader::read_range_function(const Item& item) {
+  add_alias(item.node["alias"]["aliasname"].text());
+  for (const std::string& name : name_list(item.node["alias"]["colnames"])) add_alias(name);
+  const auto read_definitions = [&](Node definitions) {
+    for (const Node element : definitions) {
+      if (const Node column = element.as("ColumnDef")) {
+        add_alias(column["colname"].text());
+        read_type(column["typeName"], Cast::Source::kOther, {});
+      }
+    }
+  };
+  read_definitions(item.node["coldeflist"]);
+  for (const Node element : item.node["functions"]) {
+    const Node pair = element.as("List")["items"];
+    const Node call = pair.first();
+    push(call, item, true);
+    const std::string function = name_of(name_list(call.as("FuncCall")["funcname"])).name;
+    add_alias(function);
+    // The names of its OUT columns are not in the text.
+    if (function != "generate_series" && function != "unnest") add_alias("*");
+    read_definitions(call.next().as("List")["items"]);
+  }
+}
+
+void QueryReader::read_call(const Item& item) {
+  const Name name = name_of(name_list(item.node["funcname"]));
+  int count = static_cast<int>(item.node["args"].size());
+  if (item.node["agg_within_group"]) count += static_cast<int>(item.node["agg_order"].size());
+  const bool variadic = item.node["func_variadic"].is_true();
+  if (is_new(variadic ? 'v' : 'f', name.schema, name.name, count)) {
+    analysis_.functions.push_back({name, count, variadic});
+  }
+  if (name.schema.empty() || name.schema == "pg_catalog") note_session_call(name.name, item.node);
+  // A type's name called as a function is a cast: date(x).
+  if (count == 1) {
+    const Node argument = item.node["args"].first();
+    Cast cast{name, Cast::Source::kOther, {}};
+    if (const Node constant = argument.as("A_Const"); constant && constant["sval"]) {
+      cast.source = Cast::Source::kLiteral;
+    } else if (argument.as("ParamRef")) {
+      cast.source = Cast::Source::kParameter;
+    } else if (is_no_text(argument, cast.columns)) {
+      cast.source = Cast::Source::kNoText;
+    }
+    analysis_.calls_as_casts.push_back(std::move(cast));
+  }
+  push_children(item, true);
+}
+
+void QueryReader::note_session_call(std::string_view function, Node call) {
+  constexpr std::array<std::string_view, 4> kLocks = {"pg_advisory_lock", "pg_advisory_lock_shared",
+                                                      "pg_try_advisory_lock",
+                                                      "pg_try_advisory_lock_shared"};
+  constexpr std::array<std::string_view, 2> kUnlocks = {"pg_advisory_unlock",
+                                                        "pg_advisory_unlock_shared"};
+  constexpr std::array<std::string_view, 4> kSequences = {"nextval", "setval", "currval",
+                                                          "lastval"};
+  if (function == "set_config") {
+    note_set_config(call["args"]);
+  } else if (one_of(function, kLocks)) {
+    statement_->state |= state::kAdvisoryLock;
+  } else if (one_of(function, kUnlocks)) {
+    statement_->state |= state::kAdvisoryUnlock;
+  } else if (function == "pg_advisory_unlock_all") {
+    statement_->state |= state::kAdvisoryUnlockAll;
+  } else if (one_of(function, kSequences)) {
+    statement_->state |= state::kSequence;
+  } else if (function == "setseed") {
+    statement_->state |= state::kSeed;
+  } else if (function.starts_with("dblink_")) {
+    statement_->state |= state::kUnknown;
+  }
+}
+
+void QueryReader::note_set_config(Node arguments) {
+  analysis_.literal_blind = false;
+  std::vector<Node> constants;
+  for (const Node argument : arguments) {
+    Node constant = argument.as("A_Const");
+    if (const Node cast = argument.as("TypeCast")) constant = cast["arg"].as("A_Const");
+    if (constant) constants.push_back(constant);
+  }
+  if (constants.size() != 3 || arguments.size() != 3 || !constants[0]["sval"] ||
+      !constants[1]["sval"] || !constants[2]["boolval"]) {
+    // A boolean may also be written 'true' or 't'.
+    statement_->state |= state::kUnknownSetting;
+    return;
+  }
+  Setting setting;
+  setting.name = *constant_string(constants[0]);
+  for (char& c : setting.name) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  }
+  setting.value = *constant_string(constants[1]);
+  setting.is_local = constants[2]["boolval"]["boolval"].is_true();
+  statement_->settings.push_back(std::move(setting));
+}
+
+void QueryReader::add_operator(std::string_view name) {
+  if (is_new('o', "", name)) analysis_.operators.push_back({{"", std::string(name)}, false});
+}
+
+void QueryReader::add_operator(Node names, bool prefix) {
+  const Name name = name_of(name_list(names));
+  if (is_new('o', name.schema, name.name, prefix ? 1 : 0)) {
+    analysis_.operators.push_back({name, prefix});
+  }
+}
+
+void QueryReader::read_operation(const Item& item) {
+  const Node left = item.node["lexpr"];
+  const Node right = item.node["rexpr"];
+  const std::string_view kind = item.node["kind"].text();
+  const bool matches_text = kind == "AEXPR_LIKE" || kind == "AEXPR_ILIKE";
+  if (kind.find("BETWEEN") != std::string_view::npos) {
+    for (const char* name : {"<", "<=", ">", ">="}) add_operator(name);
+  } else {
+    add_operator(item.node["name"], !left);
+  }
+  const std::vector<std::string> fields = name_list(left.as("ColumnRef")["fields"]);
+  const std::string_view column = fields.empty() ? std::string_view() : fields.back();
+  push(left, item, true);
+  // LIKE reads its pattern as text, whatever it says; other constants take the column's type.
+  const auto read_right = [&](Node value) {
+    const Node constant = value.as("A_Const");
+    if (!constant || !constant["sval"]) {
+      push(value, item, true);
+    } else if (!matches_text) {
+      read_constant(constant, column);
+    }
+  };
+  if (const Node list = right.as("List")) {
+    for (const Node value : list["items"]) read_right(value);
+  } else {
+    read_right(right);
+  }
+}
+
+void QueryReader::read_constant(Node a_const, std::string_view column) {
+  const std::optional<std::string_view> value = constant_string(a_const);
+  if (value && has_input_word(*value)) {
+    analysis_.input_words.push_back({std::string(*value), std::string(column)});
+  }
+}
+
+void QueryReader::read_column(const Item& item) {
+  const std::vector<std::string> fields = name_list(item.node["fields"]);
+  if (fields.empty()) return;
+  const bool star = fields.size() != item.node["fields"].size();
+  if (fields.size() > 1 && !star && is_new('n', fields.back())) {
+    analysis_.attributes.push_back(fields.back());
+  }
+  if (item.operand && !star && is_new('p', fields.back())) {
+    analysis_.operands.push_back(fields.back());
+  }
+}
+
+void QueryReader::read_cast(const Item& item) {
+  const Node argument = item.node["arg"];
+  const Node type = item.node["typeName"];
+  std::vector<std::string> columns;
+  if (const Node constant = argument.as("A_Const"); constant && constant["sval"]) {
+    read_type(type, Cast::Source::kLiteral, {});
+    const std::string_view value = *constant_string(constant);
+    if (has_input_word(value)) {
+      const Name name = name_of(name_list(type["names"]));
+      analysis_.input_words.push_back({std::string(value), "", name});
+    }
+    return;
+  }
+  if (argument.as("ParamRef")) {
+    read_type(type, Cast::Source::kParameter, {});
+    return;
+  }
+  const bool no_text = is_no_text(argument, columns);
+  read_type(type, no_text ? Cast::Source::kNoText : Cast::Source::kOther, std::move(columns));
+  push(argument, item, true);
+}
+
+void QueryReader::read_type(Node type_name, Cast::Source source, std::vector<std::string> columns) {
+  if (!type_name) return;
+  const Name name = name_of(name_list(type_name["names"]));
+  if (type_name["pct_type"]) refuse("casts to the type of a column (%TYPE)");
+  if (source != Cast::Source::kNoText &&
+      !is_new('c', name.schema, name.name, static_cast<int>(source))) {
+    return;
+  }
+  analysis_.casts.push_back({name, source, std::move(columns)});
+}
+
+void QueryReader::add_alias(std::string_view name) {
+  if (!name.empty() && is_new('a', name)) analysis_.aliases.emplace_back(name);
+}
+
+void QueryReader::read_target(const Item& item) {
+  const Node value = item.node["val"];
+  const std::string_view name = item.node["name"].text();
+  const std::vector<std::string> fields = name_list(value.as("ColumnRef")["fields"]);
+  const bool is_column = !fields.empty();
+  if (!name.empty()) {
+    if (!is_column || fields.back() != name) add_alias(name);
+  } else if (!is_column) {
+    add_figure_names(value);
+  }
+  push(value, item, false);
+  push(item.node["indirection"], item, true);
+}
+
+/// Postgres names an unnamed output column after the expression (FigureColname).
+void QueryReader::add_figure_names(Node expression) {
+  while (expression) {
+    const Node inner = expression.unwrap();
+    const std::string_view type = inner.key();
+    Node next;
+    if (type == "ColumnRef") {
+      const std::vector<std::string> fields = name_list(inner["fields"]);
+      if (!fields.empty()) add_alias(fields.back());
+    } else if (type == "TypeCast") {
+      add_alias(name_of(name_list(inner["typeName"]["names"])).name);
+      next = inner["arg"];
+    } else if (type == "CollateClause") {
+      next = inner["arg"];
+    } else if (type == "A_Indirection") {
+      for (const std::string& name : name_list(inner["indirection"])) add_alias(name);
+      next = inner["arg"];
+    } else if (type == "FuncCall") {
+      add_alias(name_of(name_list(inner["funcname"])).name);
+    } else if (type == "CaseExpr") {
+      add_alias("case");
+      next = inner["defresult"];
+    } else if (!type.empty()) {
+      // Each other expression has a fixed name ("coalesce", "array" …).
+      for (const char* name : {"coalesce", "greatest", "least", "nullif", "exists", "array", "row",
+                               "grouping", "bool"}) {
+        add_alias(name);
+      }
+      const Node target = inner["subselect"].as("SelectStmt")["targetList"].first();
+      next = target.as("ResTarget")["val"];
+    }
+    expression = next;
+  }
+}
+
+bool QueryReader::is_no_text(Node expression, std::vector<std::string>& columns) {
+  constexpr std::array<std::string_view, 17> kTimes = {
+      "date_trunc",    "date_part",      "extract",   "to_timestamp",     "to_date",
+      "make_date",     "make_timestamp", "make_time", "make_timestamptz", "timezone",
+      "age",           "count",          "length",    "date_bin",         "make_interval",
+      "justify_hours", "justify_days"};
+  constexpr std::array<std::string_view, 6> kSame = {"min",  "max",         "lag",
+                                                     "lead", "first_value", "last_value"};
+  constexpr std::array<std::string_view, 13> kSafeTypes = {
+      "date", "timestamp", "timestamptz", "time",   "interval", "int2", "int4",
+      "int8", "numeric",   "float4",      "float8", "bool",     "uuid"};
+  constexpr std::array<std::string_view, 4> kArithmetic = {"+", "-", "*", "/"};
+  std::vector<Node> pending{expression};
+  for (std::size_t i = 0; i < pending.size(); ++i) {
+    const Node inner = pending[i].unwrap();
+    const std::string_view type = inner.key();
+    if (type == "ColumnRef") {
+      const std::vector<std::string> fields = name_list(inner["fields"]);
+      if (fields.size() != inner["fields"].size()) return false;
+      columns.push_back(fields.back());
+    } else if (type == "A_Const") {
+      // A string here takes the type of its neighbours; alone it is one.
+      if (inner["sval"] && pending.size() == 1) return false;
+    } else if (type == "TypeCast") {
+      if (!one_of(name_of(name_list(inner["typeName"]["names"])).name, kSafeTypes)) return false;
+    } else if (type == "FuncCall") {
+      const Name name = name_of(name_list(inner["funcname"]));
+      if (!name.schema.empty() && name.schema != "pg_catalog") return false;
+      if (one_of(name.name, kTimes)) continue;
+      if (!one_of(name.name, kSame) || !inner["args"]) return false;
+      pending.push_back(inner["args"].first());
+    } else if (type == "A_Expr") {
+      if (inner["kind"].text() != "AEXPR_OP") return false;
+      if (!one_of(name_of(name_list(inner["name"])).name, kArithmetic)) return false;
+      if (inner["lexpr"]) pending.push_back(inner["lexpr"]);
+      pending.push_back(inner["rexpr"]);
+    } else if (type == "CoalesceExpr" || type == "MinMaxExpr") {
+      for (const Node argument : inner["args"]) pending.push_back(argument);
+    } else if (type == "CaseExpr") {
+      for (const Node when : inner["args"]) pending.push_back(when.as("CaseWhen")["result"]);
+      if (inner["defresult"]) pending.push_back(inner["defresult"]);
+    } else if (type != "SQLValueFunction" && type != "ParamRef") {
+      return false;
+    }
+  }
+  // A lone parameter is told apart by the caller; among others it takes their type.
+  return !(pending.size() == 1 && pending.front().as("ParamRef"));
+}
+
+}  // namespace hyperdrive::proxy::sql

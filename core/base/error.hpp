@@ -37,10 +37,10 @@ enum class Exit : int {
 };
 
 struct Error {
-  std::string message;           ///< what happened, one sentence
-  std::string hint;              ///< what to do next; may be empty
-  int code = code::kNone;        ///< Cloudflare's number, or 0
-  Exit exit = Exit::kError;      ///< the exit code when a command ends with this error
+  std::string message;       ///< what happened, one sentence
+  std::string hint;          ///< what to do next; may be empty
+  int code = code::kNone;    ///< Cloudflare's number, or 0
+  Exit exit = Exit::kError;  ///< the exit code when a command ends with this error
 };
 
 template <class T>

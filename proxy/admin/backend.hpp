@@ -1,0 +1,217 @@
+// What the admin API asks of the proxy, and the values that it shows (docs/admin-api.md).
+//
+// proxy/server implements AdminBackend. Every call comes from the admin thread, one at a time, and
+// must not wait for a query; it may be made at any moment between AdminServer's construction and
+// its destruction. The structs are plain values; the field names are the JSON's.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/base/error.hpp"
+
+namespace hyperdrive::proxy::admin {
+
+using Clock = std::chrono::system_clock;
+
+struct OriginStatus {
+  std::string host;
+  std::uint16_t port = 0;
+  std::string database;
+  std::string user;
+  std::string server_version;  ///< empty until the first connection
+  std::string tls;             ///< "TLSv1.3"; empty without, or until the first connection
+  struct Failure {
+    core::Error error;
+    Clock::time_point at;
+  };
+  std::optional<Failure> last_error;  ///< of the last failed connection, until one succeeds
+};
+
+struct Gauges {
+  std::uint64_t clients = 0;
+  std::uint64_t origin_connections = 0;
+  std::uint64_t idle = 0;
+  std::uint64_t waiting = 0;
+};
+
+struct Status {
+  std::string id;
+  std::string name;
+  std::string version;
+  bool draining = false;
+  std::string scheme;
+  Clock::time_point started_at;
+  std::uint16_t port = 0;
+  std::vector<std::string> listen;
+  std::string loop;  ///< "io_uring", "epoll"
+  int workers = 0;
+  std::string session_features;
+  std::string invalidation;
+  bool caching = true;
+  OriginStatus origin;
+  Gauges gauges;
+};
+
+struct Readiness {
+  bool ready = false;
+  std::string reason;  ///< why not
+};
+
+/// Microseconds.
+struct Latency {
+  std::uint64_t count = 0;
+  std::uint64_t sum = 0;
+  std::uint64_t p50 = 0;
+  std::uint64_t p90 = 0;
+  std::uint64_t p99 = 0;
+  std::uint64_t max = 0;
+};
+
+/// Cloudflare's names, in the order of `stats.cache`.
+inline constexpr std::array<std::string_view, 13> kCacheStatuses = {
+    "hit",         "miss",       "stale",          "disabled",
+    "uncacheable", "volatile",   "transaction",    "multiplestatements",
+    "notaquery",   "parseerror", "oversizedquery", "oversizedresult",
+    "bypass"};
+
+struct CacheStats {
+  std::array<std::uint64_t, kCacheStatuses.size()> by_status{};  ///< as kCacheStatuses
+  std::uint64_t stale_hits = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t entries = 0;
+  std::uint64_t evictions = 0;
+  std::uint64_t coalesced = 0;
+  std::uint64_t origin_ms_saved = 0;
+  std::uint64_t purges = 0;
+  std::uint64_t verified = 0;
+  std::uint64_t verified_stale = 0;
+};
+
+using Reasons = std::map<std::string, std::uint64_t>;
+
+struct Stats {
+  Gauges gauges;
+  std::uint64_t queries = 0;
+  std::uint64_t transactions = 0;
+  std::uint64_t client_connects = 0;
+  std::uint64_t origin_connects = 0;
+  std::uint64_t origin_connect_failures = 0;
+  std::uint64_t errors = 0;
+  std::uint64_t wait_timeouts = 0;
+  std::uint64_t query_timeouts = 0;
+  std::uint64_t cancels = 0;
+  std::uint64_t bytes_from_clients = 0;
+  std::uint64_t bytes_to_clients = 0;
+  Latency query;
+  Latency hit;
+  Latency origin;
+  Latency wait;
+  Reasons pins;
+  Reasons refusals;
+  Reasons lost;
+  CacheStats cache;
+};
+
+struct QueryClass {
+  std::string sql;
+  std::string status;  ///< of its latest query
+  std::string reason;
+  std::vector<std::string> tables;
+  std::uint64_t count = 0;
+  std::uint64_t hits = 0;
+  std::uint64_t misses = 0;
+  std::uint64_t stale = 0;
+  std::uint64_t errors = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t bytes = 0;
+  Latency latency;
+  Clock::time_point last_at;
+};
+
+struct Explanation {
+  bool cacheable = false;
+  std::string status;
+  std::string reason;
+  std::vector<std::string> tables;
+  std::vector<std::string> functions;
+  std::string production_status;  ///< what Cloudflare's cache would do
+  std::string production_reason;  ///< why, where it differs
+};
+
+/// What to drop from the cache.
+struct Purge {
+  enum class What { kAll, kTable, kTag, kQuery } what = What::kAll;
+  std::string name;  ///< table, tag or SQL
+};
+
+// --- events
+// ----------------------------------------------------------------------------------------
+
+struct QueryEvent {
+  Clock::time_point at;
+  std::uint64_t client = 0;
+  std::string sql;      ///< cut to kMaxEventSql
+  std::string command;  ///< the command tag's words
+  std::string status;   ///< one of kCacheStatuses
+  std::string reason;
+  std::uint64_t duration_us = 0;
+  std::uint64_t origin_us = 0;
+  std::uint64_t wait_us = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t bytes = 0;
+  std::string sqlstate;  ///< empty: no error
+  std::string error;
+  std::string pinned;
+  std::string refused_in_production;
+};
+inline constexpr std::size_t kMaxEventSql = 4096;
+
+struct SessionEvent {
+  Clock::time_point at;
+  bool connected = true;
+  std::uint64_t client = 0;
+  std::string user;
+  std::string application_name;
+  std::string reason;
+  std::uint64_t clients = 0;  ///< how many there are now
+};
+
+struct OriginEvent {
+  Clock::time_point at;
+  std::string event;  ///< "connect_failed"
+  core::Error error;
+};
+
+using Event = std::variant<QueryEvent, SessionEvent, OriginEvent>;
+
+// --- the proxy, seen from the admin thread
+// ----------------------------------------------------------
+
+class AdminBackend {
+ public:
+  virtual ~AdminBackend() = default;
+
+  virtual Status status() = 0;
+  virtual Readiness readiness() = 0;
+  virtual Stats stats() = 0;
+  /// The most costly first, at most `limit`.
+  virtual std::vector<QueryClass> queries(std::size_t limit) = 0;
+  /// The config in use as JSON (core::all_json): no secret in it.
+  virtual std::string config_json() = 0;
+  virtual core::Result<Explanation> explain(const std::string& sql) = 0;
+  /// How many entries were dropped.
+  virtual core::Result<std::uint64_t> purge(const Purge& purge) = 0;
+  /// All or nothing; the names of what changed.
+  virtual core::Result<std::vector<std::string>> reload(std::string_view launch_json) = 0;
+  virtual void drain(std::optional<std::chrono::milliseconds> timeout) = 0;
+};
+
+}  // namespace hyperdrive::proxy::admin

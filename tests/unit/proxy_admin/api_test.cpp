@@ -1,0 +1,204 @@
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "fake_backend.hpp"
+#include "proxy/admin/access.hpp"
+#include "proxy/admin/api.hpp"
+#include "proxy/admin/event_hub.hpp"
+#include "proxy/admin/render.hpp"
+#include "proxy/admin/server.hpp"
+
+using namespace hyperdrive::proxy::admin;
+using hyperdrive::core::Secret;
+using hyperdrive::tests::FakeBackend;
+
+namespace {
+
+struct Answer {
+  int status;
+  Json json;
+};
+
+Answer ask(FakeBackend& backend, std::string_view method, std::string_view target,
+           std::string_view body = {}, bool from_socket = true) {
+  const ApiResponse response = answer({method, target, body, from_socket}, backend, "http://d/");
+  return {response.status, Json::parse(response.body, nullptr, false)};
+}
+
+}  // namespace
+
+TEST_CASE("stats have the documented shape") {
+  FakeBackend backend;
+  const Json stats = ask(backend, "GET", "/v1/stats").json;
+  CHECK(stats["clients"] == 3);
+  CHECK(stats["origin_connections"] == 2);
+  CHECK(stats["waiting"] == 0);
+  CHECK(stats["queries"] == 250);
+  CHECK(stats["transactions"] == 0);
+  CHECK(stats["origin_connects"] == 0);
+  CHECK(stats["latency"]["query"]["p99_us"] == 1900);
+  CHECK(stats["pins"]["listen"] == 1);
+  CHECK(stats["cache"]["hit"] == 200);
+  CHECK(stats["cache"]["stale_hits"] == 7);
+  for (const auto status : kCacheStatuses) CHECK(stats["cache"].contains(std::string(status)));
+}
+
+TEST_CASE("status tells the last error, and the dashboard's address only on the socket") {
+  FakeBackend backend;
+  const Json status = ask(backend, "GET", "/v1/status").json;
+  CHECK(status["state"] == "running");
+  CHECK(status["origin"]["last_error"]["code"] == 2011);
+  CHECK(status["origin"]["last_error"]["at"] == "1970-01-01T00:00:00.000Z");
+  CHECK(status["dashboard"] == "http://d/");
+  CHECK(ask(backend, "GET", "/v1/status", "", false).json["dashboard"] == "");
+}
+
+TEST_CASE("readiness is told by the status code") {
+  FakeBackend backend;
+  CHECK(ask(backend, "GET", "/readyz").status == 200);
+  CHECK(ask(backend, "HEAD", "/readyz").status == 200);
+  backend.ready = false;
+  CHECK(ask(backend, "GET", "/readyz").status == 503);
+  CHECK(ask(backend, "GET", "/healthz").status == 200);
+}
+
+TEST_CASE("the number of query classes is bounded") {
+  FakeBackend backend;
+  CHECK(ask(backend, "GET", "/v1/queries").json["classes"][0]["sql"] == "SELECT '<script>'");
+  CHECK(backend.asked_limit == 100);
+  ask(backend, "GET", "/v1/queries?x=1&limit=7");
+  CHECK(backend.asked_limit == 7);
+  for (const char* limit : {"0", "1001", "-1", "x", "7x", "99999999999999999999"}) {
+    CHECK(ask(backend, "GET", std::string("/v1/queries?limit=") + limit).status == 400);
+  }
+}
+
+TEST_CASE("explain and purge check their body") {
+  FakeBackend backend;
+  const Answer explained = ask(backend, "POST", "/v1/explain", "{\"sql\":\"SELECT now()\"}");
+  CHECK(explained.json["status"] == "volatile");
+  CHECK(explained.json["production"]["differs"] == false);
+  for (const char* body : {"", "{", "[]", "{}", R"({"sql":5})"}) {
+    CHECK(ask(backend, "POST", "/v1/explain", body).status == 400);
+  }
+  const std::string broken = R"({"sql":"broken"})";
+  CHECK(ask(backend, "POST", "/v1/explain", broken).status == 500);
+
+  const std::string table = R"({"table":"products"})", all = R"({"all":true})";
+  CHECK(ask(backend, "POST", "/v1/purge", table).json["purged"] == 5);
+  CHECK(backend.purged.what == Purge::What::kTable);
+  CHECK(backend.purged.name == "products");
+  CHECK(ask(backend, "POST", "/v1/purge", all).status == 200);
+  CHECK(backend.purged.what == Purge::What::kAll);
+  for (const char* body : {"", "{}", R"({"all":false})", R"({"table":""})", R"({"table":1})",
+                           R"({"table":"a","tag":"b"})", R"({"everything":true})"}) {
+    const Answer refused = ask(backend, "POST", "/v1/purge", body);
+    CHECK(refused.status == 400);
+    CHECK(refused.json["error"]["hint"] != "");
+  }
+}
+
+TEST_CASE("reload is all or nothing, drain takes a timeout, both come from the socket only") {
+  FakeBackend backend;
+  CHECK(ask(backend, "POST", "/v1/reload", "{}").json["changed"][0] == "caching");
+  CHECK(ask(backend, "POST", "/v1/reload", "{\"x\":1}").status == 400);
+  CHECK(ask(backend, "POST", "/v1/reload", "").status == 400);
+  CHECK(ask(backend, "POST", "/v1/reload", "{}", false).status == 403);
+  CHECK(ask(backend, "POST", "/v1/drain", "", false).status == 403);
+  CHECK_FALSE(backend.drained);
+  const std::string negative = R"({"timeout_ms":-1})", quarter = R"({"timeout_ms":250})";
+  CHECK(ask(backend, "POST", "/v1/drain", negative).status == 400);
+  CHECK(ask(backend, "POST", "/v1/drain", quarter).status == 202);
+  CHECK(backend.drain_timeout == std::chrono::milliseconds(250));
+  CHECK(ask(backend, "POST", "/v1/drain").status == 202);
+  CHECK_FALSE(backend.drain_timeout.has_value());
+}
+
+TEST_CASE("unknown paths and methods are told apart") {
+  FakeBackend backend;
+  CHECK(ask(backend, "GET", "/v2/stats").status == 404);
+  CHECK(ask(backend, "GET", "").status == 404);
+  CHECK(ask(backend, "POST", "/v1/stats").status == 405);
+  CHECK(answer({"DELETE", "/v1/purge", "", true}, backend, "").allow == "POST");
+}
+
+TEST_CASE("metrics are Prometheus text") {
+  FakeBackend backend;
+  const ApiResponse response = answer({"GET", "/metrics", "", true}, backend, "");
+  CHECK(response.body.find("hyperdrive_queries_total 250\n") != std::string::npos);
+  CHECK(response.body.find("hyperdrive_cache_queries_total{status=\"hit\"} 200\n") !=
+        std::string::npos);
+  CHECK(response.body.find("# TYPE hyperdrive_latency_seconds summary\n") != std::string::npos);
+}
+
+TEST_CASE("query parameters are found and decoded") {
+  CHECK(query_parameter("/?a=1&token=x%2By+z", "token") == "x+y z");
+  CHECK(query_parameter("/?token", "token").empty());
+  CHECK(query_parameter("/?a=%zz", "a") == "%zz");
+  CHECK(query_parameter("/path", "a").empty());
+  CHECK(path_of("/v1/stats?x=/y") == "/v1/stats");
+}
+
+TEST_CASE("the port asks for its own name, its own pages, and the token or the cookie") {
+  const PortAccess access(8700, Secret("secret-token"));
+  const auto check = [&](RequestHeaders headers) { return access.check(headers); };
+  const std::string cookie = access.set_cookie().substr(0, access.set_cookie().find(';'));
+  CHECK(check({"127.0.0.1:8700", "", "Bearer secret-token", ""}) == Access::kGranted);
+  CHECK(check({"localhost:8700", "", "", "other=1; " + cookie}) == Access::kGranted);
+  CHECK(check({"127.0.0.1:8700", "http://127.0.0.1:8700", "", cookie}) == Access::kGranted);
+  CHECK(check({"127.0.0.1:8700", "", "", ""}) == Access::kNoToken);
+  CHECK(check({"127.0.0.1:8700", "", "Bearer secret-toke", ""}) == Access::kNoToken);
+  CHECK(check({"127.0.0.1:8700", "", "", "hyperdrive_8700=secret-token"}) == Access::kNoToken);
+  CHECK(check({"evil.example:8700", "", "Bearer secret-token", ""}) == Access::kForeignHost);
+  CHECK(check({"127.0.0.1:8701", "", "Bearer secret-token", ""}) == Access::kForeignHost);
+  CHECK(check({"", "", "Bearer secret-token", ""}) == Access::kForeignHost);
+  CHECK(check({"127.0.0.1:8700", "http://evil.example", "", cookie}) == Access::kForeignOrigin);
+  CHECK_FALSE(PortAccess(1, Secret()).is_token(""));
+  CHECK(admin_token(Secret("a")).reveal() != admin_token(Secret("b")).reveal());
+  CHECK(admin_token(Secret("a")).reveal().size() == 64);
+}
+
+TEST_CASE("a slow reader of events loses lines and is told how many") {
+  EventHub hub;
+  CHECK_FALSE(hub.listening());
+  int wakes = 0;
+  auto reader = hub.open([&wakes] { ++wakes; });
+  CHECK(hub.listening());
+  for (std::size_t i = 0; i < EventHub::kQueue + 20; ++i) hub.publish(QueryEvent{});
+  CHECK(wakes == 1);
+  EventBatch batch = reader->take();
+  CHECK(batch.events.size() == EventHub::kQueue);
+  CHECK(batch.events.front().first == 1);
+  CHECK(batch.dropped == 20);
+  hub.publish(SessionEvent{});
+  CHECK(wakes == 2);
+  CHECK(reader->take().events.size() == 1);
+  reader.reset();
+  hub.publish(QueryEvent{});
+  CHECK_FALSE(hub.listening());
+}
+
+TEST_CASE("events are lines of JSON whatever the statement holds") {
+  QueryEvent query;
+  query.sql = "SELECT 'line\nbreak', '\xff'" + std::string(kMaxEventSql, 'x');
+  query.status = "miss";
+  query.sqlstate = "42P01";
+  EventBatch batch;
+  batch.events = {{1, query}, {2, SessionEvent{}}, {3, OriginEvent{{}, "connect_failed", {}}}};
+  batch.dropped = 4;
+  const std::string lines = event_lines(batch, true);
+  std::vector<Json> parsed;
+  std::size_t start = 0;
+  for (std::size_t end; (end = lines.find('\n', start)) != std::string::npos; start = end + 1) {
+    parsed.push_back(Json::parse(lines.substr(start, end - start)));
+  }
+  REQUIRE(parsed.size() == 4);
+  CHECK(parsed[0]["seq"] == 1);
+  CHECK(parsed[0]["error"]["sqlstate"] == "42P01");
+  CHECK(parsed[1]["type"] == "session");
+  CHECK(parsed[2]["event"] == "connect_failed");
+  CHECK(parsed[3] == Json{{"type", "dropped"}, {"n", 4}});
+  CHECK(event_lines(batch, false).find("line") == std::string::npos);
+  CHECK(cut_utf8("a\xc3\xa9", 2) == "a");
+  CHECK(cut_utf8("a\xc3\xa9", 3) == "a\xc3\xa9");
+}

@@ -1,0 +1,63 @@
+// A proxy without a data plane: what the admin API is tested against.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "proxy/admin/backend.hpp"
+
+namespace hyperdrive::tests {
+
+namespace admin = hyperdrive::proxy::admin;
+
+class FakeBackend : public admin::AdminBackend {
+ public:
+  admin::Status status() override {
+    admin::Status status;
+    status.id = "0123456789abcdef0123456789abcdef";
+    status.name = "prod-db";
+    status.origin.host = "db.example.com";
+    status.origin.last_error = {{"refused", "start it", 2011}, admin::Clock::time_point()};
+    return status;
+  }
+  admin::Readiness readiness() override { return {ready, "draining"}; }
+  admin::Stats stats() override {
+    admin::Stats stats;
+    stats.gauges = {3, 2, 1, 0};
+    stats.queries = 250;
+    stats.query = {250, 77'500, 310, 520, 1'900, 2'500};
+    stats.pins = {{"listen", 1}};
+    stats.cache.by_status[0] = 200;
+    stats.cache.stale_hits = 7;
+    return stats;
+  }
+  std::vector<admin::QueryClass> queries(std::size_t limit) override {
+    asked_limit = limit;
+    return {{.sql = "SELECT '<script>'", .status = "hit", .tables = {"public.t"}, .count = 9}};
+  }
+  std::string config_json() override { return R"({"name":"prod-db"})"; }
+  core::Result<admin::Explanation> explain(const std::string& sql) override {
+    if (sql == "broken") return core::fail("no");
+    return admin::Explanation{false, "volatile", "now() is STABLE", {}, {"now"}, "volatile", ""};
+  }
+  core::Result<std::uint64_t> purge(const admin::Purge& purge) override {
+    purged = purge;
+    return 5;
+  }
+  core::Result<std::vector<std::string>> reload(std::string_view launch_json) override {
+    if (launch_json != "{}") return core::fail("the port cannot change while it runs", "restart");
+    return std::vector<std::string>{"caching"};
+  }
+  void drain(std::optional<std::chrono::milliseconds> timeout) override {
+    drained = true;
+    drain_timeout = timeout;
+  }
+
+  std::atomic<bool> ready = true;
+  std::atomic<bool> drained = false;
+  std::size_t asked_limit = 0;
+  admin::Purge purged;
+  std::optional<std::chrono::milliseconds> drain_timeout;
+};
+
+}  // namespace hyperdrive::tests

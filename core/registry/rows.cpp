@@ -1,0 +1,230 @@
+#include "core/registry/rows.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "core/config/json.hpp"
+#include "core/config/text.hpp"
+
+namespace hyperdrive::core {
+namespace {
+
+constexpr std::array<std::string_view, 24> kPlain = {"id",
+                                                     "name",
+                                                     "scheme",
+                                                     "scheme_text",
+                                                     "host",
+                                                     "port",
+                                                     "database",
+                                                     "user",
+                                                     "service_id",
+                                                     "access_client_id",
+                                                     "application_name",
+                                                     "sslmode",
+                                                     "ca_certificate_id",
+                                                     "mtls_certificate_id",
+                                                     "caching_disabled",
+                                                     "max_age",
+                                                     "stale_while_revalidate",
+                                                     "origin_connection_limit",
+                                                     "created_on",
+                                                     "modified_on",
+                                                     "remote_id",
+                                                     "local_port",
+                                                     "local_user",
+                                                     "settings"};
+constexpr std::array<std::string_view, 4> kSealed = {"password", "access_client_secret",
+                                                     "local_password", "cache_password"};
+
+/// Walks a row from left to right.
+class Reader {
+ public:
+  explicit Reader(SQLite::Statement& row) : row_(row) {}
+  std::string text() {
+    const SQLite::Column column = row_.getColumn(next_++);
+    const char* begin = column.getText();
+    return {begin, static_cast<std::size_t>(column.getBytes())};
+  }
+  int number() { return row_.getColumn(next_++).getInt(); }
+  std::optional<int> optional_number() {
+    const SQLite::Column column = row_.getColumn(next_++);
+    if (column.isNull()) return std::nullopt;
+    return column.getInt();
+  }
+
+ private:
+  SQLite::Statement& row_;
+  int next_ = 0;
+};
+
+void bind_blob(SQLite::Statement& statement, const char* name, const std::string& blob) {
+  if (blob.empty())
+    statement.bind(name);
+  else
+    statement.bind(name, blob.data(), static_cast<int>(blob.size()));
+}
+
+Result<std::string> sealed_or_empty(const Config& config, const Secret& secret,
+                                    std::string_view purpose, const Sealer& sealer) {
+  if (secret.empty()) return std::string();
+  return sealer.seal(secret, associated_data(config, purpose));
+}
+
+}  // namespace
+
+std::string config_columns() { return fmt::format("{}", fmt::join(kPlain, ", ")); }
+
+Result<Config> read_config_row(SQLite::Statement& row) {
+  Reader reader(row);
+  Config config;
+  config.id = reader.text();
+  config.name = reader.text();
+  const std::string scheme = reader.text();
+  if (auto parsed = parse_scheme(scheme))
+    config.origin.scheme = *parsed;
+  else
+    return fail(
+        fmt::format("The stored config '{}' has the unknown scheme '{}'.", config.name, scheme));
+  config.origin.scheme_text = reader.text();
+  config.origin.host = reader.text();
+  config.origin.port = static_cast<std::uint16_t>(reader.number());
+  config.origin.database = reader.text();
+  config.origin.user = reader.text();
+  config.origin.service_id = reader.text();
+  config.origin.access_client_id = reader.text();
+  config.origin.application_name = reader.text();
+  if (const std::string mode = reader.text(); !mode.empty()) {
+    auto parsed = parse_ssl_mode(mode, Scheme::kPostgresql);
+    if (!parsed)
+      return fail(
+          fmt::format("The stored config '{}' has the unknown sslmode '{}'.", config.name, mode));
+    config.tls.mode = *parsed;
+  }
+  config.tls.ca_certificate_id = reader.text();
+  config.tls.mtls_certificate_id = reader.text();
+  config.caching.disabled = reader.number() != 0;
+  config.caching.max_age = reader.optional_number();
+  config.caching.stale_while_revalidate = reader.optional_number();
+  config.origin_connection_limit = reader.number();
+  config.created_on = reader.text();
+  config.modified_on = reader.text();
+  config.remote_id = reader.text();
+  const int port = reader.number();
+  config.local.local_user = reader.text();
+  if (const std::string settings = reader.text(); settings != "{}") {
+    const auto json = nlohmann::ordered_json::parse(settings, nullptr, false);
+    if (auto read = read_settings(config.local, json); !read)
+      return fail(fmt::format("The stored settings of '{}' cannot be read: {}", config.name,
+                              read.error().message));
+  }
+  config.local.local_port = static_cast<std::uint16_t>(port);
+  return config;
+}
+
+Result<SealedSecrets> seal_secrets(const Config& config, const Sealer& sealer) {
+  auto password = sealed_or_empty(config, config.origin.password, "origin", sealer);
+  auto access = sealed_or_empty(config, config.origin.access_client_secret, "access", sealer);
+  auto local = sealed_or_empty(config, config.local.local_password, "local", sealer);
+  auto cache = sealed_or_empty(config, config.local.cache_password, "cache", sealer);
+  for (const auto* part : {&password, &access, &local, &cache})
+    if (!*part) return tl::unexpected(part->error());
+  return SealedSecrets{*password, *access, *local, *cache};
+}
+
+Result<void> unseal_secrets(Config& config, const SealedSecrets& sealed, const Sealer& sealer) {
+  struct Item {
+    const std::string& blob;
+    const char* purpose;
+    Secret& target;
+  };
+  for (const Item& item :
+       {Item{sealed.password, "origin", config.origin.password},
+        Item{sealed.access_client_secret, "access", config.origin.access_client_secret},
+        Item{sealed.local_password, "local", config.local.local_password},
+        Item{sealed.cache_password, "cache", config.local.cache_password}}) {
+    if (item.blob.empty()) continue;
+    auto secret = sealer.unseal(item.blob, associated_data(config, item.purpose));
+    if (!secret)
+      return fail(
+          fmt::format("The stored secrets of '{}' do not open: its row was altered outside of "
+                      "hyperdrive, or the sealing key is another one.",
+                      config.name),
+          fmt::format("They are not used. Check the config, then give the password anew: "
+                      "hyperdrive update {} --origin-password-file FILE.",
+                      config.name));
+    item.target = std::move(*secret);
+  }
+  return {};
+}
+
+void bind_config(SQLite::Statement& statement, const Config& config, const SealedSecrets& sealed) {
+  const Origin& origin = config.origin;
+  LocalSettings local = config.local;
+  local.local_port = 0;  // has its own column
+  statement.bind(":id", config.id);
+  statement.bind(":name", config.name);
+  statement.bind(":scheme", std::string(scheme_name(origin.scheme)));
+  statement.bind(":scheme_text", origin.scheme_text);
+  statement.bind(":host", origin.host);
+  statement.bind(":port", static_cast<int>(origin.port));
+  statement.bind(":database", origin.database);
+  statement.bind(":user", origin.user);
+  statement.bind(":service_id", origin.service_id);
+  statement.bind(":access_client_id", origin.access_client_id);
+  statement.bind(":application_name", origin.application_name);
+  statement.bind(":sslmode", std::string(ssl_mode_name(config.tls.mode, Scheme::kPostgresql)));
+  statement.bind(":ca_certificate_id", config.tls.ca_certificate_id);
+  statement.bind(":mtls_certificate_id", config.tls.mtls_certificate_id);
+  statement.bind(":caching_disabled", config.caching.disabled ? 1 : 0);
+  if (config.caching.max_age) statement.bind(":max_age", *config.caching.max_age);
+  if (config.caching.stale_while_revalidate)
+    statement.bind(":stale_while_revalidate", *config.caching.stale_while_revalidate);
+  statement.bind(":origin_connection_limit", config.origin_connection_limit);
+  statement.bind(":created_on", config.created_on);
+  statement.bind(":modified_on", config.modified_on);
+  statement.bind(":remote_id", config.remote_id);
+  statement.bind(":local_port", static_cast<int>(config.local.local_port));
+  statement.bind(":local_user", config.local.local_user);
+  statement.bind(":settings", settings_json(local).dump());
+  bind_blob(statement, ":password", sealed.password);
+  bind_blob(statement, ":access_client_secret", sealed.access_client_secret);
+  bind_blob(statement, ":local_password", sealed.local_password);
+  bind_blob(statement, ":cache_password", sealed.cache_password);
+}
+
+std::string insert_config_sql() {
+  return fmt::format("INSERT INTO configs({}, {}) VALUES (:{}, :{})", fmt::join(kPlain, ", "),
+                     fmt::join(kSealed, ", "), fmt::join(kPlain, ", :"), fmt::join(kSealed, ", :"));
+}
+
+std::string update_config_sql() {
+  std::string assignments;
+  for (const std::string_view column : kPlain) assignments += fmt::format("{0} = :{0}, ", column);
+  for (const std::string_view column : kSealed) assignments += fmt::format("{0} = :{0}, ", column);
+  assignments.resize(assignments.size() - 2);
+  return fmt::format("UPDATE configs SET {} WHERE id = :id", assignments);
+}
+
+std::string certificate_columns() {
+  return "id, name, ca, pem, issuer, serial_number, signature, expires_on, uploaded_on";
+}
+
+Certificate read_certificate_row(SQLite::Statement& row) {
+  Reader reader(row);
+  Certificate certificate;
+  certificate.id = reader.text();
+  certificate.name = reader.text();
+  certificate.ca = reader.number() != 0;
+  certificate.pem = reader.text();
+  certificate.issuer = reader.text();
+  certificate.serial_number = reader.text();
+  certificate.signature = reader.text();
+  certificate.expires_on = reader.text();
+  certificate.uploaded_on = reader.text();
+  return certificate;
+}
+
+}  // namespace hyperdrive::core

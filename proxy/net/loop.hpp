@@ -2,7 +2,8 @@
 //
 // `Loop::create` prefers io_uring and falls back to epoll where the kernel or a seccomp filter
 // refuses it; HYPERDRIVE_LOOP=io_uring|epoll forces one (docs/decisions/002-event-loop.md).
-// All members are for the loop's own thread, except post() and stop().
+// All members are for the loop's own thread, except post() and stop(); before run() the thread that
+// created the loop may set it up. Streams and timers should go before their loop does.
 #pragma once
 
 #include <chrono>
@@ -24,7 +25,7 @@ using Milliseconds = std::chrono::milliseconds;
 class Timer {
  public:
   virtual ~Timer() = default;
-  virtual void arm(Milliseconds after) = 0;   ///< re-arms if armed
+  virtual void arm(Milliseconds after) = 0;  ///< re-arms if armed
   virtual void disarm() = 0;
   virtual bool armed() const = 0;
 };
@@ -47,21 +48,22 @@ class Loop {
   enum class Backend { kIoUring, kEpoll };
 
   static core::Result<std::unique_ptr<Loop>> create();
+  static core::Result<std::unique_ptr<Loop>> create(Backend backend);  ///< no fallback
   virtual ~Loop() = default;
 
   virtual Backend backend() const = 0;
-  virtual void run() = 0;                              ///< until stop()
-  virtual void stop() = 0;                             ///< any thread
-  virtual void post(std::function<void()> task) = 0;   ///< any thread; runs on this loop, in order
+  virtual void run() = 0;                             ///< until stop()
+  virtual void stop() = 0;                            ///< any thread
+  virtual void post(std::function<void()> task) = 0;  ///< any thread; runs on this loop, in order
   /// Runs at the end of this turn, before the sends go out. Loop thread only.
   virtual void defer(std::function<void()> task) = 0;
-  virtual TimePoint now() const = 0;                   ///< read once per turn
+  virtual TimePoint now() const = 0;  ///< read once per turn
 
   virtual std::unique_ptr<Timer> timer(std::function<void()> on_fire) = 0;
 
   /// Takes over a listening descriptor. `on_accept` gets each connection with TCP_NODELAY set.
-  virtual std::unique_ptr<Listener> listen(int fd,
-                                           std::function<void(std::unique_ptr<Stream>)> on_accept) = 0;
+  virtual std::unique_ptr<Listener> listen(
+      int fd, std::function<void(std::unique_ptr<Stream>)> on_accept) = 0;
 
   /// Takes over a connected, non-blocking socket.
   virtual std::unique_ptr<Stream> adopt(int fd) = 0;
@@ -77,7 +79,8 @@ class Loop {
                                            Milliseconds timeout,
                                            std::function<void(ConnectResult)> done) = 0;
 
-  /// Keeps a finish()ed stream until its bytes are out (at most `patience`), then closes it.
+  /// Finishes the stream and keeps it until its bytes are out and the peer has ended its side too
+  /// (a close before that could reset the connection and lose the last bytes), at most `patience`.
   virtual void close_later(std::unique_ptr<Stream> stream, Milliseconds patience) = 0;
 
   // --- moving an idle stream between loops ------------------------------------------------------

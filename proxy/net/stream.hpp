@@ -25,18 +25,19 @@ namespace hyperdrive::proxy::net {
 using Bytes = std::string_view;
 
 enum class CloseReason {
-  kEof,        ///< the peer ended its side
-  kReset,      ///< the connection was reset or another socket error; see Stream::error()
-  kTls,        ///< the TLS layer failed
+  kEof,    ///< the peer ended its side
+  kReset,  ///< the connection was reset or another socket error; see Stream::error()
+  kTls,    ///< the TLS layer failed
 };
 
 class StreamHandler {
  public:
   virtual ~StreamHandler() = default;
-  /// Returns how many bytes of `data` were used up (0..data.size()). `data` holds all bytes not used
-  /// up so far. May write, pause, close, or destroy the stream (return value is then ignored).
+  /// Returns how many bytes of `data` were used up (0..data.size()). `data` holds all bytes not
+  /// used up so far. May write, pause, close, or destroy the stream (return value is then ignored).
   virtual std::size_t on_data(Bytes data) = 0;
-  /// Called once when the peer is gone; no call follows. Unused bytes are dropped.
+  /// Called once when the peer is gone; no call follows. Unused bytes are dropped. After kEof one
+  /// may still write (the peer may have closed only its own side).
   virtual void on_closed(CloseReason reason) = 0;
   /// `unsent()` has fallen to zero after having passed the high-water mark (kHighWater).
   virtual void on_drained() {}
@@ -58,23 +59,28 @@ class Stream {
   /// on this stream.
   virtual char* reserve(std::size_t size) = 0;
   virtual std::size_t unsent() const = 0;
-  /// When `unsent()` became non-zero and nothing has left since; the epoch's start if nothing is due.
+  /// When `unsent()` became non-zero and nothing has left since; the epoch's start if nothing is
+  /// due.
   virtual std::chrono::steady_clock::time_point stalled_since() const = 0;
 
   /// After pause_reading() returns, on_data is not called until resume_reading(). Cheap: the socket
-  /// is disarmed only if data keeps coming.
+  /// is disarmed only if data keeps coming. on_closed comes promptly even while paused, but an
+  /// end-of-file behind bytes not yet read waits for them. Without a handler a stream is paused.
   virtual void pause_reading() = 0;
+  /// Presents unused bytes again, later in this turn. From within on_data it does so only if that
+  /// call used some bytes or set another handler.
   virtual void resume_reading() = 0;
   /// Unused bytes kept from earlier on_data calls.
   virtual std::size_t unread() const = 0;
 
-  /// Sends what is unsent, then closes; on_closed is not called. The stream stays owned by the caller
-  /// until it destroys it, or hands it to Loop::close_later.
+  /// Sends what is unsent (and TLS's close_notify), then shuts the sending side; the handler is not
+  /// called any more. The stream stays owned by the caller until it destroys it, or hands it to
+  /// Loop::close_later.
   virtual void finish() = 0;
 
   virtual int fd() const = 0;
   virtual Loop& loop() const = 0;
-  virtual std::string error() const = 0;       ///< words for the last failure, for people
+  virtual std::string error() const = 0;  ///< words for the last failure, for people
   virtual bool is_tls() const = 0;
   /// The server certificate's tls-server-end-point binding (RFC 5929), empty without TLS.
   virtual std::string tls_server_end_point() const = 0;

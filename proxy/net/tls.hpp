@@ -12,17 +12,17 @@
 
 namespace hyperdrive::proxy::net {
 
-enum class TlsVerify { kNone, kCa, kFull };   ///< kFull: CA and host name
+enum class TlsVerify { kNone, kCa, kFull };  ///< kFull: CA and host name
 
 struct TlsClientOptions {
   TlsVerify verify = TlsVerify::kNone;
-  std::string ca_pem;                 ///< empty: the system's store
-  std::string client_pem;             ///< chain, leaf first; empty: no client certificate
+  std::string ca_pem;      ///< empty: the system's store
+  std::string client_pem;  ///< chain, leaf first; empty: no client certificate
   core::Secret client_key_pem;
 };
 
 struct TlsServerOptions {
-  std::string cert_file;              ///< PEM chain
+  std::string cert_file;  ///< PEM chain
   std::string key_file;
 };
 
@@ -36,7 +36,9 @@ class TlsContext {
 
 /// Handshakes as client and then continues `stream` as TLS: same object, same handler. `done` gets
 /// an empty string, or why it failed (OpenSSL's own words, e.g. "certificate verify failed:
-/// self-signed certificate"). `host` is used for SNI and for TlsVerify::kFull. `alpn` may be empty
+/// self-signed certificate"); after a failure the stream is dead and on_closed is not called. What
+/// was written before goes out plain, what is written after this call is encrypted. `host` is used
+/// for SNI and for TlsVerify::kFull. `alpn` may be empty
 /// ("postgresql" for direct TLS). Any bytes already received and unused are a failure.
 void start_tls_client(Stream& stream, std::shared_ptr<TlsContext> context, const std::string& host,
                       const std::string& alpn, std::function<void(std::string error)> done);

@@ -26,7 +26,7 @@ void read_statements(const Tree& tree, std::string_view text, Analysis& analysis
   for (const Node element : tree.root()["stmts"]) {
     const Node wrapper = element["stmt"];
     if (!is_literal_blind(wrapper)) analysis.literal_blind = false;
-    Statement statement = read_statement(wrapper, reader);
+    Statement statement = read_statement(wrapper, text, reader);
     statement.offset = static_cast<std::size_t>(element["stmt_location"].number());
     const int length = element["stmt_len"].number();
     statement.length =

@@ -41,27 +41,41 @@ std::string quote_name(std::string_view name) {
   return quoted + '"';
 }
 
-std::string value_of(Node argument, bool names) {
+/// An integer as it stands in the text: libpg_query 15-4.0.0 leaves negative ones out of its JSON.
+std::string integer_at(std::string_view text, int location) {
+  std::string digits;
+  for (std::size_t i = static_cast<std::size_t>(location); i < text.size(); ++i) {
+    const char c = text[i];
+    if ((c >= '0' && c <= '9') || (c == '-' && digits.empty())) {
+      digits += c;
+    } else if (c != ' ' || (digits != "-" && !digits.empty())) {
+      break;
+    }
+  }
+  return digits;
+}
+
+std::string value_of(Node argument, bool names, std::string_view text) {
   if (const Node cast = argument.as("TypeCast")) {
     // SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE
     return "INTERVAL '" + std::string(constant_string(cast["arg"].as("A_Const")).value_or("")) +
            "'";
   }
   const Node constant = argument.as("A_Const");
-  if (const auto text = constant_string(constant)) {
-    return names ? quote_name(*text) : std::string(*text);
+  if (const auto string = constant_string(constant)) {
+    return names ? quote_name(*string) : std::string(*string);
   }
   if (const Node number = constant["fval"]) return std::string(number["fval"].text());
   if (const Node truth = constant["boolval"]) return truth["boolval"].is_true() ? "true" : "false";
   const std::string_view digits = constant["ival"]["ival"].text();
-  return digits.empty() ? "0" : std::string(digits);
+  return digits.empty() ? integer_at(text, constant["location"].number()) : std::string(digits);
 }
 
-std::string joined(Node arguments, std::string_view setting) {
+std::string joined(Node arguments, std::string_view setting, std::string_view text) {
   std::string value;
   for (const Node argument : arguments) {
     if (!value.empty()) value += ", ";
-    value += value_of(argument, is_list_of_names(setting));
+    value += value_of(argument, is_list_of_names(setting), text);
   }
   return value;
 }
@@ -86,7 +100,7 @@ std::vector<Setting> transaction_settings(Node set, bool session) {
 
 }  // namespace
 
-std::vector<Setting> read_settings(Node set) {
+std::vector<Setting> read_settings(Node set, std::string_view text) {
   const std::string_view kind = set["kind"].text();
   if (kind == "VAR_RESET_ALL") return {};
   if (kind == "VAR_SET_MULTI") {
@@ -102,7 +116,7 @@ std::vector<Setting> read_settings(Node set) {
   setting.name = lower(set["name"].text());
   setting.is_local = set["is_local"].is_true();
   setting.is_default = kind == "VAR_SET_DEFAULT" || kind == "VAR_RESET";
-  if (kind == "VAR_SET_VALUE") setting.value = joined(set["args"], setting.name);
+  if (kind == "VAR_SET_VALUE") setting.value = joined(set["args"], setting.name, text);
   return {setting};
 }
 

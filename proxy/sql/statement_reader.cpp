@@ -70,7 +70,8 @@ bool runs_the_query(Node explain) {
 /// Carries the statement being read and where its queries are read to.
 class Classifier {
  public:
-  Classifier(Statement& statement, QueryReader& reader) : statement_(statement), reader_(reader) {}
+  Classifier(Statement& statement, std::string_view text, QueryReader& reader)
+      : statement_(statement), text_(text), reader_(reader) {}
 
   void run(Node content, std::string_view type) {
     statement_.command = command_words(type);
@@ -263,7 +264,7 @@ class Classifier {
   void set(Node content) {
     const bool reset = content["kind"].text().starts_with("VAR_RESET");
     statement_.command = reset ? "RESET" : "SET";
-    statement_.settings = read_settings(content);
+    statement_.settings = read_settings(content, text_);
     if (reset) {
       statement_.effect = Effect::kReset;
       return;
@@ -302,15 +303,16 @@ class Classifier {
   }
 
   Statement& statement_;
+  std::string_view text_;
   QueryReader& reader_;
 };
 
 }  // namespace
 
-Statement read_statement(Node wrapper, QueryReader& reader) {
+Statement read_statement(Node wrapper, std::string_view text, QueryReader& reader) {
   Statement statement;
   const Node content = wrapper.unwrap();
-  Classifier(statement, reader).run(content, content.key());
+  Classifier(statement, text, reader).run(content, content.key());
   return statement;
 }
 

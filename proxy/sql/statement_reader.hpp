@@ -7,11 +7,11 @@
 
 namespace hyperdrive::proxy::sql {
 
-/// Reads one statement (the wrapper, {"SelectStmt": …}); what it reads goes to `reader`.
-Statement read_statement(Node wrapper, QueryReader& reader);
+/// Reads one statement of `text` (the wrapper, {"SelectStmt": …}); what it reads goes to `reader`.
+Statement read_statement(Node wrapper, std::string_view text, QueryReader& reader);
 
 /// SET and RESET as settings; one for each name.
-std::vector<Setting> read_settings(Node variable_set);
+std::vector<Setting> read_settings(Node variable_set, std::string_view text);
 
 /// Whether literals cannot change what was found of this kind of statement.
 bool is_literal_blind(Node wrapper);

@@ -184,6 +184,8 @@ struct Analysis {
   std::vector<std::string> aliases;     ///< column names the text itself makes; "*": unknowable
   std::vector<std::string> operands;    ///< columns that stand inside an expression
   std::vector<InputWord> input_words;
+  /// Each `x @@ y` whose kind only the types tell: the columns among x and y.
+  std::vector<std::vector<std::string>> text_matches;
   bool text_may_become_time = false;  ///< some cast or call could read a text as a date or time
   bool is_skimmed = false;            ///< read by words only: too large, or unknown to the grammar
   bool literal_blind = false;         ///< holds for every text that differs only in its literals

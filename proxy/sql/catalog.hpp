@@ -48,6 +48,8 @@ struct Resolution {
   bool reads_unlogged = false;
 };
 
+struct CatalogData;
+
 class Catalog {
  public:
   ~Catalog();
@@ -68,9 +70,8 @@ class Catalog {
 
  private:
   friend class CatalogBuilder;
-  struct Data;
-  explicit Catalog(std::unique_ptr<const Data> data);
-  std::unique_ptr<const Data> data_;
+  explicit Catalog(std::unique_ptr<const CatalogData> data);
+  std::unique_ptr<const CatalogData> data_;
 };
 
 /// Collects the rows of catalog_queries(); one builder per snapshot, one thread.
@@ -86,7 +87,7 @@ class CatalogBuilder {
   std::shared_ptr<const Catalog> build();
 
  private:
-  std::unique_ptr<Catalog::Data> data_;
+  std::unique_ptr<CatalogData> data_;
 };
 
 /// `cache explain`: what would become of the text, and what Cloudflare's cache would do.

@@ -406,6 +406,7 @@ void QueryReader::read_operation(const Item& item) {
   } else {
     add_operator(item.node["name"], !left);
   }
+  if (name_of(name_list(item.node["name"])).name == "@@") read_text_match(left, right);
   const std::vector<std::string> fields = name_list(left.as("ColumnRef")["fields"]);
   const std::string_view column = fields.empty() ? std::string_view() : fields.back();
   push(left, item, true);
@@ -423,6 +424,21 @@ void QueryReader::read_operation(const Item& item) {
   } else {
     read_right(right);
   }
+}
+
+/// `text @@ query` reads the text by default_text_search_config; `tsvector @@ query` does not.
+void QueryReader::read_text_match(Node left, Node right) {
+  constexpr std::array<std::string_view, 4> kVectors = {"to_tsvector", "setweight", "strip",
+                                                        "array_to_tsvector"};
+  std::vector<std::string> columns;
+  for (const Node side : {left, right}) {
+    const std::vector<std::string> fields = name_list(side.as("ColumnRef")["fields"]);
+    if (!fields.empty()) columns.push_back(fields.back());
+    if (one_of(name_of(name_list(side.as("FuncCall")["funcname"])).name, kVectors)) return;
+    const Name type = name_of(name_list(side.as("TypeCast")["typeName"]["names"]));
+    if (type.name == "tsvector" || type.name == "jsonb") return;
+  }
+  analysis_.text_matches.push_back(std::move(columns));
 }
 
 void QueryReader::read_constant(Node a_const, std::string_view column) {

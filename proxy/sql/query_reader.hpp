@@ -60,6 +60,7 @@ class QueryReader {
   void read_call(const Item& item);
   void read_range_function(const Item& item);
   void read_operation(const Item& item);
+  void read_text_match(Node left, Node right);
   void read_cast(const Item& item);
   void read_type(Node type_name, Cast::Source source, std::vector<std::string> columns);
   void read_column(const Item& item);

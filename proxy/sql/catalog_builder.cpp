@@ -1,0 +1,132 @@
+#include <array>
+#include <charconv>
+
+#include "proxy/sql/catalog_data.hpp"
+
+namespace hyperdrive::proxy::sql {
+namespace {
+
+/// The columns of each of catalog_queries().
+constexpr std::array<std::size_t, 9> kColumnCounts = {6, 2, 2, 2, 2, 7, 4, 7, 4};
+
+std::string_view value(CatalogBuilder::Row row, std::size_t column) {
+  return row[column].value_or(std::string_view());
+}
+
+Oid oid(CatalogBuilder::Row row, std::size_t column) {
+  Oid number = 0;
+  const std::string_view digits = value(row, column);
+  std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  return number;
+}
+
+bool truth(CatalogBuilder::Row row, std::size_t column) { return value(row, column) == "t"; }
+
+char letter(CatalogBuilder::Row row, std::size_t column, char otherwise) {
+  const std::string_view text = value(row, column);
+  return text.empty() ? otherwise : text.front();
+}
+
+std::unordered_set<Oid> oid_set(std::string_view list) {
+  std::unordered_set<Oid> oids;
+  for (const char* at = list.data(); at < list.data() + list.size();) {
+    Oid number = 0;
+    const auto [end, error] = std::from_chars(at, list.data() + list.size(), number);
+    if (error != std::errc()) break;
+    oids.insert(number);
+    at = end + 1;
+  }
+  return oids;
+}
+
+void add_relation(CatalogData& data, CatalogBuilder::Row row) {
+  Relation relation{oid(row, 0),         std::string(value(row, 1)), std::string(value(row, 2)),
+                    letter(row, 3, 'r'), letter(row, 4, 'p'),        truth(row, 5)};
+  data.relations_by_name[relation.name].push_back(data.relations.size());
+  data.relations_by_oid.emplace(relation.oid, data.relations.size());
+  data.relations.push_back(std::move(relation));
+}
+
+void add_function(CatalogData& data, CatalogBuilder::Row row) {
+  Function function{std::string(value(row, 0)),    static_cast<int>(oid(row, 2)),
+                    static_cast<int>(oid(row, 3)), truth(row, 4),
+                    letter(row, 5, 'v'),           truth(row, 6)};
+  if (function.volatility == 'v' && function.schema != "pg_catalog") {
+    data.has_volatile_function = true;
+  }
+  data.functions[std::string(value(row, 1))].push_back(std::move(function));
+}
+
+void add_operator(CatalogData& data, CatalogBuilder::Row row) {
+  Operator op{std::string(value(row, 0)), truth(row, 2), letter(row, 3, 'v')};
+  if (op.volatility == 'v') data.has_volatile_operator = true;
+  data.operators[std::string(value(row, 1))].push_back(std::move(op));
+}
+
+void add_type(CatalogData& data, CatalogBuilder::Row row) {
+  Type type{std::string(value(row, 0)), oid(row, 2),  letter(row, 3, 'b'), oid(row, 4),
+            letter(row, 5, 'v'),        truth(row, 6)};
+  data.type_names.emplace(type.oid, value(row, 1));
+  data.types[std::string(value(row, 1))].push_back(std::move(type));
+}
+
+void add_columns(CatalogData& data, CatalogBuilder::Row row) {
+  ColumnGroup group{letter(row, 1, 'x'), truth(row, 3), oid_set(value(row, 2))};
+  if (group.type_class == 'h' || group.type_class == 'z') {
+    data.with_time.insert(group.relations.begin(), group.relations.end());
+  } else if (group.type_class == 'u') {
+    data.with_unsafe.insert(group.relations.begin(), group.relations.end());
+  }
+  data.columns[std::string(value(row, 0))].push_back(std::move(group));
+}
+
+}  // namespace
+
+CatalogBuilder::CatalogBuilder() : data_(std::make_unique<CatalogData>()) {}
+CatalogBuilder::~CatalogBuilder() = default;
+
+core::Result<void> CatalogBuilder::add(std::size_t query, Row row) {
+  if (query >= kColumnCounts.size() || row.size() != kColumnCounts[query]) {
+    return core::fail("a catalog row has " + std::to_string(row.size()) + " columns where query " +
+                          std::to_string(query) + " gives another number",
+                      "This is a fault of the proxy; its cache stays off until the next read.");
+  }
+  CatalogData& data = *data_;
+  switch (query) {
+    case 0:
+      add_relation(data, row);
+      break;
+    case 1:
+      data.children[oid(row, 0)].push_back(oid(row, 1));
+      break;
+    case 2:
+      data.definitions.emplace(oid(row, 0), value(row, 1));
+      break;
+    case 3:
+      data.cascades[oid(row, 0)].push_back(oid(row, 1));
+      break;
+    case 4:
+      data.side_effects.emplace(oid(row, 0), value(row, 1));
+      break;
+    case 5:
+      add_function(data, row);
+      break;
+    case 6:
+      add_operator(data, row);
+      break;
+    case 7:
+      add_type(data, row);
+      break;
+    default:
+      add_columns(data, row);
+  }
+  return {};
+}
+
+std::shared_ptr<const Catalog> CatalogBuilder::build() {
+  auto catalog = std::shared_ptr<const Catalog>(new Catalog(std::move(data_)));
+  data_ = std::make_unique<CatalogData>();
+  return catalog;
+}
+
+}  // namespace hyperdrive::proxy::sql

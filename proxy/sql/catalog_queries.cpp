@@ -1,0 +1,124 @@
+// The questions that fill a Catalog. Each costs one pass over a system catalog; view definitions
+// are the dearest (a fraction of a millisecond a view).
+#include "proxy/sql/catalog.hpp"
+
+#include <array>
+
+namespace hyperdrive::proxy::sql {
+namespace {
+
+constexpr std::string_view kRelations =
+    "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relrowsecurity"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.relkind IN ('r','p','v','m','f','S') AND c.relpersistence <> 't'"
+    " AND n.nspname !~ '^pg_(toast|temp)'";
+
+constexpr std::string_view kInheritance =
+    "SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits i"
+    " JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE c.relkind IN ('r','p','f')";
+
+constexpr std::string_view kDefinitions =
+    "SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid)"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.relkind IN ('v','m') AND c.relpersistence <> 't'"
+    " AND n.nspname NOT IN ('pg_catalog','information_schema')";
+
+constexpr std::string_view kCascades =
+    "SELECT confrelid, conrelid FROM pg_catalog.pg_constraint WHERE contype = 'f'"
+    " AND (confdeltype IN ('c','n','d') OR confupdtype IN ('c','n','d'))";
+
+// What makes a write to a relation do more than it says.
+constexpr std::string_view kSideEffects =
+    "SELECT tgrelid, 'trigger ' || tgname FROM pg_catalog.pg_trigger"
+    " WHERE NOT tgisinternal AND tgenabled <> 'D'"
+    " UNION ALL"
+    " SELECT ev_class, 'rule ' || rulename FROM pg_catalog.pg_rewrite r"
+    " JOIN pg_catalog.pg_class c ON c.oid = r.ev_class"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE ev_type <> '1' AND n.nspname NOT IN ('pg_catalog','information_schema')"
+    " UNION ALL"
+    " SELECT a.adrelid, 'a default that calls ' || p.proname FROM pg_catalog.pg_depend d"
+    " JOIN pg_catalog.pg_attrdef a ON a.oid = d.objid"
+    " JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid"
+    " WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass"
+    " AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
+    " AND p.provolatile = 'v' AND p.oid >= 16384"
+    " UNION ALL"
+    " SELECT k.conrelid, 'a constraint that calls ' || p.proname FROM pg_catalog.pg_depend d"
+    " JOIN pg_catalog.pg_constraint k ON k.oid = d.objid"
+    " JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid"
+    " WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.conrelid <> 0"
+    " AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
+    " AND p.provolatile = 'v' AND p.oid >= 16384";
+
+// Of an aggregate pg_proc says IMMUTABLE whatever its parts are.
+constexpr std::string_view kFunctions =
+    "SELECT DISTINCT n.nspname, p.proname, p.pronargs, p.pronargdefaults, p.provariadic <> 0,"
+    " CASE WHEN p.prokind = 'a' AND p.oid >= 16384 THEN"
+    "  (SELECT pg_catalog.max(x.provolatile::text) FROM pg_catalog.pg_aggregate g"
+    "   JOIN pg_catalog.pg_proc x ON x.oid IN (p.oid, g.aggtransfn, g.aggfinalfn, g.aggcombinefn,"
+    "   g.aggserialfn, g.aggdeserialfn, g.aggmtransfn, g.aggminvtransfn, g.aggmfinalfn)"
+    "   WHERE g.aggfnoid = p.oid)"
+    " ELSE p.provolatile::text END,"
+    " p.pronargs = 1 AND (t.typtype = 'c' OR t.oid IN (2249, 2276, 2283, 2776, 5077, 5079))"
+    " FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
+    " LEFT JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]"
+    " WHERE p.prokind <> 'p' AND n.nspname !~ '^pg_temp'";
+
+constexpr std::string_view kOperators =
+    "SELECT DISTINCT n.nspname, o.oprname, o.oprleft = 0, p.provolatile"
+    " FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace"
+    " JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode WHERE o.oid >= 16384";
+
+constexpr std::string_view kTypes =
+    "SELECT n.nspname, t.typname, t.oid, t.typtype, t.typbasetype,"
+    " COALESCE(i.provolatile, 'v'),"
+    " EXISTS (SELECT FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc"
+    "  WHERE t.oid IN (k.castsource, k.casttarget) AND p.provolatile <> 'i')"
+    " OR COALESCE(o.provolatile <> 'i' AND o.oid >= 16384, false)"
+    " FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace"
+    " LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid"
+    " LEFT JOIN pg_catalog.pg_proc i ON i.oid = t.typinput"
+    " LEFT JOIN pg_catalog.pg_proc o ON o.oid = t.typoutput"
+    " WHERE t.oid >= 16384 AND t.typcategory <> 'A' AND n.nspname !~ '^pg_(toast|temp)'"
+    " AND (c.oid IS NULL OR c.relkind = 'c')";
+
+// Classes of column types, by the oids of pg_type.dat:
+//   d date, timestamp(tz), their ranges   h time   z timetz    n numbers, bool, uuid, enums …
+//   t texts                               v tsvector           j json, jsonb
+//   u a type with a user-defined cast or output that is not IMMUTABLE          x all else
+// A name that has one class in the whole database needs no list of relations.
+constexpr std::string_view kColumns =
+    "SELECT attname, class, CASE WHEN class IN ('h','z','u') OR pg_catalog.count(*)"
+    "  OVER (PARTITION BY attname) > 1 THEN relations END,"
+    " pg_catalog.count(*) OVER (PARTITION BY attname) = 1"
+    " FROM (SELECT attname, class, pg_catalog.string_agg(attrelid::pg_catalog.text, ',') relations"
+    "  FROM (SELECT a.attname, a.attrelid, CASE"
+    "   WHEN b.oid IN (1082,1114,1184,3908,3910,3912,4533,4534,4535) THEN 'd'"
+    "   WHEN b.oid = 1083 THEN 'h' WHEN b.oid = 1266 THEN 'z'"
+    "   WHEN b.oid IN (16,17,20,21,23,26,700,701,790,1186,1560,1562,1700,2950,869,650,829,774,"
+    "    3904,3906,3926) OR b.typtype = 'e' THEN 'n'"
+    "   WHEN b.oid IN (18,19,25,1042,1043) THEN 't'"
+    "   WHEN b.oid = 3614 THEN 'v' WHEN b.oid IN (114,3802) THEN 'j'"
+    "   WHEN b.oid >= 16384 AND b.typtype = 'b' AND (EXISTS (SELECT FROM pg_catalog.pg_proc o"
+    "    WHERE o.oid = b.typoutput AND o.provolatile <> 'i') OR EXISTS (SELECT"
+    "    FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc"
+    "    WHERE k.castsource = b.oid AND p.provolatile <> 'i')) THEN 'u' ELSE 'x' END AS class"
+    "   FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid"
+    "   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    "   JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
+    "   JOIN pg_catalog.pg_type b ON b.oid = CASE WHEN t.typcategory = 'A' THEN t.typelem"
+    "    WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END"
+    "   WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r','p','v','m','f')"
+    "   AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+    "  ) one GROUP BY 1, 2) grouped";
+
+constexpr std::array<std::string_view, 9> kQueries = {kRelations, kInheritance, kDefinitions,
+                                                      kCascades,  kSideEffects, kFunctions,
+                                                      kOperators, kTypes,       kColumns};
+
+}  // namespace
+
+std::span<const std::string_view> catalog_queries() { return kQueries; }
+
+}  // namespace hyperdrive::proxy::sql

@@ -12,10 +12,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <utility>
 #include <vector>
 
 #include "core/base/error.hpp"
+#include "proxy/session/telemetry.hpp"
 
 namespace hyperdrive::proxy::admin {
 
@@ -99,17 +100,8 @@ using Reasons = std::map<std::string, std::uint64_t>;
 
 struct Stats {
   Gauges gauges;
-  std::uint64_t queries = 0;
-  std::uint64_t transactions = 0;
-  std::uint64_t client_connects = 0;
-  std::uint64_t origin_connects = 0;
-  std::uint64_t origin_connect_failures = 0;
-  std::uint64_t errors = 0;
-  std::uint64_t wait_timeouts = 0;
-  std::uint64_t query_timeouts = 0;
-  std::uint64_t cancels = 0;
-  std::uint64_t bytes_from_clients = 0;
-  std::uint64_t bytes_to_clients = 0;
+  /// Every counter of the session's telemetry by its name: "queries", "transactions" …
+  std::vector<std::pair<std::string_view, std::uint64_t>> counters;
   Latency query;
   Latency hit;
   Latency origin;
@@ -118,6 +110,9 @@ struct Stats {
   Reasons refusals;
   Reasons lost;
   CacheStats cache;
+
+  /// All but the gauges and the cache's own figures.
+  static Stats from(const session::TelemetrySnapshot& snapshot);
 };
 
 struct QueryClass {
@@ -152,48 +147,7 @@ struct Purge {
   std::string name;  ///< table, tag or SQL
 };
 
-// --- events
-// ----------------------------------------------------------------------------------------
-
-struct QueryEvent {
-  Clock::time_point at;
-  std::uint64_t client = 0;
-  std::string sql;      ///< cut to kMaxEventSql
-  std::string command;  ///< the command tag's words
-  std::string status;   ///< one of kCacheStatuses
-  std::string reason;
-  std::uint64_t duration_us = 0;
-  std::uint64_t origin_us = 0;
-  std::uint64_t wait_us = 0;
-  std::uint64_t rows = 0;
-  std::uint64_t bytes = 0;
-  std::string sqlstate;  ///< empty: no error
-  std::string error;
-  std::string pinned;
-  std::string refused_in_production;
-};
-inline constexpr std::size_t kMaxEventSql = 4096;
-
-struct SessionEvent {
-  Clock::time_point at;
-  bool connected = true;
-  std::uint64_t client = 0;
-  std::string user;
-  std::string application_name;
-  std::string reason;
-  std::uint64_t clients = 0;  ///< how many there are now
-};
-
-struct OriginEvent {
-  Clock::time_point at;
-  std::string event;  ///< "connect_failed"
-  core::Error error;
-};
-
-using Event = std::variant<QueryEvent, SessionEvent, OriginEvent>;
-
-// --- the proxy, seen from the admin thread
-// ----------------------------------------------------------
+// --- the proxy, seen from the admin thread ---
 
 class AdminBackend {
  public:

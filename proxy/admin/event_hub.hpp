@@ -11,11 +11,18 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
+#include <variant>
 #include <vector>
 
-#include "proxy/admin/backend.hpp"
+#include "proxy/session/telemetry.hpp"
 
 namespace hyperdrive::proxy::admin {
+
+using session::OriginEvent;
+using session::QueryEvent;
+using session::SessionEvent;
+using Event = std::variant<QueryEvent, SessionEvent, OriginEvent>;
 
 /// Events of one reader since it last looked.
 struct EventBatch {
@@ -23,7 +30,7 @@ struct EventBatch {
   std::uint64_t dropped = 0;                            ///< how many came behind them and were lost
 };
 
-class EventHub {
+class EventHub final : public session::EventSink {
  public:
   static constexpr std::size_t kQueue = 4096;
 
@@ -39,16 +46,18 @@ class EventHub {
     std::function<void()> wake_;
   };
 
-  /// Any thread.
-  bool listening() const { return readers_count_.load(std::memory_order_relaxed) != 0; }
-  /// Any thread.
-  void publish(const Event& event);
+  bool listening() const override { return readers_count_.load(std::memory_order_relaxed) != 0; }
+  void publish(QueryEvent event) override { publish(Event(std::move(event))); }
+  void publish(SessionEvent event) override { publish(Event(std::move(event))); }
+  void publish(OriginEvent event) override { publish(Event(std::move(event))); }
 
   /// `wake` is called, from any thread and at most once per batch, when a reader's empty queue gets
   /// its first event. The reader's events end when the last pointer to it is gone.
   std::shared_ptr<Reader> open(std::function<void()> wake);
 
  private:
+  void publish(const Event& event);
+
   std::atomic<std::size_t> readers_count_ = 0;
   std::mutex mutex_;
   std::vector<std::weak_ptr<Reader>> readers_;

@@ -28,6 +28,7 @@ std::string prometheus_text(const Status& status, const Stats& stats);
 
 /// RFC 3339, UTC, milliseconds.
 std::string timestamp(Clock::time_point at);
+inline constexpr std::size_t kMaxEventSql = 4096;
 /// At most `size` bytes, cut between characters.
 std::string_view cut_utf8(std::string_view text, std::size_t size);
 

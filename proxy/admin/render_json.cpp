@@ -77,6 +77,8 @@ Json event_json(const QueryEvent& event) {
                {"wait_us", event.wait_us},
                {"rows", event.rows},
                {"bytes", event.bytes},
+               {"age_us", event.age_us},
+               {"tables_written", event.tables_written},
                {"error", nullptr},
                {"pinned", event.pinned},
                {"refused_in_production", event.refused_in_production}};
@@ -157,17 +159,7 @@ Json to_json(const Status& status) {
 Json to_json(const Stats& stats) {
   Json json;
   add_gauges(json, stats.gauges);
-  json["queries"] = stats.queries;
-  json["transactions"] = stats.transactions;
-  json["client_connects"] = stats.client_connects;
-  json["origin_connects"] = stats.origin_connects;
-  json["origin_connect_failures"] = stats.origin_connect_failures;
-  json["errors"] = stats.errors;
-  json["wait_timeouts"] = stats.wait_timeouts;
-  json["query_timeouts"] = stats.query_timeouts;
-  json["cancels"] = stats.cancels;
-  json["bytes_from_clients"] = stats.bytes_from_clients;
-  json["bytes_to_clients"] = stats.bytes_to_clients;
+  for (const auto& [name, value] : stats.counters) json[std::string(name)] = value;
   json["latency"] = {{"query", latency_json(stats.query)},
                      {"hit", latency_json(stats.hit)},
                      {"origin", latency_json(stats.origin)},

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
@@ -95,20 +96,9 @@ std::string prometheus_text(const Status& status, const Stats& stats) {
                  stats.gauges.origin_connections);
   families.gauge("origin_connections_idle", "Of these, idle ones.", stats.gauges.idle);
   families.gauge("waiting", "Clients that wait for an origin connection.", stats.gauges.waiting);
-  families.counter("queries_total", "Queries.", stats.queries);
-  families.counter("transactions_total", "Transactions at the origin.", stats.transactions);
-  families.counter("client_connects_total", "Clients that logged in.", stats.client_connects);
-  families.counter("origin_connects_total", "Connections opened to the origin.",
-                   stats.origin_connects);
-  families.counter("origin_connect_failures_total", "Connections to the origin that failed.",
-                   stats.origin_connect_failures);
-  families.counter("errors_total", "Errors sent to clients.", stats.errors);
-  families.counter("wait_timeouts_total", "Clients that waited too long for a connection.",
-                   stats.wait_timeouts);
-  families.counter("query_timeouts_total", "Queries over the time limit.", stats.query_timeouts);
-  families.counter("cancels_total", "Cancel requests passed on.", stats.cancels);
-  families.counter("client_received_bytes_total", "Bytes from clients.", stats.bytes_from_clients);
-  families.counter("client_sent_bytes_total", "Bytes to clients.", stats.bytes_to_clients);
+  for (const auto& [name, value] : stats.counters) {
+    families.counter(fmt::format("{}_total", name).c_str(), "See docs/admin-api.md.", value);
+  }
   MetricFamily& latency =
       families.add("latency_seconds", "Latency of queries, by part.", MetricType::Summary);
   Families::summary(latency, "query", stats.query);

@@ -31,8 +31,7 @@ struct ScramFailure {
 template <class T>
 using ScramResult = tl::expected<T, ScramFailure>;
 
-// --- server
-// ----------------------------------------------------------------------------------------
+// --- server ---
 
 /// What a server keeps instead of the password (the content of pg_authid.rolpassword).
 struct ScramVerifier {
@@ -75,8 +74,7 @@ class ScramServer {
   std::string server_first_;
 };
 
-// --- client
-// ----------------------------------------------------------------------------------------
+// --- client ---
 
 struct ScramClientKeys {
   Sha256 client_key{};

@@ -178,6 +178,24 @@ TEST_CASE("a slow reader of events loses lines and is told how many") {
   CHECK_FALSE(hub.listening());
 }
 
+TEST_CASE("the session's telemetry becomes stats") {
+  namespace session = hyperdrive::proxy::session;
+  session::Telemetry telemetry(2);
+  telemetry.worker(0).add(session::Counter::kQueries, 3);
+  telemetry.worker(1).add(session::Counter::kQueries, 4);
+  telemetry.worker(1).pinned(session::Feature::kListen);
+  telemetry.worker(0).query.add(100);
+  telemetry.worker(1).query.add(900);
+  const Json json = to_json(Stats::from(telemetry.snapshot()));
+  CHECK(json["queries"] == 7);
+  CHECK(json["transactions"] == 0);
+  CHECK(json["pins"] == Json{{"listen", 1}});
+  CHECK(json["refusals"] == Json::object());
+  CHECK(json["latency"]["query"]["count"] == 2);
+  CHECK(json["latency"]["query"]["max_us"] == 900);
+  CHECK(json["latency"]["query"]["p50_us"] >= 100);
+}
+
 TEST_CASE("events are lines of JSON whatever the statement holds") {
   QueryEvent query;
   query.sql = "SELECT 'line\nbreak', '\xff'" + std::string(kMaxEventSql, 'x');

@@ -24,7 +24,7 @@ class FakeBackend : public admin::AdminBackend {
   admin::Stats stats() override {
     admin::Stats stats;
     stats.gauges = {3, 2, 1, 0};
-    stats.queries = 250;
+    stats.counters = {{"queries", 250}, {"transactions", 0}, {"origin_connects", 0}};
     stats.query = {250, 77'500, 310, 520, 1'900, 2'500};
     stats.pins = {{"listen", 1}};
     stats.cache.by_status[0] = 200;

@@ -9,8 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "core/base/error.hpp"
-
 namespace hyperdrive::core::wrangler {
 
 using Variables = std::map<std::string, std::string, std::less<>>;
@@ -23,10 +21,12 @@ Variables parse_dotenv(std::string_view text);
 std::string set_dotenv(std::string_view text,
                        const std::vector<std::pair<std::string, std::string>>& variables);
 
-/// The variables that wrangler would take from files: `files` (`--env-file`, later ones win; each
-/// must exist) if any, else in `cwd` .env, .env.local, and with an environment .env.ENV,
-/// .env.ENV.local. The process environment is not looked at: it wins over these.
-Result<Variables> load_dotenv(const std::filesystem::path& cwd, std::string_view environment,
-                              const std::vector<std::filesystem::path>& files);
+/// The variables that wrangler would take from files: `files` (`--env-file`, later ones win) if
+/// any, else in `cwd` .env, .env.local, and with an environment .env.ENV, .env.ENV.local; a missing
+/// one is passed over, as in wrangler. $NAME, ${NAME}, ${NAME:-default} are replaced by variables
+/// of the process or of these files. That a variable of the process wins over one of these is the
+/// caller's to see to.
+Variables load_dotenv(const std::filesystem::path& cwd, std::string_view environment,
+                      const std::vector<std::filesystem::path>& files);
 
 }  // namespace hyperdrive::core::wrangler

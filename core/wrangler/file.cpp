@@ -1,0 +1,225 @@
+#include "core/wrangler/file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+namespace hyperdrive::core::wrangler {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Far beyond any wrangler file: a slip such as `-c /dev/zero` shall not eat the memory.
+constexpr std::size_t kLargest = 256u << 20;
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+tl::unexpected<Error> cannot(const char* what, const fs::path& file, int error) {
+  return fail(fmt::format("Cannot {} {}: {}.", what, file.string(), std::strerror(error)),
+              error == EACCES || error == EPERM || error == EROFS
+                  ? "Check the permissions of the file and its folder."
+                  : "");
+}
+
+Result<std::string> read_all(int fd, const fs::path& file) {
+  std::string text;
+  std::array<char, 65536> buffer;
+  for (;;) {
+    const ssize_t n = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(text.size()));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return cannot("read", file, errno);
+    if (n == 0) return text;
+    text.append(buffer.data(), static_cast<std::size_t>(n));
+    if (text.size() > kLargest) return fail(fmt::format("{} is too large.", file.string()));
+  }
+}
+
+Result<void> check_encoding(std::string_view text, const fs::path& file) {
+  using namespace std::string_view_literals;
+  for (const auto mark : {"\xFF\xFE"sv, "\xFE\xFF"sv, "\0\0\xFE\xFF"sv}) {
+    if (text.starts_with(mark)) {
+      return fail(fmt::format("{} is not UTF-8 (it begins with the mark of UTF-16 or UTF-32).",
+                              file.string()),
+                  "Save it as UTF-8.");
+    }
+  }
+  return {};
+}
+
+/// Where the bytes lie: links followed, so that the link itself stays.
+fs::path target_of(const fs::path& file) {
+  std::error_code error;
+  fs::path target = fs::canonical(file, error);
+  return error ? file : target;
+}
+
+bool same_file(int fd, const fs::path& file) {
+  struct stat mine, there;
+  return ::fstat(fd, &mine) == 0 && ::stat(file.c_str(), &there) == 0 &&
+         mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+}
+
+Result<void> write_all(int fd, std::string_view text, const fs::path& file) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return cannot("write", file, errno);
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+/// A file beside the target that is gone at the end unless it took the target's place.
+class Replacement {
+ public:
+  explicit Replacement(const fs::path& target)
+      : target_(target),
+        name_((target.parent_path() / ".hyperdrive-XXXXXX").string()),
+        file_(::mkostemp(name_.data(), O_CLOEXEC)),
+        error_(errno) {}
+  Replacement(const Replacement&) = delete;
+  Replacement& operator=(const Replacement&) = delete;
+  ~Replacement() {
+    if (file_ && !renamed_) ::unlink(name_.c_str());
+  }
+
+  Result<void> fill(std::string_view text, mode_t mode, const struct stat* owner) {
+    if (!file_) return cannot("write beside", target_, error_);
+    if (auto written = write_all(file_.get(), text, target_); !written) return written;
+    if (owner && (owner->st_uid != ::geteuid() || owner->st_gid != ::getegid()) &&
+        ::fchown(file_.get(), owner->st_uid, owner->st_gid) != 0) {
+      return cannot("keep the owner of", target_, errno);
+    }
+    if (::fchmod(file_.get(), mode) != 0) return cannot("keep the mode of", target_, errno);
+    if (::fsync(file_.get()) != 0) return cannot("write", target_, errno);
+    return {};
+  }
+
+  Result<void> take_place() {
+    if (::rename(name_.c_str(), target_.c_str()) != 0) return cannot("replace", target_, errno);
+    renamed_ = true;
+    sync_folder();
+    return {};
+  }
+
+  /// For a file that is new: never over one that appeared meanwhile. False: one did.
+  Result<bool> take_free_place() {
+    if (::link(name_.c_str(), target_.c_str()) != 0) {
+      if (errno == EEXIST) return false;
+      return cannot("create", target_, errno);
+    }
+    sync_folder();
+    return true;
+  }
+
+ private:
+  /// Some file systems cannot sync a folder; the rename has happened all the same.
+  void sync_folder() {
+    const Descriptor folder(
+        ::open(target_.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (folder) ::fsync(folder.get());
+  }
+
+  fs::path target_;
+  std::string name_;
+  Descriptor file_;
+  int error_;
+  bool renamed_ = false;
+};
+
+/// One try; nullopt: the file was changed meanwhile, or replaced while we waited our turn.
+Result<std::optional<bool>> try_edit(const fs::path& target, const TextEdit& edit) {
+  const Descriptor file(::open(target.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return cannot("open", target, errno);
+  struct stat status;
+  if (::fstat(file.get(), &status) != 0) return cannot("read", target, errno);
+  if (!S_ISREG(status.st_mode)) return fail(fmt::format("{} is not a file.", target.string()));
+  while (::flock(file.get(), LOCK_EX) != 0) {
+    // Network file systems may know no locks; the comparison below still guards the edit.
+    if (errno != EINTR) break;
+  }
+  if (!same_file(file.get(), target)) return std::optional<bool>();
+
+  const auto before = read_all(file.get(), target);
+  if (!before) return tl::unexpected(before.error());
+  if (auto fine = check_encoding(*before, target); !fine) return tl::unexpected(fine.error());
+  const auto after = edit(*before);
+  if (!after) return tl::unexpected(after.error());
+  if (*after == *before) return std::optional(false);
+  if (::access(target.c_str(), W_OK) != 0) return cannot("write", target, errno);
+
+  Replacement replacement(target);
+  if (auto filled = replacement.fill(*after, status.st_mode & 07777, &status); !filled) {
+    return tl::unexpected(filled.error());
+  }
+  const auto now = read_all(file.get(), target);
+  if (!now || *now != *before || !same_file(file.get(), target)) return std::optional<bool>();
+  if (auto renamed = replacement.take_place(); !renamed) return tl::unexpected(renamed.error());
+  return std::optional(true);
+}
+
+}  // namespace
+
+Result<std::string> read_file(const fs::path& file) {
+  const Descriptor descriptor(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!descriptor) return cannot("open", file, errno);
+  struct stat status;
+  if (::fstat(descriptor.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    return fail(fmt::format("{} is not a file.", file.string()));
+  }
+  auto text = read_all(descriptor.get(), file);
+  if (!text) return text;
+  if (auto fine = check_encoding(*text, file); !fine) return tl::unexpected(fine.error());
+  return text;
+}
+
+Result<bool> edit_file(const fs::path& file, const TextEdit& edit) {
+  const fs::path target = target_of(file);
+  constexpr int kTries = 100;
+  for (int i = 0; i < kTries; ++i) {
+    const auto changed = try_edit(target, edit);
+    if (!changed) return tl::unexpected(changed.error());
+    if (*changed) return **changed;
+  }
+  return fail(fmt::format("{} is being changed by another program.", file.string()),
+              "Nothing was changed; try again.");
+}
+
+Result<bool> edit_or_create_file(const fs::path& file, unsigned mode, const TextEdit& edit) {
+  std::error_code error;
+  if (!fs::exists(fs::symlink_status(file, error))) {
+    const auto text = edit("");
+    if (!text) return tl::unexpected(text.error());
+    if (text->empty()) return false;
+    Replacement replacement(fs::absolute(file));
+    if (auto filled = replacement.fill(*text, mode, nullptr); !filled) {
+      return tl::unexpected(filled.error());
+    }
+    const auto created = replacement.take_free_place();
+    if (!created) return tl::unexpected(created.error());
+    if (*created) return true;
+  }
+  return edit_file(file, edit);
+}
+
+}  // namespace hyperdrive::core::wrangler

@@ -1,0 +1,28 @@
+#include "cli/certificate_file.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "core/base/file.hpp"
+
+namespace hyperdrive::cli {
+
+core::Result<std::string> ca_certificate_of_file(Context& context, const std::string& path) {
+  auto registry = context.registry();
+  if (!registry) return tl::unexpected(registry.error());
+  auto pem = core::read_file(path, 1u << 20);
+  if (!pem) return tl::unexpected(pem.error());
+  auto known = (*registry)->list_certificates();
+  if (!known) return tl::unexpected(known.error());
+  for (const core::Certificate& certificate : *known) {
+    if (certificate.ca && certificate.pem == *pem) return certificate.id;
+  }
+  auto stored = (*registry)->add_certificate(
+      {.name = std::filesystem::path(path).filename().string(), .ca = true, .pem = *pem});
+  if (!stored) return tl::unexpected(stored.error());
+  context.out().note(fmt::format("{} is now the CA certificate {}.", path, stored->id));
+  return stored->id;
+}
+
+}  // namespace hyperdrive::cli

@@ -1,0 +1,81 @@
+#include "cli/live.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "core/config/json.hpp"
+#include "core/process/admin_client.hpp"
+
+namespace hyperdrive::cli {
+
+RunningProxies running_proxies(const core::Home& home) {
+  RunningProxies running;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(home.run(), error)) {
+    if (entry.path().extension() != ".json") continue;
+    const std::string id = entry.path().stem().string();
+    const auto state = core::proxy_state(home, id);
+    if (state && state->phase != core::ProxyPhase::kStopped) running.insert(id);
+  }
+  return running;
+}
+
+core::Result<void> tell_running_proxy(Context& context, const core::Config& config,
+                                      const ConfigEdit& edit) {
+  auto home = context.home();
+  if (!home) return tl::unexpected(home.error());
+  auto state = core::proxy_state(*home, config.id);
+  if (!state) return tl::unexpected(state.error());
+  if (state->phase != core::ProxyPhase::kRunning) return {};
+
+  auto registry = context.registry();
+  if (!registry) return tl::unexpected(registry.error());
+  auto launch = (*registry)->launch(config.id);
+  if (!launch) return tl::unexpected(launch.error());
+  core::AdminClient proxy(state->admin_socket);
+  auto answer = proxy.post("/v1/reload", core::launch_json(*launch));
+  const std::string restart = fmt::format("hyperdrive restart {}", config.name);
+  if (!answer) {
+    context.out().warn(
+        fmt::format("The change is stored, but the running proxy could not be told: "
+                    "{} It takes effect with: {}",
+                    answer.error().message, restart));
+    return {};
+  }
+  if (answer->status / 100 != 2) {
+    context.out().warn(
+        fmt::format("The change is stored, but the running proxy did not take it "
+                    "(HTTP {}). It takes effect with: {}",
+                    answer->status, restart));
+    return {};
+  }
+  std::string waiting;
+  for (const auto& [setting, value] : edit.settings) {
+    if (!setting->live)
+      waiting += fmt::format("{}--{}", waiting.empty() ? "" : ", ", setting->flag);
+  }
+  context.out().note(
+      waiting.empty()
+          ? "The running proxy has taken the change."
+          : fmt::format("The running proxy has taken the change, except {}; for that: {}", waiting,
+                        restart));
+  return {};
+}
+
+core::Result<core::ProxyState> need_running_proxy(Context& context, const core::Config& config) {
+  auto home = context.home();
+  if (!home) return tl::unexpected(home.error());
+  auto state = core::proxy_state(*home, config.id);
+  if (!state) return tl::unexpected(state.error());
+  if (state->phase == core::ProxyPhase::kRunning) return state;
+  return core::fail(
+      fmt::format("The proxy of '{}' is not running{}.", config.name,
+                  state->crashed ? " (it ended unexpectedly)" : ""),
+      fmt::format(
+          "{}Start it: hyperdrive start {}",
+          state->crashed ? fmt::format("Its last words: hyperdrive logs {}\n", config.name) : "",
+          config.name));
+}
+
+}  // namespace hyperdrive::cli

@@ -1,0 +1,422 @@
+#include "cli/origin_flags.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <limits>
+
+#include "cli/output/prompt.hpp"
+#include "cli/secret_input.hpp"
+#include "core/config/text.hpp"
+#include "core/config/validate.hpp"
+
+namespace hyperdrive::cli {
+namespace {
+
+constexpr std::string_view kByString = "Configure using a connection string";
+constexpr std::string_view kByHost =
+    "Configure using individual parameters [conflicts with --connection-string, --service-id]";
+constexpr std::string_view kByParts =
+    "Configure using individual parameters [conflicts with --connection-string]";
+constexpr std::string_view kByAccess =
+    "Hyperdrive over Access [conflicts with --connection-string, --origin-port, --service-id]";
+constexpr std::string_view kCaching = "Caching Options";
+
+constexpr Flag kFlags[] = {
+    {.name = "connection-string",
+     .help = "The connection string of the database: protocol://user:password@host:port/database; "
+             "`-` reads it from standard input",
+     .group = kByString,
+     .secret = true},
+    {.name = "connection-string-env",
+     .help = "The environment variable that holds the connection string",
+     .group = kByString},
+    {.name = "origin-host",
+     .aliases = "host",
+     .help = "The host of the origin database",
+     .group = kByHost},
+    {.name = "origin-port",
+     .aliases = "port",
+     .kind = FlagKind::kNumber,
+     .help = "The port number of the origin database (default: 5432, MySQL 3306)",
+     .group = kByHost},
+    {.name = "origin-scheme",
+     .aliases = "scheme",
+     .help = "The scheme used to connect to the origin database (default: postgresql)",
+     .group = kByParts,
+     .choices = "postgres|postgresql|mysql",
+     .offer = Offer::kChoices},
+    {.name = "database",
+     .help = "The name of the database within the origin database",
+     .group = kByParts},
+    {.name = "origin-user",
+     .aliases = "user",
+     .help = "The username used to connect to the origin database",
+     .group = kByParts},
+    {.name = "origin-password",
+     .aliases = "password",
+     .help = "The password used to connect to the origin database",
+     .group = kByParts,
+     .secret = true},
+    {.name = "origin-password-file",
+     .help = "A file that holds the password; `-` reads it from standard input",
+     .group = kByParts,
+     .offer = Offer::kFiles},
+    {.name = "access-client-id",
+     .help = "The Client ID of the Access token to use when connecting to the origin database",
+     .group = kByAccess},
+    {.name = "access-client-secret",
+     .help = "The Client Secret of the Access token to use when connecting to the origin database",
+     .group = kByAccess,
+     .secret = true},
+    {.name = "caching-disabled",
+     .kind = FlagKind::kBoolean,
+     .help = "Disables the caching of SQL responses",
+     .group = kCaching},
+    {.name = "max-age",
+     .kind = FlagKind::kNumber,
+     .help = "Seconds that an answer is served from the cache, 0-3600 (default: 60); not together "
+             "with --caching-disabled",
+     .group = kCaching},
+    {.name = "swr",
+     .kind = FlagKind::kNumber,
+     .help = "Seconds that the cache may serve an answer after it became stale (default: 15); not "
+             "together with --caching-disabled",
+     .group = kCaching},
+    {.name = "service-id", .help = "The Workers VPC Service ID of the origin database"},
+    {.name = "ca-certificate-id",
+     .aliases = "ca-certificate-uuid",
+     .help =
+         "The CA certificate to check the origin's with: id of an uploaded one (`cert upload`)"},
+    {.name = "mtls-certificate-id",
+     .aliases = "mtls-certificate-uuid",
+     .help = "The client certificate to show to the origin: id of an uploaded one"},
+    {.name = "sslmode",
+     .help = "TLS to the origin. MySQL's words are DISABLED, PREFERRED, REQUIRED, VERIFY_CA, "
+             "VERIFY_IDENTITY (default: prefer on this machine, else require)",
+     .choices = "disable|allow|prefer|require|verify-ca|verify-full|DISABLED|PREFERRED|REQUIRED|"
+                "VERIFY_CA|VERIFY_IDENTITY",
+     .offer = Offer::kChoices},
+    {.name = "origin-connection-limit",
+     .kind = FlagKind::kNumber,
+     .help = "The most connections to the origin database at any time, 1-1000 (default: 20)"},
+};
+
+struct Conflict {
+  std::string_view one;
+  std::string_view other;
+};
+
+/// wrangler's, in its order; then ours.
+constexpr Conflict kConflicts[] = {
+    {"service-id", "connection-string"},
+    {"origin-host", "connection-string"},
+    {"origin-port", "connection-string"},
+    {"origin-scheme", "connection-string"},
+    {"database", "connection-string"},
+    {"origin-user", "connection-string"},
+    {"origin-password", "connection-string"},
+    {"access-client-id", "connection-string"},
+    {"access-client-secret", "connection-string"},
+    {"service-id", "origin-host"},
+    {"service-id", "origin-port"},
+    {"origin-port", "access-client-id"},
+    {"origin-port", "access-client-secret"},
+    {"service-id", "access-client-id"},
+    {"service-id", "access-client-secret"},
+    {"origin-password-file", "connection-string"},
+    {"origin-password-file", "origin-password"},
+    {"connection-string-env", "connection-string"},
+    {"service-id", "connection-string-env"},
+    {"origin-host", "connection-string-env"},
+    {"origin-port", "connection-string-env"},
+    {"origin-scheme", "connection-string-env"},
+    {"database", "connection-string-env"},
+    {"origin-user", "connection-string-env"},
+    {"origin-password", "connection-string-env"},
+    {"origin-password-file", "connection-string-env"},
+    {"access-client-id", "connection-string-env"},
+    {"access-client-secret", "connection-string-env"},
+};
+
+core::Result<void> check_conflicts(const Arguments& args) {
+  for (const Conflict& conflict : kConflicts) {
+    if (args.given(conflict.one) && args.given(conflict.other)) {
+      return core::usage(
+          fmt::format("Arguments {} and {} are mutually exclusive", conflict.one, conflict.other),
+          "Leave one of them out.");
+    }
+  }
+  return {};
+}
+
+template <class T>
+core::Result<void> set_integer(const Arguments& args, std::string_view flag, std::int64_t low,
+                               std::int64_t high, std::optional<T>& into) {
+  // A number flag that is given must be a number: an empty one is not "not given".
+  if (!args.given(flag)) return {};
+  auto value = core::parse_integer(args.text_or(flag, ""), fmt::format("--{}", flag), low, high);
+  if (!value) return tl::unexpected(value.error());
+  into = static_cast<T>(*value);
+  return {};
+}
+
+core::Result<void> read_numbers(const Arguments& args, ConfigEdit& edit) {
+  constexpr int kMaxInt = std::numeric_limits<int>::max();
+  if (args.given("origin-port")) {
+    auto port = core::parse_port(args.text_or("origin-port", ""), "--origin-port");
+    if (!port) return tl::unexpected(port.error());
+    edit.port = *port;
+  }
+  if (auto done = set_integer(args, "max-age", 0, core::kMaxMaxAge, edit.max_age); !done) {
+    return done;
+  }
+  if (auto done = set_integer(args, "swr", 0, kMaxInt, edit.stale_while_revalidate); !done) {
+    return done;
+  }
+  return set_integer(args, "origin-connection-limit", 1, core::kMaxOriginConnectionLimit,
+                     edit.origin_connection_limit);
+}
+
+core::Result<void> read_settings_flags(const Arguments& args, ConfigEdit& edit) {
+  for (const core::Setting& setting : core::settings()) {
+    if (!args.given(setting.flag)) continue;
+    std::string value;
+    for (const std::string& one : args.list(setting.flag)) {
+      if (!value.empty()) value += '\n';
+      value += one;
+    }
+    // Checked here, so that a bad value is wrong usage whatever the config is.
+    core::LocalSettings scratch;
+    if (auto fits = setting.set(scratch, value); !fits) {
+      core::Error error = fits.error();
+      error.exit = core::Exit::kUsage;
+      return tl::unexpected(std::move(error));
+    }
+    edit.settings.emplace_back(&setting, std::move(value));
+  }
+  return {};
+}
+
+core::Result<void> read_connection_string(Context& context, ConfigEdit& edit) {
+  auto text = connection_string_input(context);
+  if (!text) return tl::unexpected(text.error());
+  if (!*text) return {};
+  auto parsed = core::parse_connection_string((*text)->reveal());
+  if (!parsed) return tl::unexpected(parsed.error());
+  for (const std::string& warning : parsed->warnings) context.out().warn(warning);
+  if (!parsed->ssl_root_certificate.empty() && parsed->ssl_root_certificate != "system") {
+    edit.root_certificate = parsed->ssl_root_certificate;
+  }
+  edit.connection = std::move(*parsed);
+  return {};
+}
+
+core::Result<void> read_access(const Arguments& args, ConfigEdit& edit) {
+  edit.access_client_id = args.text("access-client-id");
+  if (auto secret = args.text("access-client-secret")) {
+    edit.access_client_secret = core::Secret(std::move(*secret));
+  }
+  if (edit.access_client_id.has_value() != edit.access_client_secret.has_value()) {
+    return core::usage("An Access Client ID and an Access Client Secret go together.",
+                       "Give both --access-client-id and --access-client-secret.");
+  }
+  return {};
+}
+
+constexpr std::string_view kInstead =
+    "Alternatively, use --connection-string to provide all origin details at once.";
+
+core::Result<void> check_host(const ConfigEdit& edit) {
+  const bool wants_host = edit.port.has_value() || edit.access_client_id.has_value();
+  if (wants_host && !edit.host) {
+    return core::usage("Missing required option --origin-host.",
+                       "Specify the hostname of the origin database, e.g. "
+                       "--origin-host=database.example.com.");
+  }
+  return {};
+}
+
+core::Result<ConfigEdit> read_flags(Context& context) {
+  const Arguments& args = context.args();
+  if (auto fine = check_conflicts(args); !fine) return tl::unexpected(fine.error());
+  ConfigEdit edit;
+  if (auto done = read_numbers(args, edit); !done) return tl::unexpected(done.error());
+  if (auto done = read_settings_flags(args, edit); !done) return tl::unexpected(done.error());
+  if (auto done = read_connection_string(context, edit); !done) {
+    return tl::unexpected(done.error());
+  }
+  if (auto done = read_access(args, edit); !done) return tl::unexpected(done.error());
+  if (auto scheme = args.text("origin-scheme")) {
+    auto parsed = core::parse_scheme(*scheme);
+    if (!parsed) return tl::unexpected(parsed.error());
+    edit.scheme = *parsed;
+  }
+  edit.host = args.text("origin-host");
+  edit.database = args.text("database");
+  edit.user = args.text("origin-user");
+  edit.service_id = args.text("service-id");
+  edit.ca_certificate_id = args.text("ca-certificate-id");
+  edit.mtls_certificate_id = args.text("mtls-certificate-id");
+  edit.ssl_mode = args.text("sslmode");
+  edit.caching_disabled = args.boolean("caching-disabled");
+  auto password = password_input(context);
+  if (!password) return tl::unexpected(password.error());
+  edit.password = std::move(*password);
+  return edit;
+}
+
+/// On a terminal, what is missing is asked for.
+core::Result<void> ask_for_missing(Context& context, ConfigEdit& edit) {
+  if (edit.connection || !context.may_ask()) return {};
+  const bool nothing = !edit.host && !edit.database && !edit.user && !edit.password &&
+                       !edit.service_id && !edit.access_client_id;
+  if (nothing) {
+    auto text = ask_secret(context.out(), "Connection string of the database (not shown)?");
+    if (!text) return tl::unexpected(text.error());
+    auto parsed = core::parse_connection_string(text->reveal());
+    if (!parsed) return tl::unexpected(parsed.error());
+    edit.connection = std::move(*parsed);
+    return {};
+  }
+  if (!edit.password && edit.user) {
+    auto secret = ask_secret(context.out(), fmt::format("Password of {} (not shown)?", *edit.user));
+    if (!secret) return tl::unexpected(secret.error());
+    if (!secret->empty()) edit.password = std::move(*secret);
+  }
+  return {};
+}
+
+core::Result<void> check_complete(const ConfigEdit& edit) {
+  if (edit.connection) return {};
+  if (!edit.database) {
+    return core::usage(
+        "Missing required option --database.",
+        fmt::format("Specify the name of the database, e.g. --database=mydb. {}", kInstead));
+  }
+  if (!edit.password) {
+    return core::usage(
+        "Missing required option --origin-password.",
+        fmt::format("Give it with --origin-password-file FILE, or on a terminal when asked. {}",
+                    kInstead));
+  }
+  if (!edit.user) {
+    return core::usage(
+        "Missing required option --origin-user.",
+        fmt::format("Specify the username for the origin database, e.g. --origin-user=myuser. {}",
+                    kInstead));
+  }
+  if (auto fine = check_host(edit); !fine) return fine;
+  if (!edit.host && !edit.service_id) {
+    return core::usage("Missing required network origin options.",
+                       "Provide the origin's host via --origin-host (and --origin-port), a Workers "
+                       "VPC Service ID via --service-id, or use --connection-string to provide all "
+                       "origin details at once.");
+  }
+  return {};
+}
+
+void apply_connection(const core::ConnectionString& connection, core::Config& config) {
+  config.origin = connection.origin;
+  if (connection.ssl_mode != core::SslMode::kDefault) config.tls.mode = connection.ssl_mode;
+  // As in libpq: the system's authorities are worth something only with the name checked.
+  if (connection.ssl_root_certificate == "system") config.tls.mode = core::SslMode::kVerifyFull;
+  if (connection.connect_timeout) config.local.connect_timeout = *connection.connect_timeout;
+}
+
+/// Host and port, service id, Access: one of the three is where the origin is.
+void apply_network(const ConfigEdit& edit, core::Origin& origin) {
+  if (edit.service_id) {
+    origin.service_id = *edit.service_id;
+    origin.host.clear();
+    origin.port = 0;
+    origin.access_client_id.clear();
+    origin.access_client_secret = {};
+  } else if (edit.access_client_id) {
+    origin.access_client_id = *edit.access_client_id;
+    origin.access_client_secret = *edit.access_client_secret;
+    origin.host = *edit.host;
+    origin.port = 0;
+    origin.service_id.clear();
+  } else if (edit.host) {
+    origin.host = *edit.host;
+    origin.port = edit.port.value_or(core::default_port(origin.scheme));
+    origin.service_id.clear();
+    origin.access_client_id.clear();
+    origin.access_client_secret = {};
+  }
+  // Brackets are how an IPv6 address is written in URLs; it is stored without.
+  if (origin.host.starts_with('[') && origin.host.ends_with(']')) {
+    origin.host = origin.host.substr(1, origin.host.size() - 2);
+  }
+}
+
+void apply_caching(const ConfigEdit& edit, core::Caching& caching) {
+  if (edit.caching_disabled) {
+    caching.disabled = *edit.caching_disabled;
+    if (caching.disabled && !edit.max_age) caching.max_age.reset();
+    if (caching.disabled && !edit.stale_while_revalidate) caching.stale_while_revalidate.reset();
+  } else if (edit.max_age || edit.stale_while_revalidate) {
+    caching.disabled = false;
+  }
+  if (edit.max_age) caching.max_age = edit.max_age;
+  if (edit.stale_while_revalidate) caching.stale_while_revalidate = edit.stale_while_revalidate;
+}
+
+}  // namespace
+
+std::span<const Flag> origin_flags() { return kFlags; }
+
+bool ConfigEdit::touches_origin() const {
+  return connection || scheme || host || port || database || user || password || service_id ||
+         access_client_id || ca_certificate_id || mtls_certificate_id || ssl_mode;
+}
+
+bool ConfigEdit::empty() const {
+  return !touches_origin() && !caching_disabled && !max_age && !stale_while_revalidate &&
+         !origin_connection_limit && settings.empty();
+}
+
+core::Result<void> ConfigEdit::apply(core::Config& config) const {
+  if (connection) apply_connection(*connection, config);
+  core::Origin& origin = config.origin;
+  if (scheme) {
+    origin.scheme = *scheme;
+    origin.scheme_text.clear();
+  }
+  if (database) origin.database = *database;
+  if (user) origin.user = *user;
+  if (password) origin.password = *password;
+  apply_network(*this, origin);
+  if (ca_certificate_id) config.tls.ca_certificate_id = *ca_certificate_id;
+  if (mtls_certificate_id) config.tls.mtls_certificate_id = *mtls_certificate_id;
+  if (ssl_mode) {
+    auto mode = core::parse_ssl_mode(*ssl_mode, origin.scheme);
+    if (!mode) return tl::unexpected(mode.error());
+    config.tls.mode = *mode;
+  }
+  apply_caching(*this, config.caching);
+  if (origin_connection_limit) config.origin_connection_limit = *origin_connection_limit;
+  for (const auto& [setting, value] : settings) {
+    if (auto done = setting->set(config.local, value); !done) return done;
+  }
+  return {};
+}
+
+core::Result<ConfigEdit> read_new_config(Context& context) {
+  auto edit = read_flags(context);
+  if (!edit) return edit;
+  if (auto asked = ask_for_missing(context, *edit); !asked) return tl::unexpected(asked.error());
+  if (auto whole = check_complete(*edit); !whole) return tl::unexpected(whole.error());
+  return edit;
+}
+
+core::Result<ConfigEdit> read_config_change(Context& context) {
+  auto edit = read_flags(context);
+  if (!edit) return edit;
+  if (auto fine = check_host(*edit); !fine) return tl::unexpected(fine.error());
+  return edit;
+}
+
+}  // namespace hyperdrive::cli

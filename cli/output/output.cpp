@@ -1,0 +1,139 @@
+#include "cli/output/output.hpp"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "core/base/file.hpp"
+#include "core/config/json.hpp"
+
+namespace hyperdrive::cli {
+namespace {
+
+void write_line(int fd, std::string_view text) {
+  std::string line(text);
+  line += '\n';
+  // A closed pipe (`hyperdrive list | head -1`) is the reader's decision, not an error of ours.
+  core::write_all(fd, line);
+}
+
+std::string_view escape(Style style) {
+  switch (style) {
+    case Style::kBold:
+      return "\x1b[1m";
+    case Style::kDim:
+      return "\x1b[2m";
+    case Style::kRed:
+      return "\x1b[31m";
+    case Style::kGreen:
+      return "\x1b[32m";
+    case Style::kYellow:
+      return "\x1b[33m";
+    case Style::kBlue:
+      return "\x1b[34m";
+    case Style::kCyan:
+      return "\x1b[36m";
+    case Style::kPlain:
+      break;
+  }
+  return {};
+}
+
+}  // namespace
+
+Output::Output(Mode mode)
+    : mode_(mode),
+      out_terminal_(::isatty(STDOUT_FILENO) == 1),
+      err_terminal_(::isatty(STDERR_FILENO) == 1) {
+  const char* no_colour = std::getenv("NO_COLOR");
+  if (no_colour != nullptr && *no_colour != '\0') mode_.colour_allowed = false;
+  const char* term = std::getenv("TERM");
+  if (term != nullptr && std::string_view(term) == "dumb") mode_.colour_allowed = false;
+}
+
+void Output::say(std::string_view line) {
+  if (!mode_.json && !mode_.quiet) write_line(STDOUT_FILENO, line);
+}
+
+void Output::print(std::string_view line) {
+  if (!mode_.json) write_line(STDOUT_FILENO, line);
+}
+
+void Output::document(const nlohmann::ordered_json& json) {
+  // Text from a database may be in any encoding; a document must be UTF-8 all the same.
+  write_line(STDOUT_FILENO,
+             json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+void Output::document_if_json(const nlohmann::ordered_json& json) {
+  if (mode_.json) document(json);
+}
+
+void Output::warn(std::string_view text) {
+  if (mode_.quiet) return;
+  write_line(STDERR_FILENO,
+             fmt::format("{} {}", paint("▲ [WARNING]", Style::kYellow, err_terminal_), text));
+}
+
+void Output::note(std::string_view text) {
+  if (!mode_.json && !mode_.quiet) write_line(STDERR_FILENO, text);
+}
+
+void Output::error(const core::Error& error) {
+  if (mode_.json) {
+    write_line(STDERR_FILENO, core::error_json(error).dump(
+                                  2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    return;
+  }
+  std::string text = fmt::format("{} {}", paint("✘ [ERROR]", Style::kRed, err_terminal_),
+                                 paint(error.message, Style::kBold, err_terminal_));
+  if (error.code != core::code::kNone) text += fmt::format(" [code: {}]", error.code);
+  if (!error.hint.empty()) {
+    text += "\n\n  ";
+    for (const char c : error.hint) {
+      text += c;
+      if (c == '\n') text += "  ";
+    }
+  }
+  write_line(STDERR_FILENO, text);
+}
+
+std::string Output::styled(std::string_view text, Style style) const {
+  return paint(text, style, out_terminal_);
+}
+
+std::size_t Output::width() const {
+  if (!out_terminal_) return 0;
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 80;
+}
+
+std::string Output::paint(std::string_view text, Style style, bool terminal) const {
+  if (!terminal || !mode_.colour_allowed || style == Style::kPlain) return std::string(text);
+  return fmt::format("{}{}\x1b[0m", escape(style), text);
+}
+
+std::string printable(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\n') {
+      result += "\\n";
+    } else if (c == '\t') {
+      result += ' ';
+    } else if (byte < 0x20 || byte == 0x7f) {
+      result += fmt::format("\\x{:02x}", byte);
+    } else {
+      result += c;
+    }
+  }
+  return result;
+}
+
+}  // namespace hyperdrive::cli

@@ -1,0 +1,62 @@
+// Standard output and standard error of a command: colour only on a terminal, one JSON document
+// with --json, nothing but results with --quiet.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "core/base/error.hpp"
+
+namespace hyperdrive::cli {
+
+enum class Style { kPlain, kBold, kDim, kRed, kGreen, kYellow, kBlue, kCyan };
+
+class Output {
+ public:
+  struct Mode {
+    bool json = false;
+    bool quiet = false;
+    bool colour_allowed = true;  ///< `--no-color` and NO_COLOR take it away
+  };
+
+  explicit Output(Mode mode);
+
+  bool json() const { return mode_.json; }
+  bool quiet() const { return mode_.quiet; }
+
+  /// For people: a line on standard output, left out with --json and --quiet.
+  void say(std::string_view line);
+  /// The result itself: a line on standard output, left out with --json only.
+  void print(std::string_view line);
+  /// With --json: the one document, indented by two.
+  void document(const nlohmann::ordered_json& json);
+  /// With --json: `json`; else nothing. For commands that also speak.
+  void document_if_json(const nlohmann::ordered_json& json);
+  /// A line on standard error that is no error (`▲ [WARNING] …`); not with --quiet.
+  void warn(std::string_view text);
+  /// A line on standard error for people, left out with --json and --quiet.
+  void note(std::string_view text);
+  void error(const core::Error& error);
+
+  /// `text` coloured for standard output, or as it is when that is no terminal.
+  std::string styled(std::string_view text, Style style) const;
+
+  bool terminal() const { return out_terminal_; }        ///< standard output is a terminal
+  bool error_terminal() const { return err_terminal_; }  ///< standard error is a terminal
+  /// Columns of the terminal; 0 when standard output is none.
+  std::size_t width() const;
+
+ private:
+  std::string paint(std::string_view text, Style style, bool terminal) const;
+
+  Mode mode_;
+  bool out_terminal_;
+  bool err_terminal_;
+};
+
+/// Control characters made visible (`\n` → `\\n`, ESC → `\\x1b`), so that text from elsewhere (SQL,
+/// names, a server's words) cannot drive the terminal.
+std::string printable(std::string_view text);
+
+}  // namespace hyperdrive::cli

@@ -1,0 +1,81 @@
+"""Round trips to a far database, counted by the clock: 25 ms each way between the proxy and the origin."""
+
+import statistics
+import time
+
+import psycopg
+import pytest
+from support.far import FarAway
+from support.hyperdrive import Hyperdrive
+from support.pgwire import Connection
+from support.postgres import Postgres
+
+ONE_WAY = 25
+ROUND_TRIP = 2 * ONE_WAY / 1000
+
+
+@pytest.fixture(scope="module")
+def origin():
+    with Postgres() as pg:
+        pg.psql("create table t (k int primary key, v text); insert into t values (1, 'one')", user="app")
+        yield pg
+
+
+def proxied(origin, *flags):
+    far = FarAway(origin.port, ONE_WAY)
+    hd = Hyperdrive()
+    hd.create("far", origin.url().replace(str(origin.port), str(far.port)), "--scram-rounds", "64", *flags)
+    return hd, hd.start("far")
+
+
+def rounds(work, times=7):
+    """The median duration of `work`, in round trips."""
+    took = []
+    for _ in range(times):
+        begin = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - begin)
+    return statistics.median(took) / ROUND_TRIP
+
+
+def connect_query_close(url):
+    with psycopg.connect(url, autocommit=True) as db:
+        assert db.execute("select v from t where k = %s", [1]).fetchone() == ("one",)
+
+
+def transaction(url):
+    connection = Connection.open(url)
+
+    def once():
+        connection.query("begin")
+        assert connection.value("select v from t where k = 1") == "one"
+        connection.query("commit")
+    return once
+
+
+def test_connect_query_and_close_cost_one_round_trip_through_a_warm_proxy(origin):
+    hd, url = proxied(origin, "--caching-disabled")
+    with hd:
+        connect_query_close(url)
+        assert rounds(lambda: connect_query_close(url)) < 1.6
+    direct = FarAway(origin.port, ONE_WAY)
+    far_url = origin.url().replace(str(origin.port), str(direct.port))
+    assert rounds(lambda: connect_query_close(far_url), 3) > 3.5, "straight, it costs several"
+
+
+def test_a_hit_costs_none(origin):
+    hd, url = proxied(origin)
+    with hd:
+        connect_query_close(url)
+        connect_query_close(url)
+        assert rounds(lambda: connect_query_close(url)) < 0.6
+        assert hd.stats("far")["cache"]["hit"] >= 7
+
+
+def test_begin_query_commit_costs_three_and_two_with_begin_folded(origin):
+    for flags, most in (((), 3.6), (("--fold-begin",), 2.6)):
+        hd, url = proxied(origin, "--caching-disabled", *flags)
+        with hd:
+            once = transaction(url)
+            once()
+            assert rounds(once) < most

@@ -310,6 +310,8 @@ bool SocketStream::read_decrypted() {
 
 bool SocketStream::is_tls() const { return tls_ && !tls_->handshaking(); }
 
+TlsInfo SocketStream::tls_info() const { return is_tls() ? tls_->info() : TlsInfo(); }
+
 std::string SocketStream::tls_server_end_point() const {
   return is_tls() ? tls_->server_end_point() : std::string();
 }

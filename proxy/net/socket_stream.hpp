@@ -37,6 +37,7 @@ class SocketStream final : public Stream {
   std::string error() const override;
   bool is_tls() const override;
   std::string tls_server_end_point() const override;
+  TlsInfo tls_info() const override;
 
   // --- for TLS ----------------------------------------------------------------------------------
   /// From now on bytes go through `session`. Bytes already read and unused make it fail.

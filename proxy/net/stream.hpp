@@ -46,6 +46,15 @@ class StreamHandler {
 class TlsContext;
 class Loop;
 
+/// What a handshake agreed on, for people. Empty without TLS.
+struct TlsInfo {
+  std::string version;  ///< "TLSv1.3"
+  std::string cipher;   ///< "TLS_AES_256_GCM_SHA384"
+  std::string subject;  ///< of the peer's certificate, RFC 2253: "CN=db.example.com"
+  std::string issuer;
+  std::chrono::system_clock::time_point not_after{};
+};
+
 class Stream {
  public:
   /// A source should be paused while its destination has more than this many unsent bytes.
@@ -84,6 +93,7 @@ class Stream {
   virtual bool is_tls() const = 0;
   /// The server certificate's tls-server-end-point binding (RFC 5929), empty without TLS.
   virtual std::string tls_server_end_point() const = 0;
+  virtual TlsInfo tls_info() const = 0;
 };
 
 }  // namespace hyperdrive::proxy::net

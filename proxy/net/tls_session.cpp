@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <ctime>
+#include <memory>
 
 namespace hyperdrive::proxy::net {
 namespace {
@@ -24,6 +26,15 @@ std::string last_words(SSL* ssl) {
     text += std::string(": ") + ::X509_verify_cert_error_string(verified);
   }
   return text;
+}
+
+std::string text_of(const X509_NAME* name) {
+  const std::unique_ptr<BIO, decltype(&::BIO_free_all)> text(::BIO_new(::BIO_s_mem()),
+                                                             &::BIO_free_all);
+  ::X509_NAME_print_ex(text.get(), name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+  char* bytes = nullptr;
+  const long size = BIO_get_mem_data(text.get(), &bytes);
+  return size > 0 ? std::string(bytes, static_cast<std::size_t>(size)) : std::string();
 }
 
 }  // namespace
@@ -138,6 +149,19 @@ void TlsSession::close_notify() {
   notified_ = true;
   ::ERR_clear_error();
   ::SSL_shutdown(ssl_);
+}
+
+TlsInfo TlsSession::info() const {
+  TlsInfo info{::SSL_get_version(ssl_), ::SSL_get_cipher_name(ssl_), {}, {}, {}};
+  X509* certificate = ::SSL_get0_peer_certificate(ssl_);
+  if (certificate == nullptr) return info;
+  info.subject = text_of(::X509_get_subject_name(certificate));
+  info.issuer = text_of(::X509_get_issuer_name(certificate));
+  std::tm until{};
+  if (::ASN1_TIME_to_tm(::X509_get0_notAfter(certificate), &until) == 1) {
+    info.not_after = std::chrono::system_clock::from_time_t(::timegm(&until));
+  }
+  return info;
 }
 
 /// RFC 5929, section 4.1: the certificate's hash with its signature's digest, MD5 and SHA-1

@@ -47,6 +47,7 @@ class TlsSession {
   void fail(std::string why) { error_ = std::move(why); }
   const std::string& error() const { return error_; }
   std::string server_end_point() const;
+  TlsInfo info() const;
 
   Buffer plain;  ///< written by the session's owner, encrypted at the end of the turn
 

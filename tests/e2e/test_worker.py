@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import os
 
+import psycopg
 import pytest
 from support import node
 from support.hyperdrive import Hyperdrive
@@ -97,6 +98,25 @@ def test_a_workers_query_comes_back_through_the_pool(shop, worker):
             assert shop.backends() <= 5 + 1
             log = dev.log()
         assert "SELECT * FROM products WHERE category = $1" in log, "dev prints a line per query"
+
+
+def test_a_worker_sees_hits_and_its_own_writes(shop, worker):
+    with Hyperdrive(cwd=worker) as hd:
+        hd("create", "shop-db", "--connection-string", shop.url(), "--invalidation", "writes",
+           "--binding", "HYPERDRIVE", "--update-config")
+        with node.WranglerDev(worker, ["hyperdrive", "dev", "--"], env=hd.env) as dev:
+            for _ in range(4):
+                status, body = dev.fetch("/?category=lamps")
+                assert status == 200, body
+            assert json.loads(body) == []
+            cache = hd.stats("shop-db")["cache"]
+            assert cache["hit"] >= 2 and cache["miss"] >= 1, cache
+            with psycopg.connect(hd("url", "shop-db").strip(), autocommit=True) as db:
+                db.execute("insert into products (name, category, price_cents, stock) values ('A Lamp', 'lamps', 100, 1)")
+            status, body = dev.fetch("/?category=lamps")
+            assert [row["name"] for row in json.loads(body)] == ["A Lamp"]
+            assert "HIT" in dev.log() and "MISS" in dev.log()
+        shop.psql("delete from products where category = 'lamps'")
 
 
 def test_without_the_proxy_most_of_130_parallel_requests_fail(shop):

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <optional>
 
+#include "core/base/file.hpp"
+
 namespace hyperdrive::core::wrangler {
 namespace {
 
@@ -18,21 +20,6 @@ namespace fs = std::filesystem;
 
 /// Far beyond any wrangler file: a slip such as `-c /dev/zero` shall not eat the memory.
 constexpr std::size_t kLargest = 256u << 20;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
 
 tl::unexpected<Error> cannot(const char* what, const fs::path& file, int error) {
   return fail(fmt::format("Cannot {} {}: {}.", what, file.string(), std::strerror(error)),

@@ -15,11 +15,16 @@ namespace {
 
 using nlohmann::json;
 
+/// Broken UTF-8 is shown as U+FFFD.
+std::string quoted(const json& string) {
+  return string.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 /// A tree as JSON text for a message: scalars without their mark.
 std::string shown(const json& value) {
   if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
-    return text.starts_with('\x01') ? text.substr(1) : value.dump();
+    return text.starts_with('\x01') ? text.substr(1) : quoted(value);
   }
   std::string result;
   if (value.is_array()) {
@@ -27,7 +32,7 @@ std::string shown(const json& value) {
     return "[" + result + "]";
   }
   for (const auto& [key, item] : value.items()) {
-    result += (result.empty() ? "" : ",") + json(key).dump() + ":" + shown(item);
+    result += (result.empty() ? "" : ",") + quoted(json(key)) + ":" + shown(item);
   }
   return "{" + result + "}";
 }

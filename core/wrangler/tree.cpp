@@ -171,6 +171,19 @@ Result<json> without_binding(json tree, const Target& target, std::string_view n
   return tree;
 }
 
+std::vector<std::string> binding_names(const json& tree, const Target& target) {
+  std::vector<std::string> names;
+  json copy = tree;
+  const auto scope = scope_of(copy, target);
+  if (!scope) return names;
+  for (const json& element : (**scope)["hyperdrive"]) {
+    if (!element.is_object()) continue;
+    const auto binding = element.find("binding");
+    if (binding != element.end() && binding->is_string()) names.push_back(*binding);
+  }
+  return names;
+}
+
 bool same_but_for_empty_containers(json a, json b, const Target& target) {
   prune(a, target);
   prune(b, target);

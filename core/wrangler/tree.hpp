@@ -29,6 +29,9 @@ Result<nlohmann::json> with_binding(nlohmann::json tree, const Target& target,
 Result<nlohmann::json> without_binding(nlohmann::json tree, const Target& target,
                                        std::string_view name);
 
+/// The names of the target's bindings, in order (those that have one).
+std::vector<std::string> binding_names(const nlohmann::json& tree, const Target& target);
+
 /// Whether both say the same, an empty hyperdrive array or environment counting as none.
 bool same_but_for_empty_containers(nlohmann::json a, nlohmann::json b, const Target& target);
 

@@ -48,6 +48,13 @@ Result<std::string> read_file(const fs::path& path, std::size_t limit) {
   }
 }
 
+void reserve_standard_descriptors() {
+  int fd;
+  do fd = ::open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= 2);
+  if (fd > 2) ::close(fd);
+}
+
 namespace {
 
 std::string temporary_name(const fs::path& path) {

@@ -44,4 +44,8 @@ Result<void> write_file_atomically(const std::filesystem::path& path, std::strin
 /// Writes all of `data` to `fd`, over short writes and EINTR; 0 or errno.
 int write_all(int fd, std::string_view data);
 
+/// Opens /dev/null on 0, 1 and 2 where they are closed (`hyperdrive start <&-`), so that no file or
+/// pipe of ours gets such a number.
+void reserve_standard_descriptors();
+
 }  // namespace hyperdrive::core

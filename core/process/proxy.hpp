@@ -12,7 +12,9 @@
 //   starting
 //                   process under its own name before it becomes the proxy, so that a killed CLI
 //                   leaves nothing unknown behind
-//   run/<id>.sock   the admin socket, or elsewhere when the path would pass 107 bytes
+//   run/<id>.sock   the admin socket, <id>.hand the handover socket (after a restart <id>.2.sock
+//   and
+//                   <id>.2.hand, alternating); elsewhere when the path would pass 107 bytes
 //   log/<id>.log    its log, 0600, moved to <id>.log.1 at a start when above 8 MiB
 //
 // `starter`: the short-lived process between CLI and proxy; it lives until the proxy is ready, so
@@ -87,6 +89,9 @@ Result<std::string> verify_origin(const Launch& launch,
 
 /// Where `hyperdrive-proxy` is: $HYPERDRIVE_PROXY, beside this program, or in PATH.
 Result<std::string> proxy_program();
+
+/// Removes every file of a config's proxy, its log too (`delete`). An error while it runs.
+Result<void> forget_proxy(const Home& home, const std::string& id);
 
 /// Path of the log of a config's proxy.
 std::string log_path(const Home& home, const std::string& id);

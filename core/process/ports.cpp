@@ -1,0 +1,120 @@
+#include "core/process/ports.hpp"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <set>
+
+#include "core/base/file.hpp"
+
+namespace hyperdrive::core {
+namespace {
+
+bool can_bind(int family, const sockaddr* address, socklen_t length) {
+  Descriptor socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // No such address family here: nobody can hold the port either.
+  if (!socket) return true;
+  const int on = 1;
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  return ::bind(socket.get(), address, length) == 0 || errno == EADDRNOTAVAIL;
+}
+
+/// Inodes of listening sockets with this port. proc(5): columns sl, local_address, rem_address, st,
+/// …, inode (the tenth); state 0A is LISTEN.
+void collect_inodes(const char* table, std::uint16_t port, std::set<unsigned long>& inodes) {
+  const auto text = read_file(table);
+  if (!text) return;
+  std::size_t begin = text->find('\n');
+  while (begin != std::string::npos && begin + 1 < text->size()) {
+    const std::size_t end = std::min(text->find('\n', begin + 1), text->size());
+    const std::string line = text->substr(begin + 1, end - begin - 1);
+    begin = end;
+    unsigned local = 0;
+    unsigned state = 0;
+    unsigned long inode = 0;
+    if (std::sscanf(line.c_str(),
+                    " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu", &local,
+                    &state, &inode) == 3 &&
+        local == port && state == 0x0a)
+      inodes.insert(inode);
+  }
+}
+
+struct Folder {
+  explicit Folder(const std::string& path) : handle(::opendir(path.c_str())) {}
+  ~Folder() {
+    if (handle) ::closedir(handle);
+  }
+  DIR* handle;
+};
+
+bool holds(const std::string& pid, const std::set<unsigned long>& inodes) {
+  const std::string path = "/proc/" + pid + "/fd";
+  Folder folder(path);
+  if (!folder.handle) return false;
+  while (const dirent* entry = ::readdir(folder.handle)) {
+    char target[64];
+    const ssize_t length =
+        ::readlink((path + "/" + entry->d_name).c_str(), target, sizeof target - 1);
+    if (length <= 0) continue;
+    target[length] = 0;
+    unsigned long inode = 0;
+    if (std::sscanf(target, "socket:[%lu]", &inode) == 1 && inodes.count(inode)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool port_is_free(std::uint16_t port) {
+  sockaddr_in four{};
+  four.sin_family = AF_INET;
+  four.sin_port = htons(port);
+  four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  sockaddr_in6 six{};
+  six.sin6_family = AF_INET6;
+  six.sin6_port = htons(port);
+  six.sin6_addr = in6addr_loopback;
+  return can_bind(AF_INET, reinterpret_cast<sockaddr*>(&four), sizeof four) &&
+         can_bind(AF_INET6, reinterpret_cast<sockaddr*>(&six), sizeof six);
+}
+
+std::optional<PortHolder> port_holder(std::uint16_t port) {
+  std::set<unsigned long> inodes;
+  collect_inodes("/proc/net/tcp", port, inodes);
+  collect_inodes("/proc/net/tcp6", port, inodes);
+  if (inodes.empty()) return std::nullopt;
+  Folder processes("/proc");
+  while (const dirent* entry = processes.handle ? ::readdir(processes.handle) : nullptr) {
+    const std::string pid = entry->d_name;
+    if (pid.find_first_not_of("0123456789") != std::string::npos || !holds(pid, inodes)) continue;
+    PortHolder holder;
+    holder.pid = static_cast<pid_t>(std::atoi(pid.c_str()));
+    if (auto name = read_file("/proc/" + pid + "/comm"))
+      holder.program = name->substr(0, name->find('\n'));
+    return holder;
+  }
+  return PortHolder{};
+}
+
+std::uint16_t next_free_port(std::uint16_t port) {
+  for (int next = port + 1; next <= 65535; ++next)
+    if (port_is_free(static_cast<std::uint16_t>(next))) return static_cast<std::uint16_t>(next);
+  return 0;
+}
+
+std::string describe_port(std::uint16_t port) {
+  const auto holder = port_holder(port);
+  if (!holder) return fmt::format("port {} is in use", port);
+  if (holder->pid == 0) return fmt::format("port {} is held by a program of another user", port);
+  return fmt::format("port {} is held by {} (pid {})", port, holder->program, holder->pid);
+}
+
+}  // namespace hyperdrive::core

@@ -135,6 +135,10 @@ TEST_CASE("the budget counts what malloc counts") {
   const std::size_t before = mallinfo2().uordblks;
   for (std::size_t i = 0; i < keys.size(); ++i) store.insert(entry(keys[i], 50 + i % 700));
   const double held = double(mallinfo2().uordblks - before);
+  if (held == 0) {
+    WARN("a sanitizer's allocator does not tell what it holds");
+    return;
+  }
   CAPTURE(held, store.bytes());
   CHECK(double(store.bytes()) > held * 0.97);
   CHECK(double(store.bytes()) < held * 1.06);

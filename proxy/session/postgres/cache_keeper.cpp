@@ -1,0 +1,288 @@
+#include "proxy/session/postgres/cache_keeper.hpp"
+
+#include <algorithm>
+#include <future>
+#include <utility>
+
+namespace hyperdrive::proxy::session::postgres {
+
+namespace {
+
+constexpr std::chrono::milliseconds kFirstRetry{100};
+constexpr std::chrono::milliseconds kLongestRetry{5'000};
+constexpr std::size_t kWarnCatalog = 0;
+constexpr std::size_t kWarnings = 3;
+
+/// Changes whenever something changes that a Catalog is made of, or a grant. Rows of pg_catalog
+/// that were there from the beginning are left out, so that it costs what the user's schema costs.
+/// Updates in place (statistics) leave xmin alone and do not count.
+constexpr std::string_view kFingerprint =
+    "SELECT pg_catalog.count(*) || ':' || COALESCE(pg_catalog.sum("
+    "pg_catalog.hashtextextended(k, 0)), 0) FROM ("
+    " SELECT 'c' || oid || '.' || xmin AS k FROM pg_catalog.pg_class"
+    "  WHERE oid >= 16384 AND relpersistence <> 't' AND relkind IN ('r','p','v','m','f','c','S')"
+    " UNION ALL SELECT 'a' || a.attrelid || '.' || a.attnum || '.' || a.xmin"
+    "  FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid"
+    "  WHERE a.attrelid >= 16384 AND a.attnum > 0 AND c.relpersistence <> 't'"
+    "  AND c.relkind IN ('r','p','v','m','f','c')"
+    " UNION ALL SELECT 'p' || oid || '.' || xmin FROM pg_catalog.pg_proc WHERE oid >= 16384"
+    "  AND pronamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname ~ '^pg_temp')"
+    " UNION ALL SELECT 'o' || oid || '.' || xmin FROM pg_catalog.pg_operator WHERE oid >= 16384"
+    " UNION ALL SELECT 'k' || oid || '.' || xmin FROM pg_catalog.pg_cast WHERE oid >= 16384"
+    " UNION ALL SELECT 'r' || oid || '.' || xmin FROM pg_catalog.pg_rewrite WHERE oid >= 16384"
+    " UNION ALL SELECT 't' || oid || '.' || xmin FROM pg_catalog.pg_trigger"
+    " UNION ALL SELECT 'n' || oid || '.' || xmin FROM pg_catalog.pg_constraint WHERE oid >= 16384"
+    " UNION ALL SELECT 'l' || oid || '.' || xmin FROM pg_catalog.pg_policy"
+    " UNION ALL SELECT 'e' || oid || '.' || xmin FROM pg_catalog.pg_enum WHERE oid >= 16384"
+    " UNION ALL SELECT 'd' || oid || '.' || xmin FROM pg_catalog.pg_attrdef"
+    " UNION ALL SELECT 'i' || inhrelid || '.' || inhparent || '.' || xmin FROM "
+    "pg_catalog.pg_inherits"
+    " UNION ALL SELECT 's' || oid || '.' || xmin FROM pg_catalog.pg_namespace"
+    "  WHERE nspname !~ '^pg_(toast_)?temp'"
+    " UNION ALL SELECT 'y' || t.oid || '.' || t.xmin FROM pg_catalog.pg_type t"
+    "  LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid"
+    "  WHERE t.oid >= 16384 AND t.typcategory <> 'A' AND (c.oid IS NULL OR c.relkind = 'c')"
+    " UNION ALL SELECT 'u' || oid || '.' || rolsuper || rolinherit || rolbypassrls"
+    "  FROM pg_catalog.pg_roles"
+    " UNION ALL SELECT 'm' || roleid || '.' || member || '.' || xmin"
+    "  FROM pg_catalog.pg_auth_members"
+    ") parts";
+
+}  // namespace
+
+CacheKeeper::CacheKeeper(cache::Cache& cache, std::unique_ptr<KeeperConnector> connector,
+                         const KeeperOptions& options)
+    : cache_(cache),
+      connector_(std::move(connector)),
+      options_(options),
+      fence_(options.fence),
+      warnings_(kWarnings) {}
+
+CacheKeeper::~CacheKeeper() {
+  if (!thread_.joinable()) return;
+  loop_->stop();
+  thread_.join();
+}
+
+core::Result<void> CacheKeeper::start(std::function<void(core::Result<void>)> first) {
+  auto made = std::make_shared<std::promise<core::Result<void>>>();
+  first_ = std::move(first);
+  // A loop belongs to the thread that made it.
+  thread_ = std::thread([this, made] {
+    auto loop = net::Loop::create();
+    if (!loop) return made->set_value(tl::unexpected(std::move(loop.error())));
+    loop_ = std::move(*loop);
+    asker_timer_ = loop_->timer([this] { open_asker(); });
+    look_timer_ = loop_->timer([this] { look(); });
+    outcome_timer_ = loop_->timer([this] { poll_outcomes(); });
+    log_timer_ = loop_->timer([this] { open_log(); });
+    probe_timer_ = loop_->timer([this] { probe(); });
+    horizon_timer_ = loop_->timer([this] { pass_horizon(log_number_, horizon_); });
+    if (options_.replication) distrust_log();
+    made->set_value({});
+    open_asker();
+    loop_->run();
+    log_.reset();
+    asker_.reset();
+    asker_timer_.reset();
+    look_timer_.reset();
+    outcome_timer_.reset();
+    log_timer_.reset();
+    probe_timer_.reset();
+    horizon_timer_.reset();
+    connector_.reset();
+  });
+  auto result = made->get_future().get();
+  if (!result) thread_.join();
+  return result;
+}
+
+// --- the connection for questions
+// -------------------------------------------------------------------
+
+void CacheKeeper::open_asker() {
+  connector_->open(*loop_, KeeperConnector::Purpose::kQuestions,
+                   [this](auto stream) { asker_opened(std::move(stream)); });
+}
+
+void CacheKeeper::asker_opened(core::Result<std::unique_ptr<net::Stream>> stream) {
+  if (!stream) {
+    tell_first(tl::unexpected(stream.error()));
+    return asker_lost(stream.error().message);
+  }
+  asker_retry_ = {};
+  asker_ = std::make_unique<SideConnection>(std::move(*stream), [this](std::string why) {
+    // Not from within the connection's own call.
+    loop_->post([this, why] { asker_lost(why); });
+  });
+  reload();
+  poll_outcomes();
+  if (options_.replication && !log_ && !log_timer_->armed()) open_log();
+  if (!fence_.empty()) probe();
+}
+
+void CacheKeeper::asker_lost(const std::string& why) {
+  asker_.reset();
+  probing_ = false;
+  fence_.forget_question();
+  warn(kWarnCatalog, "The cache cannot ask the origin about its schema: " + why);
+  tried();
+  asker_retry_ = std::clamp(asker_retry_ * 2, kFirstRetry, kLongestRetry);
+  asker_timer_->arm(asker_retry_);
+}
+
+// --- catalogs
+// ---------------------------------------------------------------------------------------
+
+void CacheKeeper::reload() {
+  if (!asker_ || reloading_) {
+    reload_again_ = true;
+    return;
+  }
+  reloading_ = true;
+  reload_again_ = false;
+  std::move(awaiting_next_.begin(), awaiting_next_.end(), std::back_inserter(awaiting_reload_));
+  awaiting_next_.clear();
+  builder_ = std::make_unique<sql::CatalogBuilder>();
+  builder_result_ = {};
+  std::string text =
+      "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+      "SET LOCAL search_path = pg_catalog;";
+  text += kFingerprint;
+  for (const std::string_view query : sql::catalog_queries()) text.append(";").append(query);
+  text += ";COMMIT";
+  asker_->ask(
+      std::move(text), [this](std::size_t result, auto row) { catalog_row(result, row); },
+      [this](core::Result<void> result) { reloaded(std::move(result)); });
+}
+
+void CacheKeeper::catalog_row(std::size_t result, SideConnection::Row row) {
+  if (result == 0) {
+    new_fingerprint_ = row.empty() ? "" : std::string(row[0].value_or(""));
+    return;
+  }
+  if (builder_result_) builder_result_ = builder_->add(result - 1, row);
+}
+
+void CacheKeeper::reloaded(core::Result<void> result) {
+  reloading_ = false;
+  if (result && !builder_result_) result = builder_result_;
+  if (!result) {
+    builder_.reset();
+    // What waited for it waits for the next one.
+    std::move(awaiting_reload_.begin(), awaiting_reload_.end(), std::back_inserter(awaiting_next_));
+    awaiting_reload_.clear();
+    warn(kWarnCatalog, "The origin's catalogs could not be read: " + result.error().message);
+    tell_first(std::move(result));
+    tried();
+    if (asker_) asker_->ask("ROLLBACK", {}, [](core::Result<void>) {});
+    return look_within(kLongestRetry);
+  }
+  const bool changed = fingerprint_ != new_fingerprint_ || generation() == 0;
+  fingerprint_ = new_fingerprint_;
+  if (changed || !awaiting_reload_.empty()) publish(builder_->build());
+  builder_.reset();
+  for (cache::WriteIntent& intent : awaiting_reload_) intent.commit();
+  awaiting_reload_.clear();
+  warn(kWarnCatalog, "");
+  tried();
+  if (!options_.replication || trusting_) tell_first({});
+  look_within(options_.look_again);
+  if (reload_again_ || !awaiting_next_.empty()) reload();
+}
+
+void CacheKeeper::publish(std::shared_ptr<const sql::Catalog> catalog) {
+  {
+    std::lock_guard lock(mutex_);
+    known_.catalog = std::move(catalog);
+    generation_.store(++known_.generation, std::memory_order_release);
+  }
+  // After the generation: a query that was judged by the old catalog and is stamped later sees, at
+  // its dispatch, that the generation has moved.
+  cache_.purge_all();
+}
+
+void CacheKeeper::look() {
+  if (!asker_) return;
+  look_at_ = {};
+  asker_->ask(
+      std::string(kFingerprint),
+      [this](std::size_t, auto row) {
+        new_fingerprint_ = row.empty() ? "" : std::string(row[0].value_or(""));
+      },
+      [this](core::Result<void> result) {
+        if (result && new_fingerprint_ == fingerprint_) return look_within(options_.look_again);
+        // What was judged by the old schema must go at once, not when the new one is known.
+        announce_unknown(awaiting_next_);
+        reload();
+      });
+}
+
+void CacheKeeper::look_within(std::chrono::milliseconds time) {
+  const auto at = loop_->now() + time;
+  if (look_at_ != net::TimePoint{} && look_at_ <= at) return;
+  look_at_ = at;
+  look_timer_->arm(time);
+}
+
+void CacheKeeper::announce_unknown(std::vector<cache::WriteIntent>& to) {
+  to.push_back(cache_.epochs().begin_write());
+  to.back().add_everything();
+}
+
+void CacheKeeper::schema_changed(cache::WriteIntent intent) {
+  auto shared = std::make_shared<cache::WriteIntent>(std::move(intent));
+  loop_->post([this, shared] {
+    awaiting_next_.push_back(std::move(*shared));
+    reload();
+  });
+}
+
+// --- telling
+// ----------------------------------------------------------------------------------------
+
+KnownCatalog CacheKeeper::catalog() const {
+  std::lock_guard lock(mutex_);
+  return known_;
+}
+
+void CacheKeeper::when_known(std::function<void()> wake) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!tried_) {
+      wakes_.push_back(std::move(wake));
+      return;
+    }
+  }
+  wake();
+}
+
+void CacheKeeper::tried() {
+  std::vector<std::function<void()>> wakes;
+  {
+    std::lock_guard lock(mutex_);
+    tried_ = true;
+    wakes.swap(wakes_);
+  }
+  for (const auto& wake : wakes) wake();
+}
+
+void CacheKeeper::tell_first(core::Result<void> result) {
+  if (const auto first = std::exchange(first_, nullptr)) first(std::move(result));
+}
+
+void CacheKeeper::warn(std::size_t slot, std::string text) {
+  std::lock_guard lock(mutex_);
+  warnings_[slot] = std::move(text);
+}
+
+std::vector<std::string> CacheKeeper::warnings() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::string> present;
+  for (const std::string& warning : warnings_) {
+    if (!warning.empty()) present.push_back(warning);
+  }
+  return present;
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -1,7 +1,6 @@
 #include "proxy/net/connecting.hpp"
 
 #include <netdb.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>

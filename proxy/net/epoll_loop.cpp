@@ -1,6 +1,7 @@
 #include "proxy/net/epoll_loop.hpp"
 
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -51,7 +52,7 @@ class EpollLoop::Accepting final : public Listener {
       bool alive = true;
       alive_ = &alive;
       auto on_accept = std::move(on_accept_);
-      on_accept(loop_->adopt(fd));
+      on_accept(loop_->adopt_ready(fd));
       if (!alive) return;
       alive_ = nullptr;
       on_accept_ = std::move(on_accept);
@@ -203,6 +204,8 @@ void EpollLoop::dispatch(std::uint64_t tag, std::uint32_t events) {
 std::unique_ptr<Listener> EpollLoop::listen(
     int fd, std::function<void(std::unique_ptr<Stream>)> on_accept) {
   set_stream_options(fd);
+  int on = 1;
+  ::ioctl(fd, FIONBIO, &on);
   return std::make_unique<Accepting>(this, fd, std::move(on_accept));
 }
 

@@ -4,12 +4,12 @@
 #include <string>
 
 #include "proxy/net/epoll_loop.hpp"
+#include "proxy/net/uring_loop.hpp"
 
 namespace hyperdrive::proxy::net {
 
 core::Result<std::unique_ptr<Loop>> Loop::create(Backend backend) {
-  if (backend == Backend::kEpoll) return EpollLoop::create();
-  return core::fail("io_uring is not available", "Set HYPERDRIVE_LOOP=epoll.");
+  return backend == Backend::kIoUring ? UringLoop::create() : EpollLoop::create();
 }
 
 core::Result<std::unique_ptr<Loop>> Loop::create() {

@@ -1,6 +1,7 @@
 #include "proxy/net/loop_core.hpp"
 
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,8 +27,7 @@ void StreamQueue::forget(SocketStream& stream) {
   }
 }
 
-LoopCore::LoopCore()
-    : plain_(new char[kHeadroom + kPlain]), wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+LoopCore::LoopCore() : plain_(new char[kHeadroom + kPlain]), wake_fd_(::eventfd(0, EFD_CLOEXEC)) {
   read_clock();
 }
 
@@ -45,7 +45,7 @@ void LoopCore::stop() {
 
 void LoopCore::wake() {
   const std::uint64_t one = 1;
-  // A full counter (EAGAIN) wakes as well; nothing else can happen to an eventfd of our own.
+  // Nothing can go wrong with an eventfd of our own.
   [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof one);
 }
 
@@ -131,6 +131,14 @@ bool LoopCore::goes_on() {
 // ----------------------------------------------------------------------------------------
 
 std::unique_ptr<Stream> LoopCore::adopt(int fd) {
+  // Both backends say per call that they will not block; io_uring would fail requests on
+  // non-blocking sockets with EAGAIN instead of waiting for them.
+  int off = 0;
+  ::ioctl(fd, FIONBIO, &off);
+  return adopt_ready(fd);
+}
+
+std::unique_ptr<Stream> LoopCore::adopt_ready(int fd) {
   auto stream = std::make_unique<SocketStream>(fd, this);
   arm(*stream);
   return stream;

@@ -68,6 +68,9 @@ class LoopCore : public Loop {
   void close_later(std::unique_ptr<Stream> stream, Milliseconds patience) override;
   void attach(Stream& stream) override;
 
+  /// Takes over a connected socket in blocking mode.
+  std::unique_ptr<Stream> adopt_ready(int fd);
+
   // --- for streams
   // --------------------------------------------------------------------------------
   void output_waits(SocketStream& stream) { to_send_.add(stream); }

@@ -32,7 +32,8 @@ inline std::unique_ptr<Loop> make_loop(Loop::Backend backend) {
 }
 
 /// For GENERATE(from_range(kBackends)): every test of a loop runs against each.
-inline const std::vector<Loop::Backend> kBackends = {Loop::Backend::kEpoll};
+inline const std::vector<Loop::Backend> kBackends = {Loop::Backend::kEpoll,
+                                                     Loop::Backend::kIoUring};
 
 /// Runs the loop until `condition` holds; fails the test after `patience`.
 inline void run_until(Loop& loop, const std::function<bool()>& condition,

@@ -132,7 +132,6 @@ TEST_CASE("destroying a job withdraws what it waits for") {
   later->arm(30ms);
   loop->run();
   CHECK_FALSE(ended);
-  CHECK(pair.stream->unread() == 0);
 }
 
 TEST_CASE("a task connects by name") {

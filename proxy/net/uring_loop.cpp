@@ -1,0 +1,202 @@
+#include "proxy/net/uring_loop.hpp"
+
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "proxy/net/uring_endpoints.hpp"
+
+namespace hyperdrive::proxy::net {
+namespace {
+
+constexpr unsigned kSubmissions = 1024;
+constexpr unsigned kCompletions = 8192;
+
+}  // namespace
+
+core::Result<std::unique_ptr<Loop>> UringLoop::create() {
+  auto loop = std::make_unique<UringLoop>();
+  const int error = loop->set_up();
+  if (error != 0) {
+    return core::fail(std::string("io_uring is not available: ") + std::strerror(error),
+                      "Set HYPERDRIVE_LOOP=epoll.");
+  }
+  return loop;
+}
+
+int UringLoop::set_up() {
+  if (wake_fd() < 0) return EMFILE;
+  io_uring_params params{};
+  // R_DISABLED: the thread that first runs the loop, not the one that makes it, owns the ring.
+  params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                 IORING_SETUP_COOP_TASKRUN | IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL |
+                 IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP;
+  params.cq_entries = kCompletions;
+  const int result = ::io_uring_queue_init_params(kSubmissions, &ring_, &params);
+  if (result != 0) return -result;
+  ring_ready_ = true;
+  constexpr unsigned kNeeded = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_CQE_SKIP;
+  if ((params.features & kNeeded) != kNeeded) return ENOSYS;
+  if (const int error = buffers_.set_up(ring_); error != 0) return error;
+  wait_for_wake();
+  return 0;
+}
+
+UringLoop::~UringLoop() {
+  clear_lingering();
+  detaching_.clear();
+  for (Slot& slot : slots_) {
+    if (slot.target == nullptr) continue;
+    if (slot.kind == Kind::kStream) abandon(*static_cast<SocketStream*>(slot.target));
+    if (slot.kind == Kind::kAccepting) static_cast<Accepting*>(slot.target)->abandon();
+    if (slot.kind == Kind::kWatch) static_cast<WriteWatch*>(slot.target)->abandon();
+  }
+  if (ring_ready_) ::io_uring_queue_exit(&ring_);
+}
+
+// --- turns
+// ------------------------------------------------------------------------------------------
+
+void UringLoop::run() {
+  // By hand: Debian's liburing 2.3 declares io_uring_enable_rings but does not export it.
+  if (!enabled_) {
+    ::syscall(__NR_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+  }
+  enabled_ = true;
+  running_ = true;
+  read_clock();
+  finish_turn();  // what was set up before run()
+  while (goes_on()) {
+    wait();
+    woken();
+    read_clock();
+    reap();
+    finish_turn();
+  }
+  ::io_uring_submit(&ring_);
+  running_ = false;
+}
+
+void UringLoop::wait() {
+  const auto sleep = prepare_to_sleep();
+  // Errors (EINTR, ETIME, a full completion queue) all mean the same: look what has arrived.
+  if (sleep && sleep->count() == 0) {
+    ::io_uring_submit_and_get_events(&ring_);
+    return;
+  }
+  io_uring_cqe* first = nullptr;
+  if (!sleep) {
+    ::io_uring_submit_and_wait(&ring_, 1);
+    return;
+  }
+  __kernel_timespec limit{};
+  limit.tv_sec = sleep->count() / 1'000'000'000;
+  limit.tv_nsec = sleep->count() % 1'000'000'000;
+  ::io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr);
+}
+
+void UringLoop::reap() {
+  unsigned head;
+  unsigned count = 0;
+  io_uring_cqe* completion;
+  io_uring_for_each_cqe(&ring_, head, completion) {
+    ++count;
+    complete(*completion);
+  }
+  ::io_uring_cq_advance(&ring_, count);
+  buffers_.publish();
+}
+
+void UringLoop::complete(const io_uring_cqe& completion) {
+  const auto index = static_cast<std::uint32_t>(completion.user_data >> 8);
+  switch (static_cast<Op>(completion.user_data & 0xff)) {
+    case Op::kReceive:
+      return on_received(index, completion);
+    case Op::kSend:
+      return on_sent(index, completion.res);
+    case Op::kAccept:
+    case Op::kPoll: {
+      Slot& slot = slots_[index];
+      if ((completion.flags & IORING_CQE_F_MORE) == 0) slot.reading = false;
+      if (slot.target == nullptr) {
+        if (slot.kind == Kind::kAccepting && completion.res >= 0) ::close(completion.res);
+        return free_if_done(index);
+      }
+      if (slot.kind == Kind::kWatch) return static_cast<WriteWatch*>(slot.target)->on_ready();
+      return static_cast<Accepting*>(slot.target)->on_result(completion.res, slot.reading);
+    }
+    case Op::kWake:
+      return wait_for_wake();
+    case Op::kNone:
+      return;
+  }
+}
+
+// --- requests
+// ---------------------------------------------------------------------------------------
+
+io_uring_sqe* UringLoop::request(std::uint32_t slot, Op op) {
+  io_uring_sqe* sqe = ::io_uring_get_sqe(&ring_);
+  if (sqe == nullptr) {
+    ::io_uring_submit(&ring_);
+    sqe = ::io_uring_get_sqe(&ring_);
+  }
+  sqe->user_data = (std::uint64_t{slot} << 8) | static_cast<std::uint64_t>(op);
+  return sqe;
+}
+
+void UringLoop::wait_for_wake() {
+  ::io_uring_prep_read(request(0, Op::kWake), wake_fd(), &wake_count_, sizeof wake_count_, 0);
+}
+
+/// The cancelled request still completes; nothing needs to be known about the cancelling itself.
+void UringLoop::cancel(std::uint32_t slot, Op op) {
+  if (!running_) return;
+  io_uring_sqe* sqe = request(0, Op::kNone);
+  ::io_uring_prep_cancel64(sqe, (std::uint64_t{slot} << 8) | static_cast<std::uint64_t>(op), 0);
+  sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+/// Requests of this socket that are still with the kernel would keep it open, so that closing comes
+/// after their cancelling, in the same submission.
+void UringLoop::close_after_requests(int fd) {
+  if (!running_) {
+    ::shutdown(fd, SHUT_RDWR);  // also ends the requests
+    ::close(fd);
+    return;
+  }
+  io_uring_sqe* sqe = request(0, Op::kNone);
+  ::io_uring_prep_close(sqe, fd);
+  sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+// --- slots
+// --------------------------------------------------------------------------------------------
+
+std::uint32_t UringLoop::take_slot(Kind kind, void* target) {
+  std::uint32_t index;
+  if (free_.empty()) {
+    index = static_cast<std::uint32_t>(slots_.size());
+    slots_.emplace_back();
+  } else {
+    index = free_.back();
+    free_.pop_back();
+  }
+  slots_[index].kind = kind;
+  slots_[index].target = target;
+  return index;
+}
+
+void UringLoop::free_if_done(std::uint32_t index) {
+  Slot& slot = slots_[index];
+  const bool done = slot.target == nullptr && !slot.reading && !slot.sending;
+  if (!done || slot.kind == Kind::kFree) return;
+  slot.kind = Kind::kFree;
+  slot.cancelling = slot.arrived = false;
+  free_.push_back(index);
+}
+
+}  // namespace hyperdrive::proxy::net

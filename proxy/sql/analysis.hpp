@@ -124,6 +124,7 @@ struct Statement {
   Effect effect = Effect::kOther;
   std::string command;            ///< for messages: "SELECT", "LISTEN", "CREATE TABLE"
   std::vector<Name> writes;       ///< known targets: also of data-modifying WITH inside a SELECT
+  bool only_adds = false;         ///< INSERT without DO UPDATE, COPY FROM: no foreign key acts
   bool unknown_targets = false;   ///< anything in the database may change: bump it whole
   std::vector<Setting> settings;  ///< kSet, kSetLocal, kReset (none: RESET ALL), set_config()
   std::string argument;  ///< name in PREPARE/EXECUTE/DEALLOCATE/LISTEN/CLOSE/SAVEPOINT; empty: ALL
@@ -182,7 +183,7 @@ struct Analysis {
   std::vector<Cast> calls_as_casts;     ///< f(x) that is a cast if f is a type
   std::vector<std::string> attributes;  ///< x in `t.x`: a column, or a function of a row
   std::vector<std::string> aliases;     ///< column names the text itself makes; "*": unknowable
-  std::vector<std::string> operands;    ///< columns that stand inside an expression
+  std::vector<std::string> operands;    ///< columns inside an expression; "*": of a UNION
   std::vector<InputWord> input_words;
   /// Each `x @@ y` whose kind only the types tell: the columns among x and y.
   std::vector<std::vector<std::string>> text_matches;

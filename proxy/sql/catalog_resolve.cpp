@@ -32,7 +32,9 @@ Resolution Catalog::resolve(const Analysis& analysis, const Context& context) co
   resolver.read(analysis);
   Resolution resolution;
   for (const Statement& statement : analysis.statements) {
-    for (const Name& target : statement.writes) resolver.write(target);
+    const auto reach =
+        statement.only_adds ? Resolver::Reach::kAddsOnly : Resolver::Reach::kCascades;
+    for (const Name& target : statement.writes) resolver.write(target, reach);
     if (statement.unknown_targets) {
       resolution.writes_everything = true;
       if (resolution.writes_reason.empty()) {
@@ -54,7 +56,7 @@ Resolution Catalog::resolve(const Analysis& analysis, const Context& context) co
 
 std::vector<Oid> Catalog::reach(std::string_view schema, std::string_view table) const {
   Resolver resolver(*data_, {});
-  resolver.write(Name{std::string(schema), std::string(table)});
+  resolver.write(Name{std::string(schema), std::string(table)}, Resolver::Reach::kCascades);
   return {resolver.writes().begin(), resolver.writes().end()};
 }
 

@@ -32,6 +32,20 @@ Parsed parse_here(const std::string& text) {
   return parsed;
 }
 
+/// Whether operator characters stand in a run that costs the grammar's scanner the square of its
+/// length: it reads `/*/*/*…` and `++++…` to the end of the run for each token in it (minutes for
+/// half a megabyte).
+bool has_endless_operator(std::string_view text) {
+  constexpr std::string_view kOperators = "~!@#^&|`?+-*/%<>=";
+  constexpr std::size_t kLongest = 1024;
+  std::size_t run = 0;
+  for (const char c : text) {
+    run = kOperators.find(c) == std::string_view::npos ? 0 : run + 1;
+    if (run > kLongest) return true;
+  }
+  return false;
+}
+
 struct Job {
   const std::string& text;
   Parsed parsed;
@@ -87,6 +101,7 @@ Parsed parse(std::string_view text) {
   if (copy.find('\0') != std::string::npos) return {nullptr, "the text holds a zero byte"};
   // A token takes a byte at least, and mostly a blank.
   if (copy.size() <= kInlineLevels) return parse_here(copy);
+  if (has_endless_operator(copy)) return {nullptr, "an endless run of operator characters"};
   const std::size_t levels = nesting_bound(copy);
   if (levels <= kInlineLevels) return parse_here(copy);
   if (levels > kMostLevels) return {nullptr, "nested too deeply to be analysed"};

@@ -65,13 +65,20 @@ void QueryReader::refuse(std::string_view reason) {
 
 void QueryReader::read(Node node, std::string_view type, Statement& statement) {
   statement_ = &statement;
-  stack_.push_back({node, type, kNoScope, false});
+  stack_.push_back({node, type, kNoScope, false, false});
   while (!stack_.empty()) {
     const Item item = stack_.back();
     stack_.pop_back();
+    const auto base = static_cast<std::ptrdiff_t>(stack_.size());
     visit(item);
+    // So that what stands first in the text is seen, and named as the reason, first.
+    std::reverse(stack_.begin() + base, stack_.end());
   }
   statement_ = nullptr;
+}
+
+bool QueryReader::is_derived(const Item& item) {
+  return item.derived || item.type == "RangeSubselect";
 }
 
 void QueryReader::push(Node child, const Item& parent, bool operand) {
@@ -79,9 +86,9 @@ void QueryReader::push(Node child, const Item& parent, bool operand) {
   if (child.is_array()) {
     for (const Node element : child) push(element, parent, operand);
   } else if (const Node inner = child.unwrap()) {
-    stack_.push_back({inner, inner.key(), parent.scope, operand});
+    stack_.push_back({inner, inner.key(), parent.scope, operand, is_derived(parent)});
   } else if (child.is_object() && child.first()) {
-    stack_.push_back({child, "", parent.scope, operand});
+    stack_.push_back({child, "", parent.scope, operand, is_derived(parent)});
   }
 }
 
@@ -90,7 +97,7 @@ void QueryReader::push_children(const Item& item, bool operand) {
 }
 
 void QueryReader::push_typed(Node content, std::string_view type, const Item& parent) {
-  if (content) stack_.push_back({content, type, parent.scope, false});
+  if (content) stack_.push_back({content, type, parent.scope, false, is_derived(parent)});
 }
 
 void QueryReader::visit(const Item& item) {
@@ -229,7 +236,7 @@ std::uint32_t QueryReader::open_with(Node with, const Item& item) {
   }
   for (const Node element : with["ctes"]) {
     const Node cte = element.as("CommonTableExpr");
-    stack_.push_back({cte, "CommonTableExpr", scope, false});
+    stack_.push_back({cte, "CommonTableExpr", scope, false, true});
     if (!with["recursive"]) scope = name_in(cte, scope);
   }
   return scope;
@@ -243,6 +250,8 @@ void QueryReader::read_query(const Item& item) {
     const std::string_view key = child.key();
     if (key == "withClause" || key == "intoClause") continue;
     if (key == "larg" || key == "rarg") {
+      // Columns take each other's types, and literals theirs.
+      if (is_new('p', "*")) analysis_.operands.push_back("*");
       push_typed(child, "SelectStmt", inner);
     } else {
       push(child, inner, false);
@@ -407,11 +416,11 @@ void QueryReader::read_operation(const Item& item) {
     add_operator(item.node["name"], !left);
   }
   if (name_of(name_list(item.node["name"])).name == "@@") read_text_match(left, right);
-  const std::vector<std::string> fields = name_list(left.as("ColumnRef")["fields"]);
+  std::vector<std::string> fields = name_list(left.as("ColumnRef")["fields"]);
+  if (fields.empty()) fields = name_list(right.as("ColumnRef")["fields"]);
   const std::string_view column = fields.empty() ? std::string_view() : fields.back();
-  push(left, item, true);
   // LIKE reads its pattern as text, whatever it says; other constants take the column's type.
-  const auto read_right = [&](Node value) {
+  const auto read_side = [&](Node value) {
     const Node constant = value.as("A_Const");
     if (!constant || !constant["sval"]) {
       push(value, item, true);
@@ -419,10 +428,11 @@ void QueryReader::read_operation(const Item& item) {
       read_constant(constant, column);
     }
   };
+  read_side(left);
   if (const Node list = right.as("List")) {
-    for (const Node value : list["items"]) read_right(value);
+    for (const Node value : list["items"]) read_side(value);
   } else {
-    read_right(right);
+    read_side(right);
   }
 }
 
@@ -502,9 +512,9 @@ void QueryReader::read_target(const Item& item) {
   const std::string_view name = item.node["name"].text();
   const std::vector<std::string> fields = name_list(value.as("ColumnRef")["fields"]);
   const bool is_column = !fields.empty();
-  if (!name.empty()) {
+  if (item.derived && !name.empty()) {
     if (!is_column || fields.back() != name) add_alias(name);
-  } else if (!is_column) {
+  } else if (item.derived && !is_column) {
     add_figure_names(value);
   }
   push(value, item, false);

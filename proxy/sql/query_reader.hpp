@@ -44,8 +44,10 @@ class QueryReader {
     std::string_view type;
     std::uint32_t scope;
     bool operand;  ///< stands inside an expression
+    bool derived;  ///< inside a query whose output columns others may name
   };
 
+  static bool is_derived(const Item& item);
   void push(Node child, const Item& parent, bool operand);
   void push_children(const Item& item, bool operand);
   void push_typed(Node content, std::string_view type, const Item& parent);

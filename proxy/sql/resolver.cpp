@@ -60,7 +60,7 @@ void Resolver::read(const Analysis& analysis) {
   judge_input_words(analysis);
   judge_text_search(analysis);
   judge_columns(analysis);
-  judge_times(analysis);
+  judge_times();
 }
 
 // --- relations -----------------------------------------------------------------------------------
@@ -366,15 +366,17 @@ void Resolver::judge_columns(const Analysis& analysis) {
                     " has a type whose output or casts are not IMMUTABLE");
   }
   if (data_.with_time.empty()) return;
+  const bool names_one = std::any_of(named_.begin(), named_.end(),
+                                     [&](Oid oid) { return data_.with_time.contains(oid); });
   for (const std::string& column : analysis.operands) {
+    if (column == "*" && names_one) refuse_volatile("UNION may read a text as a time of today");
     if (column_class(analysis, column) == 'z') {
       refuse_volatile(column + " is a time with time zone, which is compared by today's date");
     }
   }
 }
 
-void Resolver::judge_times(const Analysis& analysis) {
-  (void)analysis;
+void Resolver::judge_times() {
   if (!forbids_timetz_) return;
   const bool holds = may_hold_time_ || std::any_of(named_.begin(), named_.end(), [&](Oid oid) {
                        return data_.with_time.contains(oid);
@@ -384,13 +386,13 @@ void Resolver::judge_times(const Analysis& analysis) {
 
 // --- writes --------------------------------------------------------------------------------------
 
-void Resolver::write(const Name& target) {
+void Resolver::write(const Name& target, Reach reach) {
   const std::vector<const Relation*> found = find_relations(target);
   if (found.empty()) may_write_anything("table " + shown(target) + " is not known");
-  for (const Relation* relation : found) write(relation->oid);
+  for (const Relation* relation : found) write(relation->oid, reach);
 }
 
-void Resolver::write(Oid target) {
+void Resolver::write(Oid target, Reach reach) {
   std::vector<Oid> pending{target};
   const auto add_all = [&](const std::unordered_map<Oid, std::vector<Oid>>& edges, Oid from) {
     const auto found = edges.find(from);
@@ -421,7 +423,7 @@ void Resolver::write(Oid target) {
       }
     }
     add_all(data_.children, oid);
-    add_all(data_.cascades, oid);
+    if (reach == Reach::kCascades) add_all(data_.cascades, oid);
   }
 }
 

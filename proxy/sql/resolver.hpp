@@ -20,9 +20,11 @@ class Resolver {
 
   /// Judges the reading side: relations, functions, operators, casts.
   void read(const Analysis& analysis);
+  /// Whether foreign keys act: adding rows makes none of them act.
+  enum class Reach { kCascades, kAddsOnly };
   /// Adds what writing to these reaches.
-  void write(const Name& target);
-  void write(Oid target);
+  void write(const Name& target, Reach reach);
+  void write(Oid target, Reach reach);
 
   const std::string& volatile_reason() const { return volatile_reason_; }
   const std::string& uncacheable_reason() const { return uncacheable_reason_; }
@@ -52,7 +54,7 @@ class Resolver {
   void judge_input_words(const Analysis& analysis);
   void judge_text_search(const Analysis& analysis);
   void judge_columns(const Analysis& analysis);
-  void judge_times(const Analysis& analysis);
+  void judge_times();
 
   TypeClass classify(const Name& type, bool& composite) const;
   TypeClass classify_oid(Oid type, int depth) const;

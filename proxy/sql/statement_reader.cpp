@@ -127,6 +127,8 @@ class Classifier {
                type == "MergeStmt") {
       statement_.effect = Effect::kWrite;
       read(content, type);
+      const bool updates = content["onConflictClause"]["action"].text() == "ONCONFLICT_UPDATE";
+      statement_.only_adds = type == "InsertStmt" && !updates && statement_.writes.size() == 1;
     } else if (type == "TruncateStmt") {
       statement_.effect = Effect::kWrite;
       add_targets(content["relations"]);
@@ -199,6 +201,7 @@ class Classifier {
   void copy(Node content) {
     if (content["is_from"].is_true()) {
       statement_.effect = Effect::kWrite;
+      statement_.only_adds = true;
       statement_.writes.push_back(relation_name(content["relation"]));
       if (content["whereClause"]) read_wrapped(content["whereClause"]);
       return;

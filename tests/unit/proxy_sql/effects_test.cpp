@@ -211,7 +211,7 @@ const std::vector<SettingRow> kSettingRows = {
      {{"timezone", "UTC", false, false}}},
     {"SELECT set_config('a.b', '1', true), pg_catalog.set_config('c', '2', false)",
      Effect::kRead,
-     {{"c", "2", false, false}, {"a.b", "1", false, true}}},
+     {{"a.b", "1", false, true}, {"c", "2", false, false}}},
 };
 
 TEST_CASE("SET, RESET and set_config give the settings they change") {

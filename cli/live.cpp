@@ -9,15 +9,21 @@
 
 namespace hyperdrive::cli {
 
-RunningProxies running_proxies(const core::Home& home) {
-  RunningProxies running;
+RunningProxies proxies_with_state(const core::Home& home) {
+  RunningProxies ids;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(home.run(), error)) {
-    if (entry.path().extension() != ".json") continue;
-    const std::string id = entry.path().stem().string();
-    const auto state = core::proxy_state(home, id);
-    if (state && state->phase != core::ProxyPhase::kStopped) running.insert(id);
+    if (entry.path().extension() == ".json") ids.insert(entry.path().stem().string());
   }
+  return ids;
+}
+
+RunningProxies running_proxies(const core::Home& home) {
+  RunningProxies running = proxies_with_state(home);
+  std::erase_if(running, [&home](const std::string& id) {
+    const auto state = core::proxy_state(home, id);
+    return !state || state->phase == core::ProxyPhase::kStopped;
+  });
   return running;
 }
 

@@ -19,6 +19,9 @@ using RunningProxies = std::set<std::string, std::less<>>;
 /// config.
 RunningProxies running_proxies(const core::Home& home);
 
+/// Ids that have a state file at all: the running ones and those that crashed.
+RunningProxies proxies_with_state(const core::Home& home);
+
 /// Has a running proxy take the stored config; says what needs a restart. Nothing running is fine.
 core::Result<void> tell_running_proxy(Context& context, const core::Config& config,
                                       const ConfigEdit& edit);

@@ -1,0 +1,222 @@
+// `hyperdrive doctor`: the installation, the state folder, the registry, the proxies, the ports,
+// and with a config its origin. Looks only; what it would change it names.
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands/all.hpp"
+#include "cli/context.hpp"
+#include "cli/live.hpp"
+#include "cli/origin_checks.hpp"
+#include "cli/output/report.hpp"
+#include "cli/version.hpp"
+#include "cli/wrangler_file.hpp"
+#include "core/process/ports.hpp"
+#include "core/process/proxy.hpp"
+
+namespace hyperdrive::cli {
+namespace {
+using nlohmann::ordered_json;
+using Findings = std::vector<Finding>;
+
+constexpr Positional kPositionals[] = {{.name = "config",
+                                        .help = "Also check the origin of this config",
+                                        .required = false,
+                                        .offer = Offer::kConfigs}};
+
+constexpr Example kExamples[] = {
+    {"hyperdrive doctor", "is everything in order here?"},
+    {"hyperdrive doctor prod-db", "and with the database of a config?"},
+};
+
+void check_program(Findings& findings) {
+  findings.push_back({"ok", "program", fmt::format("hyperdrive {}", kVersion), "", 0});
+  auto proxy = core::proxy_program();
+  if (proxy) {
+    findings.push_back({"ok", "proxy", *proxy, "", 0});
+  } else {
+    findings.push_back({"failed", "proxy", proxy.error().message, proxy.error().hint, 0});
+  }
+}
+
+/// Modes of the state folder: nobody else may read it.
+void check_folder(const core::Home& home, Findings& findings) {
+  struct stat info {};
+  const std::string folder = home.folder.string();
+  if (::stat(folder.c_str(), &info) != 0) {
+    findings.push_back({"ok", "state", fmt::format("{} (made at the first create)", folder), "", 0});
+    return;
+  }
+  if (::access(folder.c_str(), W_OK) != 0) {
+    findings.push_back({"failed", "state", fmt::format("{} cannot be written", folder),
+                        "Set HYPERDRIVE_HOME to a folder of yours, or mend its owner.", 0});
+    return;
+  }
+  if ((info.st_mode & 077) != 0) {
+    findings.push_back({"warning", "state", fmt::format("others may look into {}", folder),
+                        fmt::format("chmod 700 '{}'", folder), 0});
+    return;
+  }
+  findings.push_back({"ok", "state", folder, "", 0});
+}
+
+void check_key(const core::Home& home, std::size_t configs, Findings& findings) {
+  if (environment_variable("HYPERDRIVE_KEY")) {
+    findings.push_back({"ok", "key", "from HYPERDRIVE_KEY", "", 0});
+    return;
+  }
+  struct stat info {};
+  if (::stat(home.key().c_str(), &info) != 0) {
+    const bool needed = configs > 0;
+    findings.push_back({needed ? "failed" : "ok", "key",
+                        needed ? "missing: the stored passwords cannot be opened" : "not made yet",
+                        "Put the file back from a backup, or supply each password anew: hyperdrive "
+                        "update <config> --origin-password-file FILE",
+                        0});
+  } else if ((info.st_mode & 077) != 0) {
+    findings.push_back({"warning", "key", "others may read the sealing key",
+                        fmt::format("chmod 600 '{}'", home.key().string()), 0});
+  } else {
+    findings.push_back({"ok", "key", home.key().string(), "", 0});
+  }
+}
+
+/// Can every stored password be opened? One finding for all, with the names of those that cannot.
+void check_seals(core::Registry& registry, std::vector<core::Config> configs, Findings& findings) {
+  std::string broken;
+  std::string why;
+  for (core::Config& config : configs) {
+    if (auto opened = registry.unseal(config); !opened) {
+      broken += (broken.empty() ? "" : ", ") + config.name;
+      why = opened.error().message;
+    }
+  }
+  if (broken.empty()) {
+    findings.push_back({"ok", "secrets", fmt::format("{} configs open", configs.size()), "", 0});
+    return;
+  }
+  findings.push_back({"failed", "secrets", fmt::format("{}: {}", broken, why),
+                      "Supply the password anew: hyperdrive update <config> "
+                      "--origin-password-file FILE",
+                      0});
+}
+
+void check_registry(Context& context, Findings& findings) {
+  auto registry = context.registry();
+  if (!registry) {
+    findings.push_back({"failed", "registry", registry.error().message, registry.error().hint, 0});
+    return;
+  }
+  auto trouble = (*registry)->check_integrity();
+  auto configs = (*registry)->list();
+  if (!trouble || !configs) {
+    const core::Error& error = trouble ? configs.error() : trouble.error();
+    findings.push_back({"failed", "registry", error.message, error.hint, 0});
+    return;
+  }
+  if (!trouble->empty()) {
+    findings.push_back({"failed", "registry", *trouble,
+                        "Restore registry.db from a backup; what can still be read: hyperdrive "
+                        "export",
+                        0});
+  } else {
+    findings.push_back({"ok", "registry", fmt::format("{} configs", configs->size()), "", 0});
+  }
+  check_key((*registry)->home(), configs->size(), findings);
+  check_seals(**registry, std::move(*configs), findings);
+}
+
+/// A stopped config's port that another program holds will make its `start` fail.
+void check_port(const core::Config& config, Findings& findings) {
+  const auto port = config.local.local_port;
+  if (port == 0 || core::port_is_free(port)) return;
+  findings.push_back({"warning", "port", fmt::format("{}: {}", config.name,
+                                                     core::describe_port(port)),
+                      fmt::format("hyperdrive update {} --local-port {}", config.name,
+                                  core::next_free_port(port)),
+                      0});
+}
+
+void check_proxies(Context& context, Findings& findings) {
+  auto registry = context.registry();
+  if (!registry) return;
+  const core::Home& home = (*registry)->home();
+  // Asking for the state is what removes the files of the dead.
+  const RunningProxies before = proxies_with_state(home);
+  const RunningProxies running = running_proxies(home);
+  findings.push_back({"ok", "proxies", fmt::format("{} running", running.size()), "", 0});
+  for (const std::string& id : before) {
+    if (running.contains(id)) continue;
+    auto config = (*registry)->look_up(id);
+    const std::string name = config && *config ? (*config)->name : id;
+    findings.push_back({"warning", "proxies", fmt::format("the proxy of {} ended unexpectedly", name),
+                        fmt::format("Its last words: hyperdrive logs {}", name), 0});
+  }
+  auto configs = (*registry)->list();
+  if (!configs) return;
+  for (const core::Config& config : *configs) {
+    if (!running.contains(config.id)) check_port(config, findings);
+  }
+}
+
+void check_wrangler_file(Context& context, Findings& findings) {
+  auto file = read_wrangler_file(context);
+  if (!file) {
+    findings.push_back({"failed", "wrangler", file.error().message, file.error().hint, 0});
+  } else if (*file) {
+    findings.push_back({"ok", "wrangler",
+                        fmt::format("{}, {} Hyperdrive bindings", display_path((*file)->path),
+                                    (*file)->reading.bindings.size()),
+                        "", 0});
+  }
+}
+
+ordered_json json_of(const Findings& findings) {
+  ordered_json array = ordered_json::array();
+  for (const Finding& finding : findings) {
+    array.push_back({{"status", finding.status},
+                     {"subject", finding.subject},
+                     {"message", finding.message},
+                     {"hint", finding.status == "ok" ? "" : finding.hint},
+                     {"code", finding.code}});
+  }
+  return array;
+}
+
+Outcome doctor(Context& context) {
+  Findings findings;
+  check_program(findings);
+  auto home = context.home();
+  if (!home) return tl::unexpected(home.error());
+  check_folder(*home, findings);
+  check_registry(context, findings);
+  check_proxies(context, findings);
+  check_wrangler_file(context, findings);
+  if (const auto which = context.args().positional(0); !which.empty()) {
+    auto checks = check_origin(context, which);
+    if (!checks) return tl::unexpected(checks.error());
+    findings.insert(findings.end(), checks->begin(), checks->end());
+  }
+  bool failed = false;
+  for (const Finding& finding : findings) {
+    failed = failed || finding.status == "failed";
+    print_finding(context.out(), finding);
+  }
+  context.out().document_if_json({{"ok", !failed}, {"checks", json_of(findings)}});
+  return failed ? static_cast<int>(core::Exit::kError) : 0;
+}
+
+}  // namespace
+
+const Command kDoctor{
+    .path = "doctor",
+    .summary = "Check the installation, the state folder, the ports, and an origin",
+    .positionals = kPositionals,
+    .examples = kExamples,
+    .run = doctor,
+};
+
+}  // namespace hyperdrive::cli

@@ -1,0 +1,184 @@
+// `hyperdrive stats [--watch]`: counters and latencies of running proxies.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "cli/commands/all.hpp"
+#include "cli/context.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/live.hpp"
+#include "core/process/admin_client.hpp"
+
+namespace hyperdrive::cli {
+namespace {
+using nlohmann::ordered_json;
+
+constexpr Positional kPositionals[] = {{.name = "config",
+                                        .help = "Name or id of a Hyperdrive config; default: all "
+                                                "whose proxy runs",
+                                        .required = false,
+                                        .offer = Offer::kConfigs}};
+
+constexpr Flag kFlags[] = {
+    {.name = "watch", .aliases = "w", .kind = FlagKind::kBoolean,
+     .help = "Print anew every second, until Ctrl-C"},
+};
+
+constexpr Example kExamples[] = {
+    {"hyperdrive stats prod-db", "since the proxy started"},
+    {"hyperdrive stats prod-db --json | jq .cache.hit", "for programs"},
+    {"hyperdrive stats prod-db --watch", "as it happens"},
+};
+
+std::int64_t count(const ordered_json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_number() ? found->get<std::int64_t>() : 0;
+}
+
+std::string milliseconds(std::int64_t microseconds) {
+  return fmt::format("{:.1f} ms", static_cast<double>(microseconds) / 1000);
+}
+
+std::string latency_line(const ordered_json& latency, const char* key, std::string_view title) {
+  const auto one = latency.value(key, ordered_json::object());
+  if (count(one, "count") == 0) return {};
+  return fmt::format("  {:<20} p50 {:>9}   p90 {:>9}   p99 {:>9}   max {:>9}\n", title,
+                     milliseconds(count(one, "p50_us")), milliseconds(count(one, "p90_us")),
+                     milliseconds(count(one, "p99_us")), milliseconds(count(one, "max_us")));
+}
+
+/// `title  reason 3, other 1`, or nothing when there is none.
+std::string reasons_line(const ordered_json& stats, const char* key, std::string_view title) {
+  const auto reasons = stats.value(key, ordered_json::object());
+  std::string list;
+  for (const auto& [reason, times] : reasons.items()) {
+    list += fmt::format("{}{} {}", list.empty() ? "" : ", ", printable(reason), times.dump());
+  }
+  return list.empty() ? "" : fmt::format("  {:<20} {}\n", title, list);
+}
+
+std::string cache_lines(const ordered_json& cache) {
+  const std::int64_t hits = count(cache, "hit") + count(cache, "stale");
+  const std::int64_t asked = hits + count(cache, "miss");
+  std::string text = fmt::format(
+      "  {:<20} {} hits, {} misses, {} stale, {} uncacheable{}\n", "cache", count(cache, "hit"),
+      count(cache, "miss"), count(cache, "stale"),
+      count(cache, "uncacheable") + count(cache, "volatile") + count(cache, "transaction"),
+      asked == 0 ? "" : fmt::format(" ({:.0f} % from the cache)", 100.0 * hits / asked));
+  text += fmt::format("  {:<20} {} entries, {} KiB, {} evicted, {} ms at the origin saved\n", "",
+                      count(cache, "entries"), count(cache, "bytes") / 1024,
+                      count(cache, "evictions"), count(cache, "origin_ms_saved"));
+  if (count(cache, "stale_hits") > 0) {
+    text += fmt::format("  {:<20} {} hits were older than a write seen here; --invalidation writes "
+                        "prevents that\n",
+                        "", count(cache, "stale_hits"));
+  }
+  return text;
+}
+
+std::string stats_text(const std::string& name, const ordered_json& stats) {
+  const auto latency = stats.value("latency", ordered_json::object());
+  return fmt::format("{}\n  {:<20} {} now, {} since the start\n", name, "clients",
+                     count(stats, "clients"), count(stats, "client_connects")) +
+         fmt::format("  {:<20} {} open ({} idle), {} clients waiting, {} opened\n",
+                     "origin connections", count(stats, "origin_connections"),
+                     count(stats, "idle"), count(stats, "waiting"),
+                     count(stats, "origin_connects")) +
+         fmt::format("  {:<20} {} in {} transactions, {} errors\n", "queries",
+                     count(stats, "queries"), count(stats, "transactions"),
+                     count(stats, "errors")) +
+         latency_line(latency, "query", "as clients felt it") +
+         latency_line(latency, "hit", "from the cache") +
+         latency_line(latency, "origin", "at the origin") +
+         latency_line(latency, "wait", "for a connection") +
+         cache_lines(stats.value("cache", ordered_json::object())) +
+         reasons_line(stats, "pins", "kept connections") +
+         reasons_line(stats, "refusals", "refused") +
+         reasons_line(stats, "lost", "settings lost");
+}
+
+core::Result<ordered_json> stats_of(Context& context, const core::Config& config) {
+  auto state = need_running_proxy(context, config);
+  if (!state) return tl::unexpected(state.error());
+  core::AdminClient proxy(state->admin_socket);
+  auto body = proxy.get_body("/v1/stats");
+  if (!body) return tl::unexpected(body.error());
+  auto json = ordered_json::parse(*body, nullptr, false);
+  if (!json.is_object()) return core::fail("The proxy's answer is not the JSON it should be.");
+  return json;
+}
+
+core::Result<std::vector<core::Config>> wanted(Context& context) {
+  auto registry = context.registry();
+  if (!registry) return tl::unexpected(registry.error());
+  if (const auto which = context.args().positional(0); !which.empty()) {
+    auto config = (*registry)->find(which);
+    if (!config) return tl::unexpected(config.error());
+    return std::vector{std::move(*config)};
+  }
+  std::vector<core::Config> running;
+  for (const std::string& id : running_proxies((*registry)->home())) {
+    auto config = (*registry)->look_up(id);
+    if (!config) return tl::unexpected(config.error());
+    // The temporary origin of a `dev` has no row.
+    if (*config) running.push_back(std::move(**config));
+  }
+  return running;
+}
+
+core::Result<void> print_once(Context& context, const std::vector<core::Config>& configs,
+                              bool one) {
+  ordered_json all = ordered_json::object();
+  std::string text;
+  for (const core::Config& config : configs) {
+    auto stats = stats_of(context, config);
+    if (!stats) return tl::unexpected(stats.error());
+    text += stats_text(printable(config.name), *stats);
+    if (one) {
+      context.out().document_if_json(*stats);
+      break;
+    }
+    all[config.name] = std::move(*stats);
+  }
+  if (!one) context.out().document_if_json(all);
+  if (configs.empty()) context.out().say("No proxy is running. Start one: hyperdrive start <config>");
+  if (!text.empty()) {
+    text.pop_back();
+    if (context.args().on("watch") && context.out().terminal()) text = "\x1b[H\x1b[J" + text;
+    context.out().print(text);
+  }
+  return {};
+}
+
+Outcome stats(Context& context) {
+  auto configs = wanted(context);
+  if (!configs) return tl::unexpected(configs.error());
+  const bool one = !context.args().positional(0).empty();
+  if (!context.args().on("watch")) {
+    auto done = print_once(context, *configs, one);
+    return done ? Outcome(0) : tl::unexpected(done.error());
+  }
+  const InterruptFlag interrupted;
+  while (true) {
+    if (auto done = print_once(context, *configs, one); !done) return tl::unexpected(done.error());
+    for (int tenth = 0; tenth < 10; ++tenth) {
+      if (interrupted.raised()) return static_cast<int>(core::Exit::kInterrupted);
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  }
+}
+
+}  // namespace
+
+const Command kStats{
+    .path = "stats",
+    .summary = "Show counters and latencies",
+    .positionals = kPositionals,
+    .flags = kFlags,
+    .examples = kExamples,
+    .run = stats,
+};
+
+}  // namespace hyperdrive::cli

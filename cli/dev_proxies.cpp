@@ -1,0 +1,109 @@
+#include "cli/dev_proxies.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "cli/event_line.hpp"
+#include "cli/launching.hpp"
+#include "cli/output/progress.hpp"
+#include "core/config/connection_string.hpp"
+#include "core/process/admin_client.hpp"
+#include "core/process/proxy.hpp"
+
+namespace hyperdrive::cli {
+
+DevProxies::~DevProxies() { stop(); }
+
+core::Result<void> DevProxies::start_one(const BoundConfig& bound) {
+  auto home = context_.home();
+  if (!home) return tl::unexpected(home.error());
+  core::Launch launch{.config = bound.config};
+  if (!bound.temporary) {
+    auto stored = launch_of(context_, bound.config);
+    if (!stored) return tl::unexpected(stored.error());
+    launch = std::move(*stored);
+  }
+  auto started = [&] {
+    const Progress progress(context_.out(),
+                            fmt::format("Starting the proxy of {}", bound.config.name));
+    return core::start_attached_proxy(*home, std::move(launch));
+  }();
+  if (!started) return tl::unexpected(started.error());
+  proxies_.push_back(
+      {bound.config.id, bound.config.name, started->admin_socket, !started->already_running});
+  return {};
+}
+
+core::Result<void> DevProxies::start(const std::vector<BoundConfig>& bound) {
+  for (const BoundConfig& one : bound) {
+    const bool known = std::any_of(proxies_.begin(), proxies_.end(), [&](const Proxy& proxy) {
+      return proxy.id == one.config.id;
+    });
+    if (!known) {
+      if (auto started = start_one(one); !started) return started;
+    }
+    context_.out().note(fmt::format("{:<16} {} → {}{}", one.binding,
+                                    core::local_address(one.config), one.config.name,
+                                    one.temporary ? " (its localConnectionString)" : ""));
+  }
+  return {};
+}
+
+void DevProxies::follow(const Proxy& proxy) {
+  // Signals belong to the main thread.
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  const std::string prefix = proxies_.size() > 1 ? fmt::format("{:<12} ", proxy.name) : "";
+  core::AdminClient client(proxy.admin_socket);
+  auto ended = client.stream(
+      "/v1/events",
+      [&](std::string_view line) {
+        const auto text = event_line(line, context_.out());
+        if (text) {
+          const std::lock_guard lock(printing_);
+          context_.out().say(prefix + *text);
+        }
+        return !ending_;
+      },
+      [this] { return !ending_.load(); });
+  if (!ended && !ending_) {
+    const std::lock_guard lock(printing_);
+    context_.out().warn(fmt::format("The queries of {} can no longer be shown: {}", proxy.name,
+                                    ended.error().message));
+  }
+}
+
+void DevProxies::watch() {
+  if (context_.out().quiet()) return;
+  for (const Proxy& proxy : proxies_) {
+    watchers_.emplace_back([this, &proxy] { follow(proxy); });
+  }
+}
+
+void DevProxies::stop() {
+  if (ending_.exchange(true)) return;
+  for (std::thread& watcher : watchers_) watcher.join();
+  watchers_.clear();
+  auto home = context_.home();
+  if (!home) return;
+  for (const Proxy& proxy : proxies_) {
+    if (!proxy.ours) continue;
+    auto stopped = core::stop_proxy(*home, proxy.id);
+    if (!stopped) context_.out().warn(stopped.error().message);
+  }
+}
+
+bool DevProxies::all_running() const {
+  auto home = context_.home();
+  if (!home) return false;
+  return std::all_of(proxies_.begin(), proxies_.end(), [&](const Proxy& proxy) {
+    const auto state = core::proxy_state(*home, proxy.id);
+    return state && state->phase != core::ProxyPhase::kStopped;
+  });
+}
+
+}  // namespace hyperdrive::cli

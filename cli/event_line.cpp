@@ -1,0 +1,70 @@
+#include "cli/event_line.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <nlohmann/json.hpp>
+
+namespace hyperdrive::cli {
+namespace {
+using nlohmann::ordered_json;
+
+Style style_of(std::string_view status) {
+  if (status == "hit") return Style::kGreen;
+  if (status == "stale") return Style::kYellow;
+  if (status == "miss") return Style::kCyan;
+  return Style::kDim;
+}
+
+std::string upper(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return text;
+}
+
+std::string query_line(const ordered_json& event, const Output& out) {
+  const std::string status = event.value("status", "");
+  const auto rows = event.value("rows", std::int64_t{0});
+  std::string line = fmt::format(
+      "{} {:>8.1f} ms  {:>5} {}  {}", out.styled(fmt::format("{:<11}", upper(status)), style_of(status)),
+      event.value("duration_us", 0.0) / 1000, rows, rows == 1 ? "row " : "rows",
+      printable(event.value("sql", "")));
+  if (const std::string reason = event.value("reason", ""); !reason.empty()) {
+    line += out.styled(fmt::format("  ({})", printable(reason)), Style::kDim);
+  }
+  if (const std::string pinned = event.value("pinned", ""); !pinned.empty()) {
+    line += out.styled(fmt::format("  [keeps its connection: {}]", printable(pinned)), Style::kDim);
+  }
+  const auto error = event.value("error", ordered_json());
+  if (error.is_object()) {
+    line += out.styled(fmt::format("  ERROR {}: {}", error.value("sqlstate", ""),
+                                   printable(error.value("message", ""))),
+                       Style::kRed);
+  }
+  if (const std::string refused = event.value("refused_in_production", ""); !refused.empty()) {
+    line += out.styled(fmt::format("  ⚠ in production: {}", printable(refused)), Style::kYellow);
+  }
+  return line;
+}
+
+}  // namespace
+
+std::optional<std::string> event_line(std::string_view json, const Output& out) {
+  const auto event = ordered_json::parse(json, nullptr, false);
+  if (!event.is_object()) return std::nullopt;
+  const std::string type = event.value("type", "");
+  if (type == "query") return query_line(event, out);
+  if (type == "origin") {
+    return out.styled(fmt::format("ORIGIN      {} [code: {}]", printable(event.value("message", "")),
+                                  event.value("code", 0)),
+                      Style::kRed);
+  }
+  if (type == "dropped") {
+    return out.styled(fmt::format("            … {} queries not shown", event.value("n", 0)),
+                      Style::kDim);
+  }
+  return std::nullopt;
+}
+
+}  // namespace hyperdrive::cli

@@ -23,8 +23,8 @@ core::Result<std::string> ca_certificate_of_file(Context& context, const std::st
   if (!facts) return tl::unexpected(facts.error());
   core::Certificate certificate;
   // Two files may have one name: the serial number tells them apart.
-  certificate.name = fmt::format("{} {}", std::filesystem::path(path).filename().string(),
-                                 facts->serial_number);
+  certificate.name =
+      fmt::format("{} {}", std::filesystem::path(path).filename().string(), facts->serial_number);
   certificate.ca = true;
   certificate.pem = std::move(*pem);
   certificate.issuer = facts->issuer;

@@ -12,7 +12,34 @@ namespace hyperdrive::cli {
 namespace {
 
 constexpr std::array kCommands = {
-    &kCreate, &kList, &kGet, &kUpdate, &kDelete, &kUrl, &kEnv,
+    &kCreate,
+    &kList,
+    &kGet,
+    &kUpdate,
+    &kDelete,
+    &kBind,
+    &kUnbind,
+    &kBindings,
+    &kDev,
+    &kStart,
+    &kStop,
+    &kRestart,
+    &kStatus,
+    &kLogs,
+    &kUrl,
+    &kEnv,
+    &kStats,
+    &kTop,
+    &kCachePurge,
+    &kCacheExplain,
+    &kTest,
+    &kDoctor,
+    &kCertUploadCertificateAuthority,
+    &kCertUploadMtlsCertificate,
+    &kCertList,
+    &kCertDelete,
+    &kCompletions,
+    &kComplete,
 };
 
 constexpr std::pair<std::string_view, std::string_view> kGroups[] = {

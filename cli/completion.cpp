@@ -14,8 +14,8 @@ namespace {
 struct Position {
   const Command* command = nullptr;
   std::string group;
-  std::size_t positionals = 0;       ///< already given
-  const Flag* open_flag = nullptr;   ///< waits for its value
+  std::size_t positionals = 0;      ///< already given
+  const Flag* open_flag = nullptr;  ///< waits for its value
   bool after_dashes = false;
 };
 
@@ -128,13 +128,20 @@ void offer_choices(Completion& completion, std::string_view choices, std::string
 void offer(Completion& completion, Context& context, Offer what, std::string_view choices,
            std::string_view typed) {
   switch (what) {
-    case Offer::kConfigs: return offer_configs(completion, context, typed);
-    case Offer::kBindings: return offer_bindings(completion, context, typed);
-    case Offer::kChoices: return offer_choices(completion, choices, typed);
-    case Offer::kFiles: completion.also = "files"; return;
-    case Offer::kFolders: completion.also = "folders"; return;
-    case Offer::kTemplates: return offer_templates(completion, typed);
-    case Offer::kNothing: return;
+    case Offer::kConfigs:
+      return offer_configs(completion, context, typed);
+    case Offer::kBindings:
+      return offer_bindings(completion, context, typed);
+    case Offer::kChoices:
+      return offer_choices(completion, choices, typed);
+    case Offer::kFiles:
+      completion.also = "files";
+      return;
+    case Offer::kFolders:
+      completion.also = "folders";
+      return;
+    case Offer::kNothing:
+      return;
   }
 }
 

@@ -39,9 +39,8 @@ core::Result<void> DevProxies::start_one(const BoundConfig& bound) {
 
 core::Result<void> DevProxies::start(const std::vector<BoundConfig>& bound) {
   for (const BoundConfig& one : bound) {
-    const bool known = std::any_of(proxies_.begin(), proxies_.end(), [&](const Proxy& proxy) {
-      return proxy.id == one.config.id;
-    });
+    const bool known = std::any_of(proxies_.begin(), proxies_.end(),
+                                   [&](const Proxy& proxy) { return proxy.id == one.config.id; });
     if (!known) {
       if (auto started = start_one(one); !started) return started;
     }

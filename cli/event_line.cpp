@@ -26,10 +26,10 @@ std::string upper(std::string text) {
 std::string query_line(const ordered_json& event, const Output& out) {
   const std::string status = event.value("status", "");
   const auto rows = event.value("rows", std::int64_t{0});
-  std::string line = fmt::format(
-      "{} {:>8.1f} ms  {:>5} {}  {}", out.styled(fmt::format("{:<11}", upper(status)), style_of(status)),
-      event.value("duration_us", 0.0) / 1000, rows, rows == 1 ? "row " : "rows",
-      printable(event.value("sql", "")));
+  std::string line = fmt::format("{} {:>8.1f} ms  {:>5} {}  {}",
+                                 out.styled(fmt::format("{:<11}", upper(status)), style_of(status)),
+                                 event.value("duration_us", 0.0) / 1000, rows,
+                                 rows == 1 ? "row " : "rows", printable(event.value("sql", "")));
   if (const std::string reason = event.value("reason", ""); !reason.empty()) {
     line += out.styled(fmt::format("  ({})", printable(reason)), Style::kDim);
   }
@@ -56,8 +56,8 @@ std::optional<std::string> event_line(std::string_view json, const Output& out) 
   const std::string type = event.value("type", "");
   if (type == "query") return query_line(event, out);
   if (type == "origin") {
-    return out.styled(fmt::format("ORIGIN      {} [code: {}]", printable(event.value("message", "")),
-                                  event.value("code", 0)),
+    return out.styled(fmt::format("ORIGIN      {} [code: {}]",
+                                  printable(event.value("message", "")), event.value("code", 0)),
                       Style::kRed);
   }
   if (type == "dropped") {

@@ -200,7 +200,8 @@ std::string overview(std::string_view group, std::size_t width) {
                          : fmt::format("hyperdrive {}\n\n{}\n", group, group_summary(group));
   text += "\nCOMMANDS\n" + rows_text(command_rows(group), width);
   const auto globals = global_flags();
-  for (const Group& flags : grouped({globals.begin(), globals.end()})) {
+  const std::vector<Flag> flags_here(globals.begin(), globals.end());
+  for (const Group& flags : grouped(flags_here)) {
     text += fmt::format("\n{}\n{}", flags.title, rows_text(flag_rows(flags), width));
   }
   if (group.empty()) {

@@ -20,9 +20,8 @@ core::Result<core::Secret> missing_password(Context& context, const core::Config
                     "--origin-password-file FILE",
                     config.name));
   }
-  return ask_secret(context.out(),
-                    fmt::format("Password of {} at {} (not shown)?", config.origin.user,
-                                config.origin.host));
+  return ask_secret(context.out(), fmt::format("Password of {} at {} (not shown)?",
+                                               config.origin.user, config.origin.host));
 }
 
 }  // namespace

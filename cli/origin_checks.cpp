@@ -97,7 +97,8 @@ core::Result<std::vector<Finding>> check_origin(Context& context, std::string_vi
   }
   auto report = verification_report(context, *config);
   if (!report) {
-    return std::vector<Finding>{{"failed", "origin", report.error().message, report.error().hint, 0}};
+    return std::vector<Finding>{
+        {"failed", "origin", report.error().message, report.error().hint, 0}};
   }
   return findings_of(*config, *report);
 }

@@ -55,8 +55,9 @@ Outcome bind(Context& context) {
 const Command kBind{
     .path = "bind",
     .summary = "Bind a config in the wrangler file here",
-    .details = "Adds the binding to wrangler.json, .jsonc or .toml, or replaces its id if it is "
-               "there; nothing else in the file changes.",
+    .details =
+        "Adds the binding to wrangler.json, .jsonc or .toml, or replaces its id if it is "
+        "there; nothing else in the file changes.",
     .positionals = kPositionals,
     .flags = kFlags,
     .examples = kExamples,

@@ -78,8 +78,9 @@ Outcome bindings(Context& context) {
   }
   out.print(draw(table, out.width()));
   if (unknown) {
-    out.note("Not here: `hyperdrive pull <id>` fetches a config of your Cloudflare account, "
-             "`hyperdrive create` makes one.");
+    out.note(
+        "Not here: `hyperdrive pull <id>` fetches a config of your Cloudflare account, "
+        "`hyperdrive create` makes one.");
   }
   return 0;
 }

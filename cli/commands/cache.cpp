@@ -16,7 +16,8 @@ constexpr Positional kPurgePositionals[] = {
     {.name = "config", .help = "Name or id of the Hyperdrive config", .offer = Offer::kConfigs}};
 
 constexpr Flag kPurgeFlags[] = {
-    {.name = "table", .help = "Only answers that depend on this table (`products`, `shop.products`)"},
+    {.name = "table",
+     .help = "Only answers that depend on this table (`products`, `shop.products`)"},
     {.name = "query", .help = "Only answers to this statement"},
 };
 
@@ -53,7 +54,8 @@ Outcome purge(Context& context) {
   const auto table = context.args().text("table");
   const auto query = context.args().text("query");
   if (table && query) {
-    return core::usage("Arguments table and query are mutually exclusive", "Leave one of them out.");
+    return core::usage("Arguments table and query are mutually exclusive",
+                       "Leave one of them out.");
   }
   ordered_json question;
   if (table) {

@@ -135,15 +135,16 @@ Outcome list(Context& context) {
   ordered_json array = ordered_json::array();
   for (const core::Certificate& certificate : *certificates) {
     array.push_back(json_of(certificate));
-    context.out().print(fmt::format("ID: {}\nName: {}\nIssuer: {}\nCreated on: {}\nExpires on: {}{}\n",
-                                    certificate.id, printable(certificate.name),
-                                    printable(certificate.issuer), certificate.uploaded_on,
-                                    certificate.expires_on, certificate.ca ? "\nCA: true" : ""));
+    context.out().print(fmt::format(
+        "ID: {}\nName: {}\nIssuer: {}\nCreated on: {}\nExpires on: {}{}\n", certificate.id,
+        printable(certificate.name), printable(certificate.issuer), certificate.uploaded_on,
+        certificate.expires_on, certificate.ca ? "\nCA: true" : ""));
   }
   context.out().document_if_json(array);
   if (certificates->empty()) {
-    context.out().note("There is none yet: hyperdrive cert upload certificate-authority --ca-cert "
-                       "FILE");
+    context.out().note(
+        "There is none yet: hyperdrive cert upload certificate-authority --ca-cert "
+        "FILE");
   }
   return 0;
 }
@@ -152,8 +153,7 @@ Outcome remove(Context& context) {
   const auto id = context.args().text("id");
   const auto name = context.args().text("name");
   if (id.has_value() == name.has_value()) {
-    return core::usage(id ? "Can't provide both --id and --name."
-                          : "Must provide --id or --name.",
+    return core::usage(id ? "Can't provide both --id and --name." : "Must provide --id or --name.",
                        "`hyperdrive cert list` shows both.");
   }
   auto registry = context.registry();
@@ -162,8 +162,8 @@ Outcome remove(Context& context) {
   if (!certificate) return tl::unexpected(certificate.error());
   const std::string title = fmt::format("certificate {} ({})", certificate->id, certificate->name);
   if (context.may_ask()) {
-    auto sure = ask_yes_no(context.out(),
-                           fmt::format("Are you sure you want to delete {}?", title), true);
+    auto sure =
+        ask_yes_no(context.out(), fmt::format("Are you sure you want to delete {}?", title), true);
     if (!sure) return tl::unexpected(sure.error());
     if (!*sure) {
       context.out().say("Not deleting");

@@ -47,7 +47,8 @@ void check_folder(const core::Home& home, Findings& findings) {
   struct stat info {};
   const std::string folder = home.folder.string();
   if (::stat(folder.c_str(), &info) != 0) {
-    findings.push_back({"ok", "state", fmt::format("{} (made at the first create)", folder), "", 0});
+    findings.push_back(
+        {"ok", "state", fmt::format("{} (made at the first create)", folder), "", 0});
     return;
   }
   if (::access(folder.c_str(), W_OK) != 0) {
@@ -133,11 +134,10 @@ void check_registry(Context& context, Findings& findings) {
 void check_port(const core::Config& config, Findings& findings) {
   const auto port = config.local.local_port;
   if (port == 0 || core::port_is_free(port)) return;
-  findings.push_back({"warning", "port", fmt::format("{}: {}", config.name,
-                                                     core::describe_port(port)),
-                      fmt::format("hyperdrive update {} --local-port {}", config.name,
-                                  core::next_free_port(port)),
-                      0});
+  findings.push_back(
+      {"warning", "port", fmt::format("{}: {}", config.name, core::describe_port(port)),
+       fmt::format("hyperdrive update {} --local-port {}", config.name, core::next_free_port(port)),
+       0});
 }
 
 void check_proxies(Context& context, Findings& findings) {
@@ -152,7 +152,8 @@ void check_proxies(Context& context, Findings& findings) {
     if (running.contains(id)) continue;
     auto config = (*registry)->look_up(id);
     const std::string name = config && *config ? (*config)->name : id;
-    findings.push_back({"warning", "proxies", fmt::format("the proxy of {} ended unexpectedly", name),
+    findings.push_back({"warning", "proxies",
+                        fmt::format("the proxy of {} ended unexpectedly", name),
                         fmt::format("Its last words: hyperdrive logs {}", name), 0});
   }
   auto configs = (*registry)->list();

@@ -25,9 +25,13 @@ constexpr Positional kPositionals[] = {
     {.name = "config", .help = "Name or id of the Hyperdrive config", .offer = Offer::kConfigs}};
 
 constexpr Flag kFlags[] = {
-    {.name = "follow", .aliases = "f", .kind = FlagKind::kBoolean,
+    {.name = "follow",
+     .aliases = "f",
+     .kind = FlagKind::kBoolean,
      .help = "Keep printing what is added, until Ctrl-C"},
-    {.name = "lines", .aliases = "n", .kind = FlagKind::kNumber,
+    {.name = "lines",
+     .aliases = "n",
+     .kind = FlagKind::kNumber,
      .help = "How many of the last lines (default: 100)"},
 };
 
@@ -87,7 +91,8 @@ Outcome logs(Context& context) {
   if (!registry) return tl::unexpected(registry.error());
   auto config = (*registry)->find(context.args().positional(0));
   if (!config) return tl::unexpected(config.error());
-  auto count = core::parse_integer(context.args().text_or("lines", "100"), "--lines", 0, kMostLines);
+  auto count =
+      core::parse_integer(context.args().text_or("lines", "100"), "--lines", 0, kMostLines);
   if (!count) return tl::unexpected(count.error());
 
   const std::string path = core::log_path((*registry)->home(), config->id);

@@ -27,7 +27,8 @@ constexpr Flag kStartFlags[] = {
 };
 
 constexpr Flag kStopFlags[] = {
-    {.name = "force", .kind = FlagKind::kBoolean,
+    {.name = "force",
+     .kind = FlagKind::kBoolean,
      .help = "Kill it at once instead of letting its queries end"},
 };
 
@@ -74,10 +75,10 @@ core::Result<ordered_json> start_one(Context& context, const core::Config& confi
     return core::start_proxy(*home, std::move(*launch));
   }();
   if (!started) return tl::unexpected(started.error());
-  context.out().say(fmt::format("✅ {} {} at {}", config.name,
-                                started->already_running ? "already accepts connections"
-                                                         : "accepts connections",
-                                core::local_address(config)));
+  context.out().say(
+      fmt::format("✅ {} {} at {}", config.name,
+                  started->already_running ? "already accepts connections" : "accepts connections",
+                  core::local_address(config)));
   return started_json(config, *started);
 }
 
@@ -91,8 +92,8 @@ core::Result<ordered_json> restart_one(Context& context, const core::Config& con
     return core::restart_proxy(*home, std::move(*launch));
   }();
   if (!started) return tl::unexpected(started.error());
-  context.out().say(fmt::format("✅ {} accepts connections at {}", config.name,
-                                core::local_address(config)));
+  context.out().say(
+      fmt::format("✅ {} accepts connections at {}", config.name, core::local_address(config)));
   return started_json(config, *started);
 }
 

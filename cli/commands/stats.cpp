@@ -22,7 +22,9 @@ constexpr Positional kPositionals[] = {{.name = "config",
                                         .offer = Offer::kConfigs}};
 
 constexpr Flag kFlags[] = {
-    {.name = "watch", .aliases = "w", .kind = FlagKind::kBoolean,
+    {.name = "watch",
+     .aliases = "w",
+     .kind = FlagKind::kBoolean,
      .help = "Print anew every second, until Ctrl-C"},
 };
 
@@ -71,9 +73,10 @@ std::string cache_lines(const ordered_json& cache) {
                       count(cache, "entries"), count(cache, "bytes") / 1024,
                       count(cache, "evictions"), count(cache, "origin_ms_saved"));
   if (count(cache, "stale_hits") > 0) {
-    text += fmt::format("  {:<20} {} hits were older than a write seen here; --invalidation writes "
-                        "prevents that\n",
-                        "", count(cache, "stale_hits"));
+    text += fmt::format(
+        "  {:<20} {} hits were older than a write seen here; --invalidation writes "
+        "prevents that\n",
+        "", count(cache, "stale_hits"));
   }
   return text;
 }
@@ -83,9 +86,8 @@ std::string stats_text(const std::string& name, const ordered_json& stats) {
   return fmt::format("{}\n  {:<20} {} now, {} since the start\n", name, "clients",
                      count(stats, "clients"), count(stats, "client_connects")) +
          fmt::format("  {:<20} {} open ({} idle), {} clients waiting, {} opened\n",
-                     "origin connections", count(stats, "origin_connections"),
-                     count(stats, "idle"), count(stats, "waiting"),
-                     count(stats, "origin_connects")) +
+                     "origin connections", count(stats, "origin_connections"), count(stats, "idle"),
+                     count(stats, "waiting"), count(stats, "origin_connects")) +
          fmt::format("  {:<20} {} in {} transactions, {} errors\n", "queries",
                      count(stats, "queries"), count(stats, "transactions"),
                      count(stats, "errors")) +
@@ -95,8 +97,7 @@ std::string stats_text(const std::string& name, const ordered_json& stats) {
          latency_line(latency, "wait", "for a connection") +
          cache_lines(stats.value("cache", ordered_json::object())) +
          reasons_line(stats, "pins", "kept connections") +
-         reasons_line(stats, "refusals", "refused") +
-         reasons_line(stats, "lost", "settings lost");
+         reasons_line(stats, "refusals", "refused") + reasons_line(stats, "lost", "settings lost");
 }
 
 core::Result<ordered_json> stats_of(Context& context, const core::Config& config) {
@@ -143,7 +144,8 @@ core::Result<void> print_once(Context& context, const std::vector<core::Config>&
     all[config.name] = std::move(*stats);
   }
   if (!one) context.out().document_if_json(all);
-  if (configs.empty()) context.out().say("No proxy is running. Start one: hyperdrive start <config>");
+  if (configs.empty())
+    context.out().say("No proxy is running. Start one: hyperdrive start <config>");
   if (!text.empty()) {
     text.pop_back();
     if (context.args().on("watch") && context.out().terminal()) text = "\x1b[H\x1b[J" + text;

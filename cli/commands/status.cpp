@@ -32,9 +32,12 @@ constexpr Example kExamples[] = {
 
 std::string_view phase_name(const core::ProxyState& state) {
   switch (state.phase) {
-    case core::ProxyPhase::kRunning: return "running";
-    case core::ProxyPhase::kStarting: return "starting";
-    case core::ProxyPhase::kStopped: break;
+    case core::ProxyPhase::kRunning:
+      return "running";
+    case core::ProxyPhase::kStarting:
+      return "starting";
+    case core::ProxyPhase::kStopped:
+      break;
   }
   return state.crashed ? "crashed" : "stopped";
 }
@@ -42,7 +45,9 @@ std::string_view phase_name(const core::ProxyState& state) {
 ordered_json status_of(const core::Home& home, const core::Config& config) {
   auto state = core::proxy_state(home, config.id);
   if (!state) {
-    return {{"id", config.id}, {"name", config.name}, {"state", "unknown"},
+    return {{"id", config.id},
+            {"name", config.name},
+            {"state", "unknown"},
             {"error", state.error().message}};
   }
   ordered_json json{{"id", config.id},

@@ -27,7 +27,9 @@ constexpr Positional kPositionals[] = {{.name = "config",
 
 constexpr Flag kFlags[] = {
     {.name = "once", .kind = FlagKind::kBoolean, .help = "Print once and end"},
-    {.name = "limit", .aliases = "n", .kind = FlagKind::kNumber,
+    {.name = "limit",
+     .aliases = "n",
+     .kind = FlagKind::kNumber,
      .help = "How many classes, 1-1000 (default: 20)"},
 };
 

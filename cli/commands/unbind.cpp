@@ -46,10 +46,10 @@ core::Result<std::vector<std::string>> meant(Context& context, const WranglerFil
     if (!config) return tl::unexpected(config.error());
     for (const auto& binding : file.reading.bindings) {
       if (binding.environment != environment) continue;
-      const bool bound = *config ? binding.id == (*config)->id ||
-                                       (!(*config)->remote_id.empty() &&
-                                        binding.id == (*config)->remote_id)
-                                 : binding.id == which;
+      const bool bound =
+          *config ? binding.id == (*config)->id ||
+                        (!(*config)->remote_id.empty() && binding.id == (*config)->remote_id)
+                  : binding.id == which;
       if (bound) names.push_back(binding.name);
     }
   }
@@ -73,8 +73,8 @@ Outcome unbind(Context& context) {
 
   const std::string shown = display_path(file->path);
   const std::string environment = context.environment();
-  auto changed = wrangler::edit_file(
-      file->path, [&](std::string_view text) -> core::Result<std::string> {
+  auto changed =
+      wrangler::edit_file(file->path, [&](std::string_view text) -> core::Result<std::string> {
         std::string edited(text);
         for (const std::string& name : *names) {
           auto next = wrangler::unbind(edited, file->format, {shown, environment}, name);
@@ -84,9 +84,8 @@ Outcome unbind(Context& context) {
         return edited;
       });
   if (!changed) return tl::unexpected(changed.error());
-  context.out().document_if_json({{"file", file->path.string()},
-                                  {"environment", environment},
-                                  {"removed", *names}});
+  context.out().document_if_json(
+      {{"file", file->path.string()}, {"environment", environment}, {"removed", *names}});
   for (const std::string& name : *names) {
     context.out().say(fmt::format("✅ {} no longer binds {}{}", shown, name,
                                   environment.empty() ? "" : " in the environment " + environment));

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -90,6 +91,7 @@ class Peer {
   void send(std::string_view bytes) const {
     while (!bytes.empty()) {
       const auto size = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (size < 0 && errno == EINTR) continue;
       if (size < 0) return;
       bytes.remove_prefix(static_cast<std::size_t>(size));
     }
@@ -100,6 +102,7 @@ class Peer {
     std::size_t have = 0;
     while (have < size) {
       const auto got = ::recv(fd_, bytes.data() + have, size - have, 0);
+      if (got < 0 && errno == EINTR) continue;  // the kernel tidying up a ring of ours
       if (got <= 0) break;
       have += static_cast<std::size_t>(got);
     }

@@ -2,10 +2,10 @@
 
 #include <utility>
 
+#include "proxy/net/task.hpp"
 #include "proxy/session/postgres/dialogue.hpp"
 #include "proxy/session/postgres/origin_auth.hpp"
 #include "proxy/session/postgres/origin_failure.hpp"
-#include "proxy/session/postgres/task.hpp"
 #include "proxy/wire/postgres/build.hpp"
 #include "proxy/wire/postgres/sqlstate.hpp"
 
@@ -13,6 +13,7 @@ namespace hyperdrive::proxy::session::postgres {
 
 namespace pg = wire::postgres;
 using core::SslMode;
+using net::Task;
 
 namespace {
 
@@ -41,7 +42,7 @@ class Attempt {
       : target_(target), address_(address), dialogue_(loop, deadline) {}
 
   Task<LoginResult> log_in(const StartupParameters& extra, bool with_tls);
-  Task<bool> cancel(bool with_tls, std::uint32_t process_id, const std::string& key);
+  Task<void> cancel(bool with_tls, std::uint32_t process_id, const std::string& key);
 
  private:
   Task<Trouble> connect();
@@ -214,18 +215,17 @@ Task<LoginResult> Attempt::log_in(const StartupParameters& extra, bool with_tls)
   co_return std::move(session_);
 }
 
-Task<bool> Attempt::cancel(bool with_tls, std::uint32_t process_id, const std::string& key) {
-  if (co_await connect()) co_return false;
+Task<void> Attempt::cancel(bool with_tls, std::uint32_t process_id, const std::string& key) {
+  if (co_await connect()) co_return;
   if (with_tls) {
-    if (co_await start_tls()) co_return false;
-    if (!progress_.tls_done) co_return false;
+    const auto trouble = co_await start_tls();
+    if (trouble || !progress_.tls_done) co_return;
   }
   std::string request;
   pg::append_cancel_request(request, process_id, key);
   dialogue_.write(request);
   // The origin says nothing; it closes when the signal is sent.
   co_await dialogue_.byte();
-  co_return true;
 }
 
 /// `prefer`: whether what failed with TLS may work without; `allow`: the reverse. As libpq, except
@@ -244,29 +244,21 @@ class Run final : public OriginLogin {
       : loop_(loop),
         target_(std::move(target)),
         address_(std::move(address)),
-        deadline_(Clock::now() + target_->connect_timeout),
-        alive_(std::make_shared<bool>(true)) {}
-  ~Run() override { *alive_ = false; }
+        deadline_(Clock::now() + target_->connect_timeout) {}
 
   void start_login(StartupParameters extra, std::function<void(LoginResult)> done) {
     extra_ = std::move(extra);
-    task_.emplace(login(std::move(done)));
-    task_->start();
+    login_.emplace(both_ways(), std::move(done));
+    login_->start();
   }
   void start_cancel(bool with_tls, std::uint32_t process_id, std::string key,
                     std::function<void()> done) {
     key_ = std::move(key);
-    task_.emplace(cancel(with_tls, process_id, std::move(done)));
-    task_->start();
+    cancel_.emplace(cancel(with_tls, process_id), std::move(done));
+    cancel_->start();
   }
 
  private:
-  Task<bool> login(std::function<void(LoginResult)> done) {
-    auto result = std::make_shared<LoginResult>(co_await both_ways());
-    report([done = std::move(done), result] { done(std::move(*result)); });
-    co_return true;
-  }
-
   Task<LoginResult> both_ways() {
     const bool tls_first = target_->mode != SslMode::kDisable && target_->mode != SslMode::kAllow;
     LoginResult first = co_await attempt(tls_first);
@@ -285,20 +277,9 @@ class Run final : public OriginLogin {
     co_return co_await attempt.log_in(extra_, with_tls);
   }
 
-  Task<bool> cancel(bool with_tls, std::uint32_t process_id, std::function<void()> done) {
-    {
-      Attempt attempt(loop_, *target_, address_, deadline_);
-      co_await attempt.cancel(with_tls, process_id, key_);
-    }
-    report(std::move(done));
-    co_return true;
-  }
-
-  /// When the coroutine has come to its end, so that the callback may destroy this.
-  void report(std::function<void()> done) {
-    loop_.defer([done = std::move(done), alive = alive_] {
-      if (*alive) done();
-    });
+  Task<void> cancel(bool with_tls, std::uint32_t process_id) {
+    Attempt attempt(loop_, *target_, address_, deadline_);
+    co_await attempt.cancel(with_tls, process_id, key_);
   }
 
   net::Loop& loop_;
@@ -307,8 +288,8 @@ class Run final : public OriginLogin {
   const net::TimePoint deadline_;
   StartupParameters extra_;
   std::string key_;
-  std::shared_ptr<bool> alive_;
-  std::optional<Task<bool>> task_;
+  std::optional<net::Job<LoginResult>> login_;
+  std::optional<net::Job<void>> cancel_;
 };
 
 }  // namespace

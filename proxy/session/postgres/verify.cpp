@@ -7,9 +7,9 @@
 #include <future>
 #include <thread>
 
+#include "proxy/net/task.hpp"
 #include "proxy/session/postgres/dialogue.hpp"
 #include "proxy/session/postgres/origin_login.hpp"
-#include "proxy/session/postgres/task.hpp"
 #include "proxy/session/postgres/verify_report.hpp"
 #include "proxy/wire/postgres/build.hpp"
 
@@ -17,6 +17,7 @@ namespace hyperdrive::proxy::session::postgres {
 
 namespace pg = wire::postgres;
 namespace code = core::code;
+using net::Task;
 
 namespace {
 
@@ -173,7 +174,7 @@ class Verifier {
     report_.step("login").method = progress.method;
     report_.succeed("database", Microseconds{0}, 0,
                     fmt::format("\"{}\", version {}", target_->database, report_.facts.version));
-    query_.emplace(query(std::move(session.stream)));
+    query_.emplace(query(std::move(session.stream)), [this] { loop_.stop(); });
     query_->start();
   }
 
@@ -236,7 +237,7 @@ class Verifier {
     report_.fail(step, took, failure.error);
   }
 
-  Task<bool> query(std::unique_ptr<net::Stream> stream) {
+  Task<void> query(std::unique_ptr<net::Stream> stream) {
     Dialogue dialogue(loop_, Clock::now() + target_->connect_timeout, std::move(stream));
     const auto start = Clock::now();
     const auto answer = co_await ask(dialogue, kTestQuery);
@@ -253,8 +254,6 @@ class Verifier {
       dialogue.write(goodbye);
       loop_.close_later(finished(dialogue.take_stream()), std::chrono::milliseconds(1000));
     }
-    loop_.defer([this] { loop_.stop(); });
-    co_return true;
   }
 
   static std::unique_ptr<net::Stream> finished(std::unique_ptr<net::Stream> stream) {
@@ -290,7 +289,7 @@ class Verifier {
   std::size_t tried_ = 0;
   Clock::time_point start_;
   std::unique_ptr<OriginLogin> login_;
-  std::optional<Task<bool>> query_;
+  std::optional<net::Job<void>> query_;
 };
 
 }  // namespace

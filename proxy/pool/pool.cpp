@@ -1,0 +1,456 @@
+#include "proxy/pool/pool.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace hyperdrive::proxy::pool {
+namespace {
+
+constexpr std::size_t kMaxOpening = 2;
+constexpr std::chrono::milliseconds kFirstBackOff{50};
+constexpr std::chrono::milliseconds kMaxBackOff{2'000};
+/// How long waiters outlast an origin that was there and is restarting.
+constexpr std::chrono::milliseconds kRestartGrace{5'000};
+
+std::chrono::milliseconds back_off(int failures) {
+  const int doublings = std::min(failures - 1, 6);
+  return std::min(kFirstBackOff * (1 << doublings), kMaxBackOff);
+}
+
+}  // namespace
+
+Pool::Pool(std::vector<net::Loop*> loops, Opener& opener, PoolOptions options)
+    : workers_(loops.size()), opener_(opener), options_(options), random_(std::random_device{}()) {
+  for (std::size_t i = 0; i < loops.size(); ++i) {
+    workers_[i].loop = loops[i];
+    workers_[i].timer = loops[i]->timer([this, i] { tick(i); });
+  }
+}
+
+Pool::~Pool() = default;
+
+// --- waiters ------------------------------------------------------------------------------------
+
+void Pool::enqueue(Waiter& waiter) {
+  waiter.queued_ = true;
+  waiter.previous_ = tail_;
+  waiter.next_ = nullptr;
+  (tail_ != nullptr ? tail_->next_ : head_) = &waiter;
+  tail_ = &waiter;
+  ++waiting_;
+}
+
+void Pool::dequeue(Waiter& waiter) {
+  (waiter.previous_ != nullptr ? waiter.previous_->next_ : head_) = waiter.next_;
+  (waiter.next_ != nullptr ? waiter.next_->previous_ : tail_) = waiter.previous_;
+  waiter.queued_ = false;
+  --waiting_;
+}
+
+std::size_t Pool::idle_elsewhere(std::size_t here) const {
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    if (i != here && !workers_[i].idle.empty()) return i;
+  }
+  return here;
+}
+
+std::unique_ptr<OriginConnection> Pool::try_acquire(std::size_t worker) {
+  const std::lock_guard lock(mutex_);
+  Worker& mine = workers_[worker];
+  if (head_ != nullptr || mine.idle.empty()) return nullptr;
+  auto connection = std::move(mine.idle.back());
+  mine.idle.pop_back();
+  connection->unpark();
+  return connection;
+}
+
+std::unique_ptr<OriginConnection> Pool::acquire(Waiter& waiter) {
+  if (auto connection = try_acquire(waiter.worker_)) return connection;
+  waiter.since_ = workers_[waiter.worker_].loop->now();
+  waiter.waiting_ = true;
+  std::size_t from = waiter.worker_;
+  {
+    const std::lock_guard lock(mutex_);
+    enqueue(waiter);
+    // One theft a waiter: connections on the move will serve the queue when they arrive.
+    if (waiting_ > moving_) from = idle_elsewhere(waiter.worker_);
+    if (from != waiter.worker_) ++moving_;
+  }
+  if (from != waiter.worker_) workers_[from].loop->post([this, from] { steal(from); });
+  consider_opening(waiter.worker_);
+  arm(waiter.worker_);
+  return nullptr;
+}
+
+void Pool::forget(Waiter& waiter) {
+  if (!waiter.waiting_) return;
+  waiter.waiting_ = false;
+  Delivery orphan{};
+  {
+    const std::lock_guard lock(mutex_);
+    if (waiter.queued_) {
+      dequeue(waiter);
+      return;
+    }
+    auto& inbox = workers_[waiter.worker_].inbox;
+    const auto found = std::find_if(inbox.begin(), inbox.end(),
+                                    [&](const Delivery& d) { return d.waiter == &waiter; });
+    if (found == inbox.end()) return;
+    orphan = std::move(*found);
+    inbox.erase(found);
+  }
+  if (orphan.connection) serve(waiter.worker_, std::move(orphan.connection), orphan.attach);
+}
+
+// --- connections coming and going ---------------------------------------------------------------
+
+void Pool::release(std::unique_ptr<OriginConnection> connection) {
+  const std::size_t worker = connection->worker_;
+  const bool expired = workers_[worker].loop->now() >= connection->expires_;
+  bool surplus = false;
+  {
+    const std::lock_guard lock(mutex_);
+    surplus = total_ > static_cast<std::size_t>(options_.limit) || workers_[worker].closing ||
+              connection->generation_ != generation_;
+  }
+  if (!connection->is_reusable()) return discard(std::move(connection));
+  if (expired || surplus) {
+    OriginConnection& leaving = *connection;
+    leaving.retire(std::move(connection));
+    return discard(nullptr);
+  }
+  serve(worker, std::move(connection), false);
+}
+
+/// Gives a free connection to the oldest waiter; `detached`: it is on no loop now.
+void Pool::serve(std::size_t here, std::unique_ptr<OriginConnection> connection, bool detached) {
+  Waiter* waiter = nullptr;
+  bool move = false;
+  {
+    const std::lock_guard lock(mutex_);
+    waiter = oldest();
+    if (waiter != nullptr && waiter->worker_ != here && !detached) {
+      ++moving_;
+      move = true;
+    } else if (waiter != nullptr) {
+      dequeue(*waiter);
+    }
+  }
+  if (move) {
+    auto held = std::make_shared<std::unique_ptr<OriginConnection>>(std::move(connection));
+    (*held)->detach([this, here, held](bool alive) {
+      {
+        const std::lock_guard lock(mutex_);
+        --moving_;
+      }
+      if (alive) return serve(here, std::move(*held), true);
+      discard(std::move(*held));
+    });
+    return;
+  }
+  if (waiter != nullptr && waiter->worker_ != here) {
+    return push({waiter, std::move(connection), true, nullptr});
+  }
+  if (detached) {
+    connection->worker_ = here;
+    connection->attach(here);
+  }
+  if (waiter != nullptr) {
+    waiter->waiting_ = false;
+    return waiter->granted(std::move(connection));
+  }
+  connection->park();
+  {
+    const std::lock_guard lock(mutex_);
+    connection->idle_until_ = jittered(options_.idle_timeout);
+    workers_[here].idle.push_back(std::move(connection));
+  }
+  arm(here);
+}
+
+void Pool::push(Delivery delivery) {
+  const std::size_t worker = delivery.waiter->worker_;
+  bool post = false;
+  {
+    const std::lock_guard lock(mutex_);
+    workers_[worker].inbox.push_back(std::move(delivery));
+    post = !std::exchange(workers_[worker].posted, true);
+  }
+  if (post) workers_[worker].loop->post([this, worker] { deliver(worker); });
+}
+
+/// On `worker`: hands out what others left in its inbox.
+void Pool::deliver(std::size_t worker) {
+  while (true) {
+    Delivery next{};
+    {
+      const std::lock_guard lock(mutex_);
+      auto& inbox = workers_[worker].inbox;
+      if (inbox.empty()) {
+        workers_[worker].posted = false;
+        return;
+      }
+      next = std::move(inbox.front());
+      inbox.pop_front();
+    }
+    next.waiter->waiting_ = false;
+    if (next.refusal) {
+      next.waiter->refused(*next.refusal);
+      continue;
+    }
+    if (next.attach) {
+      next.connection->worker_ = worker;
+      next.connection->attach(worker);
+    }
+    next.waiter->granted(std::move(next.connection));
+  }
+}
+
+/// On `from`: sends one of its idle connections to a waiter of another worker.
+void Pool::steal(std::size_t from) {
+  std::unique_ptr<OriginConnection> connection;
+  {
+    const std::lock_guard lock(mutex_);
+    --moving_;
+    auto& idle = workers_[from].idle;
+    if (head_ != nullptr && !idle.empty()) {
+      connection = std::move(idle.back());
+      idle.pop_back();
+      connection->unpark();
+    }
+  }
+  if (connection) serve(from, std::move(connection), false);
+  consider_opening(from);
+}
+
+void Pool::discard(std::unique_ptr<OriginConnection> connection) {
+  connection.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    --total_;
+  }
+  consider_opening(workers_.size());
+}
+
+void Pool::lost(OriginConnection& connection) {
+  const std::size_t worker = connection.worker_;
+  std::unique_ptr<OriginConnection> gone;
+  {
+    const std::lock_guard lock(mutex_);
+    auto& idle = workers_[worker].idle;
+    const auto found = std::find_if(idle.begin(), idle.end(),
+                                    [&](const auto& held) { return held.get() == &connection; });
+    if (found == idle.end()) return;
+    gone = std::move(*found);
+    idle.erase(found);
+  }
+  discard(std::move(gone));
+}
+
+// --- opening ------------------------------------------------------------------------------------
+
+bool Pool::wants_more() const {
+  return waiting_ > opening_ + moving_ && opening_ < kMaxOpening &&
+         total_ < static_cast<std::size_t>(std::max(options_.limit, 1));
+}
+
+/// `here`: the calling worker, or workers_.size() if that is not known.
+void Pool::consider_opening(std::size_t here) {
+  while (true) {
+    std::size_t worker = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!wants_more() || Clock::now() < not_before_) return;
+      worker = head_->worker_;
+      ++opening_;
+      ++total_;
+    }
+    if (worker == here) {
+      start_open(worker);
+    } else {
+      workers_[worker].loop->post([this, worker] { start_open(worker); });
+    }
+  }
+}
+
+void Pool::start_open(std::size_t worker) {
+  std::uint64_t generation = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    generation = generation_;
+  }
+  opener_.open(worker, [this, worker, generation](auto result) {
+    if (result) (*result)->generation_ = generation;
+    opened(worker, std::move(result));
+  });
+}
+
+void Pool::opened(std::size_t worker,
+                  tl::expected<std::unique_ptr<OriginConnection>, Refusal> result) {
+  if (!result) {
+    open_failed(result.error());
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    --opening_;
+    failures_ = 0;
+    not_before_ = {};
+    failure_ = nullptr;
+    ever_opened_ = true;
+    (*result)->worker_ = worker;
+    (*result)->expires_ = jittered(options_.max_lifetime);
+  }
+  release(std::move(*result));
+  consider_opening(worker);
+}
+
+void Pool::open_failed(const Refusal& refusal) {
+  std::vector<Delivery> refused;
+  {
+    const std::lock_guard lock(mutex_);
+    --opening_;
+    --total_;
+    const auto now = Clock::now();
+    if (failures_++ == 0) failing_since_ = now;
+    auto noted = std::make_shared<Refusal>(refusal);
+    noted->at = std::chrono::system_clock::now();
+    failure_ = std::move(noted);
+    const auto pause = back_off(failures_);
+    const auto spread = pause.count() / 2;
+    not_before_ = now + pause / 2 + std::chrono::milliseconds(random_() % (spread + 1));
+    // Other connections live: they will serve the queue. An origin that was there a moment ago and
+    // restarts: wait for it a little.
+    const bool others = total_ > opening_;
+    const bool restarting =
+        refusal.transient && ever_opened_ && now < failing_since_ + kRestartGrace;
+    while (!others && !restarting && head_ != nullptr) {
+      Waiter* waiter = head_;
+      dequeue(*waiter);
+      refused.push_back({waiter, nullptr, false, failure_});
+    }
+  }
+  for (auto& delivery : refused) push(std::move(delivery));
+}
+
+// --- time ---------------------------------------------------------------------------------------
+
+Pool::Clock::time_point Pool::jittered(std::chrono::milliseconds limit) {
+  if (limit.count() <= 0) return Clock::time_point::max();
+  const auto tenth = limit.count() / 10;
+  return Clock::now() + limit - std::chrono::milliseconds(tenth ? random_() % tenth : 0);
+}
+
+std::chrono::milliseconds Pool::period(const Worker& worker) const {
+  using std::chrono::milliseconds;
+  if (head_ != nullptr) return milliseconds(25);
+  if (worker.idle.empty()) return milliseconds(0);
+  auto shortest = milliseconds(5'000);
+  if (options_.idle_timeout.count() > 0) shortest = std::min(shortest, options_.idle_timeout / 8);
+  if (options_.max_lifetime.count() > 0) shortest = std::min(shortest, options_.max_lifetime / 8);
+  return std::max(shortest, milliseconds(25));
+}
+
+void Pool::arm(std::size_t worker) {
+  Worker& mine = workers_[worker];
+  std::chrono::milliseconds wait;
+  {
+    const std::lock_guard lock(mutex_);
+    wait = period(mine);
+    if (wait.count() == 0 || (mine.timer->armed() && head_ == nullptr)) return;
+    if (mine.timer->armed() && mine.ticking_fast) return;
+    mine.ticking_fast = head_ != nullptr;
+  }
+  mine.timer->arm(wait);
+}
+
+void Pool::tick(std::size_t worker) {
+  std::vector<std::unique_ptr<OriginConnection>> leaving;
+  std::vector<Delivery> refused;
+  const auto now = Clock::now();
+  {
+    const std::lock_guard lock(mutex_);
+    workers_[worker].ticking_fast = false;
+    while (head_ != nullptr && options_.wait_timeout.count() > 0 &&
+           now >= head_->since_ + options_.wait_timeout) {
+      Waiter* waiter = head_;
+      dequeue(*waiter);
+      auto refusal = failure_;
+      if (!refusal) {
+        refusal = std::make_shared<const Refusal>(Refusal{Refusal::Why::kWaitTimeout, {}, {}});
+      }
+      refused.push_back({waiter, nullptr, false, std::move(refusal)});
+    }
+    auto& idle = workers_[worker].idle;
+    const auto keep = std::stable_partition(idle.begin(), idle.end(), [&](const auto& held) {
+      return now < held->expires_ && now < held->idle_until_;
+    });
+    std::move(keep, idle.end(), std::back_inserter(leaving));
+    idle.erase(keep, idle.end());
+  }
+  for (auto& delivery : refused) push(std::move(delivery));
+  for (auto& connection : leaving) {
+    OriginConnection& old = *connection;
+    old.unpark();
+    old.retire(std::move(connection));
+    discard(nullptr);
+  }
+  consider_opening(worker);
+  arm(worker);
+}
+
+// --- from outside -------------------------------------------------------------------------------
+
+void Pool::configure(const PoolOptions& options) {
+  const std::lock_guard lock(mutex_);
+  options_ = options;
+}
+
+void Pool::renew() {
+  {
+    const std::lock_guard lock(mutex_);
+    ++generation_;
+    not_before_ = {};
+  }
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i].loop->post([this, i] { close(i, false); });
+  }
+}
+
+PoolGauges Pool::gauges() const {
+  const std::lock_guard lock(mutex_);
+  PoolGauges gauges{total_, opening_, 0, waiting_};
+  for (const Worker& worker : workers_) gauges.idle += worker.idle.size();
+  return gauges;
+}
+
+std::optional<Refusal> Pool::last_failure() const {
+  const std::lock_guard lock(mutex_);
+  if (!failure_) return std::nullopt;
+  return *failure_;
+}
+
+void Pool::close(std::size_t worker, bool refuse) {
+  std::vector<std::unique_ptr<OriginConnection>> leaving;
+  std::vector<Delivery> refused;
+  {
+    const std::lock_guard lock(mutex_);
+    workers_[worker].closing = refuse;
+    leaving.swap(workers_[worker].idle);
+    const auto closing = std::make_shared<const Refusal>(Refusal{Refusal::Why::kClosing, {}, {}});
+    while (refuse && head_ != nullptr) {
+      Waiter* waiter = head_;
+      dequeue(*waiter);
+      refused.push_back({waiter, nullptr, false, closing});
+    }
+  }
+  for (auto& delivery : refused) push(std::move(delivery));
+  for (auto& connection : leaving) {
+    OriginConnection& old = *connection;
+    old.unpark();
+    old.retire(std::move(connection));
+    discard(nullptr);
+  }
+}
+
+}  // namespace hyperdrive::proxy::pool

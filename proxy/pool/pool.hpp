@@ -1,0 +1,187 @@
+// One pool of connections to one origin, shared by all workers of the process.
+//
+// Rules (shared/proxy.md, Pool): the limit is hard and counts connections being opened; at most two
+// are opened at a time, and only when more wait than are being opened; waiters are served strictly
+// in the order in which they came, whichever worker they live on; a returned connection goes
+// straight to the oldest of them and never through the idle list.
+//
+// Threads: acquire, release, discard, lost, forget are called on a worker's thread, for things of
+// that worker. One mutex, held for a few list operations; no callback runs under it. A worker
+// prefers its own idle connections; one of another worker is detached there and attached here.
+//
+//   acquire ──idle here──> lease            (same call)
+//      │
+//      └─> waiters (FIFO) <── release / opened / stolen from another worker: serve()
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/base/error.hpp"
+#include "proxy/net/loop.hpp"
+#include "proxy/pool/origin_connection.hpp"
+
+namespace hyperdrive::proxy::pool {
+
+struct PoolOptions {
+  int limit = 20;
+  std::chrono::milliseconds idle_timeout{600'000};
+  std::chrono::milliseconds max_lifetime{3'600'000};
+  std::chrono::milliseconds wait_timeout{15'000};
+};
+
+/// Why no connection came. `origin_error`: an opaque body in the origin's protocol (its own
+/// ErrorResponse), empty when the proxy has to find the words.
+struct Refusal {
+  enum class Why {
+    kWaitTimeout,  ///< no slot came free in time
+    kUnreachable,  ///< not connected at all
+    kRefused,      ///< the origin answered and said no
+    kClosing,      ///< the proxy is going down
+  } why = Why::kUnreachable;
+  core::Error error;
+  std::string origin_error;
+  std::chrono::system_clock::time_point at{};
+  /// The origin may be back any moment (restarting, connection refused): worth a few more tries.
+  bool transient = false;
+};
+
+/// Somebody who wants a connection. Embedded in the session: waiting allocates nothing.
+class Waiter {
+ public:
+  explicit Waiter(std::size_t worker) : worker_(worker) {}
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+  virtual ~Waiter() = default;  ///< must not be waiting
+
+  /// On the waiter's worker, exactly one of the two for each acquire() that returned nothing.
+  virtual void granted(std::unique_ptr<OriginConnection> connection) = 0;
+  virtual void refused(const Refusal& refusal) = 0;
+
+  bool waiting() const { return waiting_; }
+  std::chrono::steady_clock::time_point since() const { return since_; }
+
+ private:
+  friend class Pool;
+  const std::size_t worker_;
+  bool waiting_ = false;  // its worker's thread only
+  bool queued_ = false;   // under the pool's mutex
+  Waiter* previous_ = nullptr;
+  Waiter* next_ = nullptr;
+  std::chrono::steady_clock::time_point since_{};
+};
+
+/// Makes connections, on the thread of `worker`; `done` is called there, once.
+class Opener {
+ public:
+  using Done = std::function<void(tl::expected<std::unique_ptr<OriginConnection>, Refusal>)>;
+  virtual ~Opener() = default;
+  virtual void open(std::size_t worker, Done done) = 0;
+};
+
+struct PoolGauges {
+  std::size_t total = 0;  ///< connections, those being opened included
+  std::size_t opening = 0;
+  std::size_t idle = 0;
+  std::size_t waiting = 0;
+};
+
+class Pool {
+ public:
+  Pool(std::vector<net::Loop*> loops, Opener& opener, PoolOptions options);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  /// A connection at once, or nothing: then the waiter hears later.
+  std::unique_ptr<OriginConnection> acquire(Waiter& waiter);
+  /// Like acquire, but never waits and never opens one: for background work.
+  std::unique_ptr<OriginConnection> try_acquire(std::size_t worker);
+  /// The waiter does not want one any more; nothing happens if it is not waiting.
+  void forget(Waiter& waiter);
+  /// Ends a lease. A connection that is not reusable, or too old, is discarded.
+  void release(std::unique_ptr<OriginConnection> connection);
+  /// Ends a lease of a connection that is of no more use.
+  void discard(std::unique_ptr<OriginConnection> connection);
+  /// An idle connection died or said something: it is taken out and destroyed.
+  void lost(OriginConnection& connection);
+
+  /// Any thread.
+  void configure(const PoolOptions& options);
+  /// Every connection there is now belongs to the past: idle ones close, leased ones when they come
+  /// back. For a config whose origin has changed.
+  void renew();
+  PoolGauges gauges() const;
+  std::optional<Refusal> last_failure() const;
+  /// Closes idle connections of this worker and, from now on, every one that comes back there.
+  /// With `refuse`, waiters of all workers are refused as kClosing.
+  void close(std::size_t worker, bool refuse);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Delivery {
+    Waiter* waiter;
+    std::unique_ptr<OriginConnection> connection;  // detached, or of this worker already
+    bool attach = false;
+    std::shared_ptr<const Refusal> refusal;
+  };
+  struct Worker {
+    net::Loop* loop = nullptr;
+    std::vector<std::unique_ptr<OriginConnection>> idle;  // last used last
+    std::deque<Delivery> inbox;
+    std::unique_ptr<net::Timer> timer;
+    bool closing = false;
+    bool posted = false;
+    bool ticking_fast = false;
+  };
+
+  void serve(std::size_t here, std::unique_ptr<OriginConnection> connection, bool detached);
+  void deliver(std::size_t worker);
+  void push(Delivery delivery);
+  void steal(std::size_t from);
+  void consider_opening(std::size_t here);
+  void start_open(std::size_t worker);
+  void opened(std::size_t worker, tl::expected<std::unique_ptr<OriginConnection>, Refusal> result);
+  void open_failed(const Refusal& refusal);
+  void tick(std::size_t worker);
+  void arm(std::size_t worker);
+  std::chrono::milliseconds period(const Worker& worker) const;
+
+  // With the mutex held:
+  void enqueue(Waiter& waiter);
+  void dequeue(Waiter& waiter);
+  Waiter* oldest() { return head_; }
+  bool wants_more() const;
+  std::size_t idle_elsewhere(std::size_t here) const;
+
+  Clock::time_point jittered(std::chrono::milliseconds limit);
+
+  mutable std::mutex mutex_;
+  std::vector<Worker> workers_;
+  Opener& opener_;
+  PoolOptions options_;
+  Waiter* head_ = nullptr;
+  Waiter* tail_ = nullptr;
+  std::size_t waiting_ = 0;
+  std::size_t total_ = 0;
+  std::size_t opening_ = 0;
+  std::size_t moving_ = 0;  // on their way between workers
+  int failures_ = 0;        // in a row
+  Clock::time_point not_before_{};
+  Clock::time_point failing_since_{};
+  bool ever_opened_ = false;
+  std::shared_ptr<const Refusal> failure_;
+  std::uint64_t generation_ = 0;
+  std::minstd_rand random_;
+};
+
+}  // namespace hyperdrive::proxy::pool

@@ -1,0 +1,280 @@
+#include "proxy/session/postgres/client.hpp"
+
+#include <utility>
+
+#include "proxy/session/postgres/login.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+namespace pg = wire::postgres;
+using pg::Backend;
+
+Client::Client(Worker& worker, std::unique_ptr<net::Stream> stream)
+    : Waiter(worker.index), worker_(worker), stream_(std::move(stream)), since_(worker.loop.now()) {
+  stream_->set_handler(this);
+}
+
+Client::~Client() = default;
+
+Client::Session& Client::session() {
+  if (!session_) session_ = std::make_unique<Session>();
+  return *session_;
+}
+
+bool Client::features_pin() const {
+  return worker_.options->config.local.session_features == core::SessionFeatures::kPin;
+}
+
+std::size_t Client::on_data(net::Bytes data) {
+  switch (phase_) {
+    case Phase::kStartup:
+      return startup(data);
+    case Phase::kSasl:
+      return sasl(data);
+    case Phase::kReady:
+      return relay(data);
+    case Phase::kProfile:
+      stream_->pause_reading();
+      return 0;
+    case Phase::kEncrypting:
+    case Phase::kCancel:
+    case Phase::kGone:
+      break;
+  }
+  return data.size();
+}
+
+void Client::on_closed(net::CloseReason) { leave(); }
+
+void Client::on_drained() {
+  if (lease_) lease_->stream().resume_reading();
+}
+
+// --- the origin connection ----------------------------------------------------------------------
+
+void Client::granted(std::unique_ptr<pool::OriginConnection> connection) {
+  const auto waited = worker_.loop.now() - Waiter::since();
+  worker_.telemetry.wait.add(static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(waited).count()));
+  std::unique_ptr<Origin> origin(static_cast<Origin*>(connection.release()));
+  if (phase_ == Phase::kGone) {
+    worker_.pool().release(std::move(origin));
+    return;
+  }
+  attach(std::move(origin));
+  if (phase_ == Phase::kProfile) return learn_profile();
+  unblock(Block::kLease);
+}
+
+void Client::attach(std::unique_ptr<Origin> origin) {
+  lease_ = std::move(origin);
+  lease_->lease_to(*this);
+  if (lease_->apply(settings_)) {
+    if (must_be_confirmed(settings_)) block(Block::kSettings);
+    return;
+  }
+  sync_reports();
+}
+
+void Client::settings_applied(bool ok, net::Bytes error_body) {
+  if (ok) {
+    if (phase_ == Phase::kProfile) {
+      told_ = lease_->reports();
+      return;
+    }
+    sync_reports();
+    unblock(Block::kSettings);
+    return;
+  }
+  // The settings were taken before, so something has changed at the origin (a role is gone).
+  // Nothing may run under others.
+  const auto fields = pg::parse_error_response(error_body);
+  pg::ErrorFields told = fields.value_or(pg::ErrorFields{});
+  told.severity = "FATAL";
+  std::string message;
+  pg::append_error_response(message, told);
+  stream_->write(message);
+  worker_.telemetry.add(Counter::kErrors);
+  lease_->left.beyond_repair = true;
+  leaving_ = true;
+  worker_.loop.defer([this] { close_politely(); });
+}
+
+/// What this client believes of reported settings becomes what holds on its connection.
+void Client::sync_reports() {
+  if (phase_ != Phase::kReady || told_ == lease_->reports()) return;
+  const SettingsRef now = lease_->reports();
+  std::string message;
+  for (const auto& [name, value] : now->pairs()) {
+    const std::string* known = told_ ? told_->find(name) : nullptr;
+    if (known == nullptr || *known != value) pg::append_parameter_status(message, name, value);
+  }
+  told_ = now;
+  if (!message.empty()) stream_->write(message);
+}
+
+bool Client::report(const SettingsRef& reports) {
+  const bool news = told_ != reports;
+  told_ = reports;
+  return news;
+}
+
+void Client::lease_over() { detach_origin(false); }
+
+void Client::detach_origin(bool rest_missing) {
+  begins_ = false;
+  portal_text_ = nullptr;
+  portal_named_ = nullptr;
+  if (session_) session_.reset();
+  Origin::send_home(std::move(lease_), rest_missing);
+  if (leaving_ && phase_ == Phase::kReady) {
+    worker_.loop.defer([this] {
+      if (phase_ == Phase::kReady && !lease_) {
+        shut_down(pg::sqlstate::kAdminShutdown,
+                  "terminating connection due to administrator command");
+      }
+    });
+  }
+}
+
+void Client::origin_lost() {
+  worker_.bury(std::move(lease_));
+  worker_.pool().discard(nullptr);
+  if (tap_) {
+    tap_->on_cut();
+    tap_.reset();
+  }
+  if (cancelled_) {
+    send_error("FATAL", pg::sqlstate::kQueryCanceled, "canceling statement due to query timeout");
+  } else if (!error_in_group_) {
+    send_error("FATAL", pg::sqlstate::kConnectionFailure,
+               "The connection to the origin database was lost.",
+               "The statement may or may not have been executed. Connect again.");
+  }
+  close_politely();
+}
+
+void Client::replies_drained() {
+  if (phase_ == Phase::kProfile) return learn_profile();
+  if (ending_tap_) {
+    ending_tap_ = false;
+    if (auto tap = std::exchange(tap_, nullptr)) tap->on_end(clean_);
+  }
+  unblock(Block::kReplies);
+}
+
+void Client::origin_writable() { unblock(Block::kPressure); }
+
+void Client::block(Block reason) {
+  block_ = reason;
+  stream_->pause_reading();
+}
+
+void Client::unblock(Block reason) {
+  if (block_ != reason) return;
+  block_ = Block::kNone;
+  stream_->resume_reading();
+}
+
+void Client::retry_group() { unblock(Block::kGate); }
+
+// --- errors -------------------------------------------------------------------------------------
+
+void Client::to_client(net::Bytes bytes) {
+  if (tap_) tap_->on_bytes(bytes);
+  worker_.telemetry.add(Counter::kBytesToClients, bytes.size());
+  stream_->write(bytes);
+}
+
+void Client::send_error(std::string_view severity, std::string_view sqlstate,
+                        std::string_view message, std::string_view hint) {
+  std::string out;
+  pg::append_error_response(out, {severity, sqlstate, message, {}, hint});
+  stream_->write(out);
+  worker_.telemetry.add(Counter::kErrors);
+}
+
+void Client::send_ready() {
+  std::string out;
+  pg::append_ready_for_query(out, pg::TransactionStatus::kIdle);
+  stream_->write(out);
+}
+
+void Client::refused(const pool::Refusal& refusal) {
+  if (refusal.why == pool::Refusal::Why::kWaitTimeout) {
+    worker_.telemetry.add(Counter::kWaitTimeouts);
+  }
+  fail_group(refusal);
+}
+
+/// No connection came: the group that wanted one fails, the session lives on.
+void Client::fail_group(const pool::Refusal& refusal) {
+  const bool login = phase_ == Phase::kProfile;
+  const std::string_view severity = login ? "FATAL" : "ERROR";
+  const auto fields = pg::parse_error_response(refusal.origin_error);
+  if (fields) {
+    pg::ErrorFields told = *fields;
+    told.severity = severity;
+    std::string out;
+    pg::append_error_response(out, told);
+    stream_->write(out);
+    worker_.telemetry.add(Counter::kErrors);
+  } else if (refusal.why == pool::Refusal::Why::kWaitTimeout) {
+    send_error(severity, pg::sqlstate::kTooManyConnections,
+               "Timed out while waiting for an open slot in the pool.",
+               "All origin connections are in use. End transactions sooner, or raise "
+               "--origin-connection-limit.");
+  } else if (refusal.why == pool::Refusal::Why::kClosing) {
+    send_error("FATAL", pg::sqlstate::kAdminShutdown,
+               "terminating connection due to administrator command");
+    return close_politely();
+  } else {
+    send_error(severity, pg::sqlstate::kConnectionFailure, refusal.error.message,
+               refusal.error.hint);
+  }
+  if (login) return close_politely();
+  skip_to_sync_ = true;
+  unblock(Block::kLease);
+}
+
+void Client::protocol_violation(std::string_view what) {
+  send_error("FATAL", pg::sqlstate::kProtocolViolation, what);
+  close_politely();
+}
+
+// --- leaving ------------------------------------------------------------------------------------
+
+/// Sends what is unsent, then closes.
+void Client::close_politely() {
+  if (phase_ == Phase::kGone) return;
+  stream_->set_handler(nullptr);
+  stream_->finish();
+  worker_.loop.close_later(std::move(stream_), std::chrono::seconds(5));
+  leave();
+}
+
+void Client::leave() {
+  if (phase_ == Phase::kGone) return;
+  const bool rest_missing = streaming_ > 0 && !streaming_drops_;
+  phase_ = Phase::kGone;
+  if (waiting()) worker_.pool().forget(*this);
+  if (worker_.gate != nullptr) worker_.gate->gone(*this);
+  if (tap_) {
+    tap_->on_cut();
+    tap_.reset();
+  }
+  if (lease_) detach_origin(rest_missing);
+  worker_.bury(*this);
+}
+
+void Client::shut_down(std::string_view sqlstate, std::string_view message) {
+  if (phase_ == Phase::kGone) return;
+  if (lease_ || waiting()) {
+    leaving_ = true;
+    return;
+  }
+  send_error("FATAL", sqlstate, message);
+  close_politely();
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -1,0 +1,267 @@
+// One client's conversation: startup, login, then messages until it leaves.
+//
+// Owned by its Worker; belongs to that worker's thread. An idle client owns no buffer and no
+// connection: only its names, settings and identity.
+//
+// Ready: groups of messages are relayed as they arrive (relay.cpp, extended.cpp). Whatever cannot
+// go on now leaves its bytes unread in the stream and says why in `block_`; the event that ends the
+// block resumes reading, and the same bytes are looked at again. So nothing is queued here.
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/net/stream.hpp"
+#include "proxy/pool/pool.hpp"
+#include "proxy/session/postgres/features.hpp"
+#include "proxy/session/postgres/origin.hpp"
+#include "proxy/session/postgres/worker.hpp"
+#include "proxy/wire/postgres/frontend.hpp"
+#include "proxy/wire/postgres/sqlstate.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+/// State of a login that nobody needs afterwards.
+struct Login;
+
+class Client final : public net::StreamHandler, public pool::Waiter {
+ public:
+  Client(Worker& worker, std::unique_ptr<net::Stream> stream);
+  ~Client() override;
+
+  // --- net::StreamHandler
+  std::size_t on_data(net::Bytes data) override;
+  void on_closed(net::CloseReason reason) override;
+  void on_drained() override;
+
+  // --- pool::Waiter
+  void granted(std::unique_ptr<pool::OriginConnection> connection) override;
+  void refused(const pool::Refusal& refusal) override;
+
+  // --- from its origin connection
+  net::Stream& stream() { return *stream_; }
+  void to_client(net::Bytes bytes);
+  /// A statement of `text` is complete: its effect on the session.
+  void completed(TextInfo& text, std::size_t statement, net::Bytes tag);
+  void failed(net::Bytes error_body);
+  void unnamed_parsed(const Expected& entry);
+  void unnamed_failed();
+  void query_done();
+  void undo_parse(const Expected& entry);
+  void undo_close(Expected& entry);
+  void restore_unnamed();
+  void described(Expected& entry, const Shape& shape);
+  void checked(Expected& entry, const Shape& now);
+  void check_gone();
+  void settings_applied(bool ok, net::Bytes error_body);
+  /// Whether the client has to be told this ParameterStatus.
+  bool report(const SettingsRef& reports);
+  /// ReadyForQuery is about to be passed on.
+  void ready(wire::postgres::TransactionStatus status);
+  void replies_drained();
+  void origin_writable();
+  /// The lease is over: the connection is clean and at rest.
+  void lease_over();
+  void origin_lost();
+  bool pinned() const { return pins_ != 0; }
+
+  // --- for the gate
+  Worker& worker() { return worker_; }
+  std::uint32_t id() const { return process_id_; }
+  /// What a client's name means now; the empty name is the unnamed statement.
+  struct Meaning {
+    TextRef text;
+    StatementRef statement;  ///< null: no declared types
+    Shape told;
+    bool found = false;
+  };
+  Meaning meaning(std::string_view statement_name) const;
+  const SettingsRef& settings() const { return settings_; }
+  const SettingsRef& reports() const { return told_; }
+  /// Takes note of a group that was answered from memory: its Parses and Closes.
+  void adopt(net::Bytes group);
+  void retry_group();
+  bool features_pin() const;
+
+  // --- for the worker
+  void sweep(std::chrono::steady_clock::time_point now);
+  void shut_down(std::string_view sqlstate, std::string_view message);
+  bool idle() const { return phase_ == Phase::kReady && !lease_ && !waiting(); }
+  /// Somebody with our key wants the running statement cancelled. `done`: when that has been passed
+  /// on; false: nothing runs.
+  bool cancel(std::function<void()> done);
+  void end_of_cancel() { close_politely(); }
+  void abandon();
+  std::list<std::unique_ptr<Client>>::iterator self;
+
+ private:
+  enum class Phase : std::uint8_t {
+    kStartup,
+    kEncrypting,
+    kSasl,
+    kProfile,
+    kReady,
+    kCancel,
+    kGone
+  };
+  enum class Block : std::uint8_t {
+    kNone,
+    kLease,     ///< waits for an origin connection
+    kReplies,   ///< waits for all replies in flight
+    kCheck,     ///< waits for the description of a re-parsed statement
+    kSettings,  ///< waits for settings that must hold before anything runs
+    kPressure,  ///< the origin does not read fast enough
+    kGate,      ///< the gate waits for somebody else's answer
+  };
+  enum class Step : std::uint8_t { kDone, kBlocked, kGone };
+  struct Unnamed {
+    TextRef text;
+    StatementRef statement;  // null: no declared types
+    std::uint64_t serial = 0;
+    Shape told;
+  };
+  struct Message {
+    wire::postgres::Header header;
+    net::Bytes whole;  // with its header
+    net::Bytes body;
+    net::Bytes rest;  // what follows it in its group
+  };
+  struct Portal {
+    std::string name;
+    TextRef text;
+    NamedRef named;
+  };
+  struct Session;  // what few sessions have: see below
+
+  // login.cpp
+  std::size_t startup(net::Bytes data);
+  std::size_t encryption_request(const wire::postgres::StartupRead& read, net::Bytes data);
+  void direct_tls(net::Bytes data);
+  void begin_login(const wire::postgres::StartupRead& read);
+  void offer_sasl();
+  std::size_t sasl(net::Bytes data);
+  void sasl_step(net::Bytes body);
+  void wrong_password();
+  void authenticated();
+  void learn_profile();
+  void welcome();
+  void cancel_request(const wire::postgres::CancelRequest& request);
+
+  // relay.cpp
+  std::size_t relay(net::Bytes data);
+  std::size_t stream_rest(net::Bytes data);
+  std::size_t run_group(net::Bytes group, bool whole);
+  Step message(const Message& message);
+  Step query(const Message& message);
+  Step sync(const Message& message);
+  Step flush(const Message& message);
+  Step function_call(const Message& message);
+  Step copy(const Message& message);
+  Step begin_big(const Message& message);
+  bool offered(net::Bytes group, Step& step);
+  bool need_origin();
+  bool skipping() const;
+  void forward(net::Bytes bytes);
+  void protocol_violation(std::string_view what);
+
+  // extended.cpp
+  Step parse(const Message& message);
+  Step bind(const Message& message);
+  Step describe(const Message& message);
+  Step execute(const Message& message);
+  Step close_name(const Message& message);
+  Step parse_named(const Message& message, const wire::postgres::Parse& parse, TextRef text);
+  Step bind_unnamed(const Message& message, const wire::postgres::BindNames& names);
+  Step bind_named(const Message& message, const wire::postgres::BindNames& names,
+                  const NamedRef& named);
+  Step bind_unknown(const Message& message, std::string_view name);
+  Step ensure_prepared(const NamedRef& named, net::Bytes rest);
+  Step ensure_unnamed(net::Bytes rest);
+  Step check(std::string_view name, const NamedRef& named);
+  void make_room();
+  StatementRef statement_for(TextInfo& text, std::span<const std::uint32_t> types);
+  StatementRef statement_for(TextInfo& text, const wire::postgres::Oids& types);
+  void plan_changed();
+  void poison(std::string_view sqlstate, std::string_view text, std::string_view hint = {});
+  void forward_extended(net::Bytes bytes);
+  Portal find_portal(std::string_view name) const;
+  void bind_portal(std::string_view name, TextRef text, NamedRef named);
+
+  // session_state.cpp
+  Step apply_policy(const Message& message, TextInfo& text, bool& handled);
+  Step clean_up(const Message& message, TextInfo& text, const sql::Statement& statement,
+                bool& handled);
+  Step refuse(const Message& message, const Refused& refusal);
+  Step refuse_with(const Message& message, std::string_view sqlstate, const std::string& text);
+  Step answer_here(const Message& message, std::string_view tag);
+  void poison_query(std::string_view sqlstate, std::string_view text, std::string_view hint);
+  void note(const Findings& findings);
+  bool in_transaction() const;
+  void forget_all();
+  void discarded(std::string_view what);
+  void roll_back_to(std::string_view savepoint);
+  void unpin(Feature feature);
+  void run_settings(const sql::Statement& statement);
+
+  // timeouts.cpp
+  void sweep_lease(std::chrono::steady_clock::time_point now, const core::LocalSettings& limits);
+
+  // client.cpp
+  void attach(std::unique_ptr<Origin> origin);
+  void sync_reports();
+  void unblock(Block reason);
+  void block(Block reason);
+  void detach_origin(bool rest_missing);
+  void fail_group(const pool::Refusal& refusal);
+  void send_error(std::string_view severity, std::string_view sqlstate, std::string_view message,
+                  std::string_view hint = {});
+  void send_ready();
+  void close_politely();
+  void leave();
+  Session& session();
+
+  Worker& worker_;
+  std::unique_ptr<net::Stream> stream_;
+  std::unique_ptr<Origin> lease_;
+  SettingsRef startup_;   // what the startup packet asked for
+  SettingsRef settings_;  // what the session wants now
+  SettingsRef snapshot_;  // the same at the beginning of the transaction
+  SettingsRef told_;      // ParameterStatus as the client knows them
+  Unnamed unnamed_;       // as the client's messages say
+  Unnamed confirmed_;     // as the origin's replies say
+  TextRef portal_text_;   // what the unnamed portal runs
+  NamedRef portal_named_;
+  boost::unordered_flat_map<std::string, NamedRef> names_;
+  std::unique_ptr<Session> session_;
+  std::unique_ptr<Login> login_;
+  std::shared_ptr<Tap> tap_;
+  std::size_t streaming_ = 0;  // bytes of a big message still to be passed on
+  std::uint32_t scanned_ = 0;  // bytes of the present group already looked at
+  std::uint32_t process_id_ = 0;
+  std::uint16_t pins_ = 0;  // bits by Feature
+  Phase phase_ = Phase::kStartup;
+  Block block_ = Block::kNone;
+  bool skip_to_sync_ = false;  // without an origin: after a refusal
+  bool begins_ = false;        // a BEGIN is on its way
+  bool check_failed_ = false;
+  bool streaming_drops_ = false;
+  bool leaving_ = false;  // go when the present work is done
+  bool error_in_group_ = false;
+  bool cancelled_ = false;
+  bool ending_tap_ = false;  // the answer that is being captured ends with this message
+  bool clean_ = false;       // that answer held no error and left no transaction
+  bool reapply_ = false;     // a RESET took the startup's settings away too
+  std::chrono::steady_clock::time_point since_{};  // of the phase; kReady: of the last activity
+};
+
+/// Savepoints and named portals: rare enough to live apart.
+struct Client::Session {
+  std::vector<std::pair<std::string, SettingsRef>> savepoints;
+  std::vector<Portal> portals;
+};
+
+}  // namespace hyperdrive::proxy::session::postgres

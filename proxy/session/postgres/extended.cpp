@@ -1,0 +1,447 @@
+// Client: Parse, Bind, Describe, Execute, Close. Names of statements are the client's on one side
+// and `hyperdrive_<id>` on the other; a statement that the present connection lacks is parsed
+// ahead.
+#include <array>
+
+#include "proxy/session/postgres/client.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+namespace pg = wire::postgres;
+using pg::Frontend;
+using pg::Target;
+
+namespace {
+
+constexpr std::string_view kPoison = "SELECT \"hyperdrive_refused\"";
+/// A Bind up to this size is built and sent in one piece.
+constexpr std::size_t kInlineBind = 4096;
+
+/// Whether one of the messages that follow in this group is a Describe.
+bool describes(net::Bytes rest) {
+  while (rest.size() >= pg::kHeaderSize) {
+    const pg::Header header = pg::read_header(rest).header;
+    if (header.is(Frontend::kDescribe)) return true;
+    if (header.is(Frontend::kSync) || header.size() > rest.size()) return false;
+    rest.remove_prefix(header.size());
+  }
+  return false;
+}
+
+bool told(const Shape& shape) { return shape.rows != 0 || shape.parameters != 0; }
+
+}  // namespace
+
+void Client::forward_extended(net::Bytes bytes) {
+  lease_->write(bytes);
+  lease_->set_open(true);
+}
+
+StatementRef Client::statement_for(TextInfo& text, std::span<const std::uint32_t> types) {
+  const std::uint64_t fingerprint = parse_fingerprint(settings_);
+  for (auto at = text.statements.begin(); at != text.statements.end(); ++at) {
+    if ((*at)->retired.load(std::memory_order_relaxed)) {
+      text.statements.erase(at);
+      break;
+    }
+    if ((*at)->fingerprint == fingerprint &&
+        std::equal(types.begin(), types.end(), (*at)->types.begin(), (*at)->types.end())) {
+      return *at;
+    }
+  }
+  StatementRef statement = worker_.service.statements.get(text.text, types, fingerprint);
+  if (text.statements.size() < 16) text.statements.push_back(statement);
+  return statement;
+}
+
+StatementRef Client::statement_for(TextInfo& text, const pg::Oids& types) {
+  std::vector<std::uint32_t> oids(types.begin(), types.end());
+  return statement_for(text, std::span<const std::uint32_t>(oids));
+}
+
+// --- Parse --------------------------------------------------------------------------------------
+
+Client::Step Client::parse(const Message& message) {
+  if (skipping()) return Step::kDone;
+  const auto parse = pg::parse_parse(message.body);
+  if (!parse) {
+    protocol_violation("invalid message format");
+    return Step::kGone;
+  }
+  if (!need_origin()) return Step::kBlocked;
+  TextRef text = worker_.texts.get(parse->text);
+  if (!parse->name.empty()) return parse_named(message, *parse, std::move(text));
+  unnamed_ = {text,
+              parse->types.empty() ? nullptr : statement_for(*text, parse->types),
+              worker_.next_serial(),
+              {}};
+  forward_extended(message.whole);
+  Expected& entry = lease_->expect(ReplyKind::kParse);
+  entry.unnamed = true;
+  entry.serial = unnamed_.serial;
+  entry.text = std::move(text);
+  entry.prepared = unnamed_.statement;
+  lease_->unnamed_serial = unnamed_.serial;
+  return Step::kDone;
+}
+
+Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef text) {
+  std::string name(parse.name);
+  if (names_.contains(name)) {
+    poison(pg::sqlstate::kDuplicateStatement, "prepared statement \"" + name + "\" already exists");
+    return Step::kDone;
+  }
+  StatementRef statement = statement_for(*text, parse.types);
+  auto named = std::make_shared<Named>(Named{statement, std::move(text), {}});
+  names_.emplace(std::move(name), named);
+  // In a failed transaction the origin must say so itself.
+  const bool known =
+      lease_->status() != pg::TransactionStatus::kFailed && lease_->prepared().use(statement->id);
+  if (known) {
+    worker_.telemetry.add(Counter::kParsesSaved);
+    lease_->expect(ReplyKind::kParse, ReplyAction::kFake).named = std::move(named);
+    if (lease_->in_flight().size() == 1) lease_->answer_fakes();
+    return Step::kDone;
+  }
+  make_room();
+  std::string& out = worker_.scratch;
+  pg::append_parse(out, statement->name, statement->text, statement->types);
+  forward_extended(out);
+  out.clear();
+  lease_->prepared().add(statement->id);
+  Expected& entry = lease_->expect(ReplyKind::kParse);
+  entry.prepared = std::move(statement);
+  entry.named = std::move(named);
+  return Step::kDone;
+}
+
+/// Closes the least recently used statement of a connection that is full, in the stream; a later
+/// message that needs it again will parse it again.
+void Client::make_room() {
+  const std::uint64_t id = lease_->prepared().surplus();
+  if (id == 0) return;
+  std::string& out = worker_.scratch;
+  pg::append_close(out, Target::kStatement, std::string(kStatementPrefix) + std::to_string(id));
+  forward_extended(out);
+  out.clear();
+  lease_->prepared().remove(id);
+  lease_->expect(ReplyKind::kClose, ReplyAction::kSwallow).serial = id;
+  worker_.telemetry.add(Counter::kStatementsEvicted);
+}
+
+// --- statements that must be there --------------------------------------------------------------
+
+Client::Step Client::ensure_prepared(const NamedRef& named, net::Bytes rest) {
+  const StatementRef& statement = named->statement;
+  if (lease_->prepared().use(statement->id)) return Step::kDone;
+  make_room();
+  std::string& out = worker_.scratch;
+  pg::append_parse(out, statement->name, statement->text, statement->types);
+  forward_extended(out);
+  out.clear();
+  lease_->prepared().add(statement->id);
+  lease_->expect(ReplyKind::kParse, ReplyAction::kSwallow).prepared = statement;
+  worker_.telemetry.add(Counter::kParsesInjected);
+  if (!told(named->told) || describes(rest)) return Step::kDone;
+  return check(statement->name, named);
+}
+
+Client::Step Client::ensure_unnamed(net::Bytes rest) {
+  std::string& out = worker_.scratch;
+  if (!unnamed_.text) {
+    // The client has none, so it must not find another's.
+    if (lease_->unnamed_serial == Origin::kNone) return Step::kDone;
+    pg::append_close(out, Target::kStatement, "");
+    forward_extended(out);
+    out.clear();
+    lease_->expect(ReplyKind::kClose, ReplyAction::kSwallow);
+    lease_->unnamed_serial = Origin::kNone;
+    return Step::kDone;
+  }
+  if (lease_->unnamed_serial == unnamed_.serial) return Step::kDone;
+  static const std::vector<std::uint32_t> kNoTypes;
+  pg::append_parse(out, "", unnamed_.text->text,
+                   unnamed_.statement ? unnamed_.statement->types : kNoTypes);
+  forward_extended(out);
+  out.clear();
+  Expected& entry = lease_->expect(ReplyKind::kParse, ReplyAction::kSwallow);
+  entry.unnamed = true;
+  entry.serial = unnamed_.serial;
+  lease_->unnamed_serial = unnamed_.serial;
+  worker_.telemetry.add(Counter::kParsesInjected);
+  if (!told(unnamed_.told) || describes(rest)) return Step::kDone;
+  return check("", nullptr);
+}
+
+/// Asks the origin for the shape of what was just parsed anew, and waits: a client that decodes by
+/// an older description must not get rows of another shape.
+Client::Step Client::check(std::string_view name, const NamedRef& named) {
+  std::string& out = worker_.scratch;
+  pg::append_describe(out, Target::kStatement, name);
+  pg::append_empty(out, Frontend::kFlush);
+  forward_extended(out);
+  out.clear();
+  Expected& entry = lease_->expect(ReplyKind::kDescribeStatement, ReplyAction::kSwallow);
+  entry.check = true;
+  entry.named = named;
+  block(Block::kCheck);
+  return Step::kBlocked;
+}
+
+void Client::checked(Expected& entry, const Shape& now) {
+  const Shape& before = entry.named ? entry.named->told : unnamed_.told;
+  if (!fits(before, now)) {
+    check_failed_ = true;
+    worker_.telemetry.add(Counter::kPlansChanged);
+    if (entry.named) worker_.service.statements.retire(*entry.named->statement);
+  }
+  unblock(Block::kCheck);
+}
+
+void Client::check_gone() { unblock(Block::kCheck); }
+
+void Client::plan_changed() {
+  check_failed_ = false;
+  poison(pg::sqlstate::kFeatureNotSupported, "cached plan must not change result type");
+}
+
+/// An error in the origin's name, at its place in the pipeline and with all its consequences there:
+/// something is sent that surely fails, and its error is replaced.
+void Client::poison(std::string_view sqlstate, std::string_view text, std::string_view hint) {
+  auto payload = std::make_unique<std::string>();
+  pg::append_error_response(*payload, {"ERROR", sqlstate, text, {}, hint});
+  std::string& out = worker_.scratch;
+  pg::append_parse(out, "", kPoison, std::span<const std::uint32_t>());
+  forward_extended(out);
+  out.clear();
+  Expected& entry = lease_->expect(ReplyKind::kParse);
+  entry.poison = true;
+  entry.payload = std::move(payload);
+  lease_->unnamed_serial = Origin::kSomeones;
+}
+
+// --- Bind ---------------------------------------------------------------------------------------
+
+Client::Step Client::bind(const Message& message) {
+  if (skipping()) return Step::kDone;
+  const auto names = pg::peek_bind_names(message.body);
+  if (!names) {
+    protocol_violation("invalid message format");
+    return Step::kGone;
+  }
+  if (!need_origin()) return Step::kBlocked;
+  if (check_failed_) {
+    plan_changed();
+    return Step::kDone;
+  }
+  if (names->statement.empty()) return bind_unnamed(message, *names);
+  const auto found = names_.find(std::string(names->statement));
+  if (found == names_.end()) return bind_unknown(message, names->statement);
+  return bind_named(message, *names, found->second);
+}
+
+Client::Step Client::bind_unnamed(const Message& message, const pg::BindNames& names) {
+  if (ensure_unnamed(message.rest) == Step::kBlocked) return Step::kBlocked;
+  forward_extended(message.whole);
+  lease_->expect(ReplyKind::kBind);
+  bind_portal(names.portal, unnamed_.text, nullptr);
+  return Step::kDone;
+}
+
+Client::Step Client::bind_named(const Message& message, const pg::BindNames& names,
+                                const NamedRef& named) {
+  const Statement& statement = *named->statement;
+  if (statement.retired.load(std::memory_order_relaxed) && told(named->told)) {
+    plan_changed();
+    return Step::kDone;
+  }
+  if (ensure_prepared(named, message.rest) == Step::kBlocked) return Step::kBlocked;
+  std::string& out = worker_.scratch;
+  pg::append_bind_renamed(out, message.header, names, statement.name);
+  out += message.body.substr(names.size, kInlineBind);
+  forward_extended(out);
+  out.clear();
+  if (message.body.size() > names.size + kInlineBind) {
+    forward(message.body.substr(names.size + kInlineBind));
+  }
+  lease_->expect(ReplyKind::kBind);
+  bind_portal(names.portal, named->text, named);
+  return Step::kDone;
+}
+
+/// The origin knows no such name either and says so; unless it is one of ours there.
+Client::Step Client::bind_unknown(const Message& message, std::string_view name) {
+  if (name.starts_with(kStatementPrefix)) {
+    poison(pg::sqlstate::kUndefinedStatement,
+           "prepared statement \"" + std::string(name) + "\" does not exist");
+    return Step::kDone;
+  }
+  forward_extended(message.whole);
+  lease_->expect(ReplyKind::kBind);
+  return Step::kDone;
+}
+
+void Client::bind_portal(std::string_view name, TextRef text, NamedRef named) {
+  if (name.empty()) {
+    portal_text_ = std::move(text);
+    portal_named_ = std::move(named);
+    return;
+  }
+  auto& portals = session().portals;
+  std::erase_if(portals, [&](const Portal& portal) { return portal.name == name; });
+  portals.push_back({std::string(name), std::move(text), std::move(named)});
+}
+
+Client::Portal Client::find_portal(std::string_view name) const {
+  if (name.empty()) return {{}, portal_text_, portal_named_};
+  if (session_) {
+    for (const Portal& portal : session_->portals) {
+      if (portal.name == name) return portal;
+    }
+  }
+  return {};
+}
+
+// --- Describe, Execute, Close -------------------------------------------------------------------
+
+Client::Step Client::describe(const Message& message) {
+  if (skipping()) return Step::kDone;
+  const auto what = pg::parse_describe(message.body);
+  if (!what) {
+    protocol_violation("invalid message format");
+    return Step::kGone;
+  }
+  if (!need_origin()) return Step::kBlocked;
+  if (what->target == Target::kPortal) {
+    forward_extended(message.whole);
+    lease_->expect(ReplyKind::kDescribePortal).named =
+        what->name.empty() ? portal_named_ : find_portal(what->name).named;
+    return Step::kDone;
+  }
+  if (what->name.empty()) {
+    ensure_unnamed(message.whole);  // "describes": no check needed
+    forward_extended(message.whole);
+    Expected& entry = lease_->expect(ReplyKind::kDescribeStatement);
+    entry.unnamed = true;
+    entry.text = unnamed_.text;
+    return Step::kDone;
+  }
+  const auto found = names_.find(std::string(what->name));
+  if (found == names_.end()) {
+    if (what->name.starts_with(kStatementPrefix)) return bind_unknown(message, what->name);
+    forward_extended(message.whole);
+    lease_->expect(ReplyKind::kDescribeStatement);
+    return Step::kDone;
+  }
+  const NamedRef named = found->second;
+  ensure_prepared(named, message.whole);
+  std::string& out = worker_.scratch;
+  pg::append_describe(out, Target::kStatement, named->statement->name);
+  forward_extended(out);
+  out.clear();
+  lease_->expect(ReplyKind::kDescribeStatement).named = named;
+  return Step::kDone;
+}
+
+void Client::described(Expected& entry, const Shape& shape) {
+  if (entry.named) {
+    if (shape.parameters != 0) entry.named->told.parameters = shape.parameters;
+    entry.named->told.rows = shape.rows;
+    return;
+  }
+  if (unnamed_.text == entry.text) unnamed_.told = shape;
+  if (confirmed_.text == entry.text) confirmed_.told = shape;
+}
+
+Client::Step Client::execute(const Message& message) {
+  if (skipping()) return Step::kDone;
+  const auto execute = pg::parse_execute(message.body);
+  if (!execute) {
+    protocol_violation("invalid message format");
+    return Step::kGone;
+  }
+  TextRef text = execute->portal.empty() ? portal_text_ : find_portal(execute->portal).text;
+  if (text && !text->plain) {
+    bool handled = false;
+    const Step step = apply_policy(message, *text, handled);
+    if (handled || step != Step::kDone) return step;
+  }
+  if (!need_origin()) return Step::kBlocked;
+  if (text && worker_.gate != nullptr) worker_.gate->will_run(*this, *text);
+  forward_extended(message.whole);
+  lease_->expect(ReplyKind::kExecute).text = std::move(text);
+  return Step::kDone;
+}
+
+/// A statement's name is the session's alone: the origin keeps the statement.
+Client::Step Client::close_name(const Message& message) {
+  if (skipping()) return Step::kDone;
+  const auto what = pg::parse_close(message.body);
+  if (!what) {
+    protocol_violation("invalid message format");
+    return Step::kGone;
+  }
+  if (what->target == Target::kPortal && lease_) {
+    forward_extended(message.whole);
+    lease_->expect(ReplyKind::kClose);
+    return Step::kDone;
+  }
+  NamedRef named;
+  if (what->target == Target::kStatement) {
+    if (what->name.empty()) {
+      unnamed_ = {};
+    } else if (const auto found = names_.find(std::string(what->name)); found != names_.end()) {
+      named = std::move(found->second);
+      names_.erase(found);
+    }
+  }
+  if (!lease_) {
+    std::string out;
+    pg::append_empty(out, pg::Backend::kCloseComplete);
+    stream_->write(out);
+    confirmed_ = unnamed_;
+    return Step::kDone;
+  }
+  Expected& entry = lease_->expect(ReplyKind::kClose, ReplyAction::kFake);
+  if (named) {
+    entry.named = std::move(named);
+    entry.payload = std::make_unique<std::string>(what->name);
+  }
+  if (lease_->in_flight().size() == 1) lease_->answer_fakes();
+  return Step::kDone;
+}
+
+// --- taking back --------------------------------------------------------------------------------
+
+void Client::undo_parse(const Expected& entry) {
+  for (auto at = names_.begin(); at != names_.end(); ++at) {
+    if (at->second == entry.named) {
+      names_.erase(at);
+      return;
+    }
+  }
+}
+
+void Client::undo_close(Expected& entry) {
+  if (entry.payload) names_.try_emplace(std::move(*entry.payload), std::move(entry.named));
+}
+
+void Client::unnamed_parsed(const Expected& entry) {
+  confirmed_ = {entry.text, entry.prepared, entry.serial, {}};
+  if (unnamed_.serial == entry.serial) confirmed_.told = unnamed_.told;
+}
+
+void Client::unnamed_failed() { confirmed_ = {}; }
+
+/// After an error: unless newer messages are on their way, what the origin confirmed holds.
+void Client::restore_unnamed() {
+  InFlight& queue = lease_->in_flight();
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    if (queue[i].unnamed || queue[i].kind == ReplyKind::kQuery) return;
+  }
+  unnamed_ = confirmed_;
+}
+
+void Client::query_done() { confirmed_ = {}; }
+
+}  // namespace hyperdrive::proxy::session::postgres

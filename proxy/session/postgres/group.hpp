@@ -1,0 +1,63 @@
+// The seam for whoever answers in the origin's place, or listens to its answers: the cache.
+//
+// Every message of a ready client passes through Client::relay. A *group* is what one answer
+// belongs to: one simple Query, or extended messages up to and with Sync or Flush. When a group
+// lies whole in the buffer, the session holds no origin connection and owes no reply, the gate is
+// offered it before anything is sent; nothing can then be overtaken by an answer from memory.
+//
+//   offer()   kAnswered   the gate wrote the whole answer to client.stream(); the session takes
+//                         note of what the group did to it (Client::adopt: names, unnamed
+//                         statement)
+//             kForward    goes to the origin as if there were no gate
+//             kCapture    likewise, and `tap` sees the answer
+//             kWait       nothing happens until Client::retry_group(); then the group is offered
+//             again
+//   will_run()  a statement is about to be sent, in whatever shape (Query, Execute, in a
+//   transaction
+//               or not): the moment to mark its writes as begun
+//   ready()     the origin said ReadyForQuery, its status known, the client has not seen it yet:
+//   the
+//               moment to make the writes since the last one visible (`idle`) or keep them pending
+//
+// One gate per worker, called on that worker's thread only; calls do not nest.
+#pragma once
+
+#include <cstdint>
+
+#include "proxy/net/stream.hpp"
+#include "proxy/session/postgres/text_info.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+class Client;
+
+/// Sees the bytes of an answer as they go to the client. Dies with on_end or on_cut.
+class Tap {
+ public:
+  virtual ~Tap() = default;
+  virtual void on_bytes(net::Bytes bytes) = 0;
+  /// The answer is complete; `clean`: no error in it, and the session was idle at its end.
+  virtual void on_end(bool clean) = 0;
+  /// No more will come: the client or the origin is gone.
+  virtual void on_cut() = 0;
+};
+
+enum class Verdict : std::uint8_t { kForward, kAnswered, kCapture, kWait };
+
+struct Offer {
+  Verdict verdict = Verdict::kForward;
+  std::shared_ptr<Tap> tap;  ///< kCapture
+};
+
+class Gate {
+ public:
+  virtual ~Gate() = default;
+  /// `group`: whole messages, ending with Query, Sync or Flush.
+  virtual Offer offer(Client& client, net::Bytes group) = 0;
+  virtual void will_run(Client& client, TextInfo& text) = 0;
+  virtual void ready(Client& client, wire::postgres::TransactionStatus status) = 0;
+  /// The client is gone; a wait for it ends.
+  virtual void gone(Client& client) = 0;
+};
+
+}  // namespace hyperdrive::proxy::session::postgres

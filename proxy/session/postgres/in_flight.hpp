@@ -1,0 +1,107 @@
+// What an origin connection still owes: one entry for each message sent that will be answered, in
+// order.
+//
+// Entries say whose message it was and what is to become of the reply. The queue is the only truth
+// about replies: a lease may end only when it is empty.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proxy/session/postgres/statements.hpp"
+#include "proxy/session/postgres/text_info.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+/// A statement under one client's name for it.
+struct Named {
+  StatementRef statement;
+  TextRef text;
+  Shape told;
+};
+using NamedRef = std::shared_ptr<Named>;
+
+enum class ReplyKind : std::uint8_t {
+  kParse,
+  kBind,
+  kDescribeStatement,
+  kDescribePortal,
+  kExecute,
+  kClose,
+  kSync,
+  kQuery,
+  kFunctionCall,
+  kCopyEnd,  ///< no reply: marks where CopyDone or CopyFail stands in the stream
+};
+
+enum class ReplyAction : std::uint8_t {
+  kForward,
+  kSwallow,  ///< the message was the proxy's own
+  kFake,     ///< nothing was sent; the reply is made here when its turn comes
+};
+
+struct Expected {
+  ReplyKind kind = ReplyKind::kSync;
+  ReplyAction action = ReplyAction::kForward;
+  bool settings = false;        ///< a settings diff: a failure breaks the connection
+  bool check = false;           ///< Describe of a re-parsed statement: compare with what was told
+  bool unnamed = false;         ///< concerns the client's unnamed statement
+  bool poison = false;          ///< fails on purpose; `payload` is the error to tell instead
+  std::uint16_t statement = 0;  ///< kQuery: how many of its statements are complete
+  std::uint64_t serial = 0;     ///< unnamed: of the Parse; else of the client's message
+  std::chrono::steady_clock::time_point start{};
+  TextRef text;           ///< kQuery, kExecute: what runs; kParse of the unnamed statement
+  StatementRef prepared;  ///< kParse, kClose on the origin: the statement it is about
+  NamedRef named;         ///< the client's name it is about
+  std::unique_ptr<std::string> payload;  ///< kClose: the client's name; poison: an ErrorResponse
+};
+
+/// A queue in a ring that grows and never shrinks below its first size.
+class InFlight {
+ public:
+  InFlight() : slots_(16) {}
+
+  bool empty() const { return size_ == 0; }
+  std::size_t size() const { return size_; }
+  Expected& front() { return slots_[head_]; }
+  Expected& operator[](std::size_t at) { return slots_[(head_ + at) & (slots_.size() - 1)]; }
+
+  Expected& push(ReplyKind kind, ReplyAction action) {
+    if (size_ == slots_.size()) grow();
+    Expected& entry = slots_[(head_ + size_++) & (slots_.size() - 1)];
+    entry.kind = kind;
+    entry.action = action;
+    return entry;
+  }
+  /// Also drops CopyEnd marks that come to the front: nothing is answered to them.
+  void pop() {
+    do {
+      front() = Expected{};
+      head_ = (head_ + 1) & (slots_.size() - 1);
+      --size_;
+    } while (size_ > 0 && front().kind == ReplyKind::kCopyEnd);
+  }
+  /// Takes out the entry at `at`, keeping the order of the others.
+  void erase(std::size_t at) {
+    for (; at + 1 < size_; ++at) (*this)[at] = std::move((*this)[at + 1]);
+    (*this)[size_ - 1] = Expected{};
+    --size_;
+  }
+
+ private:
+  void grow() {
+    std::vector<Expected> larger(slots_.size() * 2);
+    for (std::size_t i = 0; i < size_; ++i) larger[i] = std::move((*this)[i]);
+    slots_ = std::move(larger);
+    head_ = 0;
+  }
+  std::vector<Expected> slots_;
+  std::size_t head_ = 0;
+  std::size_t size_ = 0;
+};
+
+}  // namespace hyperdrive::proxy::session::postgres

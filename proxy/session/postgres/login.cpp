@@ -1,0 +1,291 @@
+// Client: from the first byte to the first ReadyForQuery.
+#include "proxy/session/postgres/login.hpp"
+
+#include "proxy/session/postgres/client.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+namespace pg = wire::postgres;
+using pg::Authentication;
+using pg::StartupRead;
+
+std::size_t Client::startup(net::Bytes data) {
+  const StartupRead read = pg::read_startup(data);
+  switch (read.kind) {
+    case StartupRead::Kind::kNeedMore:
+      return 0;
+    case StartupRead::Kind::kDirectTls:
+      direct_tls(data);
+      return data.size();
+    case StartupRead::Kind::kSslRequest:
+    case StartupRead::Kind::kGssEncRequest:
+      return encryption_request(read, data);
+    case StartupRead::Kind::kCancelRequest:
+      cancel_request(read.cancel);
+      return data.size();
+    case StartupRead::Kind::kUnsupportedVersion:
+      send_error("FATAL", pg::sqlstate::kFeatureNotSupported,
+                 "unsupported frontend protocol " + std::to_string(read.startup.version.major) +
+                     "." + std::to_string(read.startup.version.minor) +
+                     ": server supports 3.0 to 3.2");
+      break;
+    case StartupRead::Kind::kStartup:
+      begin_login(read);
+      return read.size;
+    case StartupRead::Kind::kMalformed:
+    case StartupRead::Kind::kTooLong:
+      send_error("FATAL", pg::sqlstate::kProtocolViolation, "invalid startup packet");
+      break;
+  }
+  close_politely();
+  return data.size();
+}
+
+/// Whatever follows such a request in the clear could have been put there by a stranger.
+std::size_t Client::encryption_request(const StartupRead& read, net::Bytes data) {
+  if (data.size() > read.size) {
+    send_error("FATAL", pg::sqlstate::kProtocolViolation,
+               "received unencrypted data after SSL request",
+               "This could be either a client-software bug or evidence of an attempted "
+               "man-in-the-middle attack.");
+    close_politely();
+    return data.size();
+  }
+  const bool tls = read.kind == StartupRead::Kind::kSslRequest && worker_.options->client_tls &&
+                   !stream_->is_tls();
+  const char answer = tls ? pg::kEncryptionAccepted : pg::kEncryptionRefused;
+  stream_->write(net::Bytes(&answer, 1));
+  if (tls) {
+    phase_ = Phase::kEncrypting;
+    net::start_tls_server(*stream_, worker_.options->client_tls, "", {}, [this](std::string error) {
+      if (!error.empty()) return leave();
+      phase_ = Phase::kStartup;
+    });
+  }
+  return read.size;
+}
+
+void Client::direct_tls(net::Bytes data) {
+  if (!worker_.options->client_tls || stream_->is_tls()) {
+    close_politely();
+    return;
+  }
+  phase_ = Phase::kEncrypting;
+  net::start_tls_server(*stream_, worker_.options->client_tls, std::string(pg::kAlpn), data,
+                        [this](std::string error) {
+                          if (!error.empty()) return leave();
+                          phase_ = Phase::kStartup;
+                        });
+}
+
+void Client::begin_login(const StartupRead& read) {
+  const auto& options = *worker_.options;
+  const pg::StartupParameters& startup = read.startup;
+  const auto refuse = [&](std::string_view sqlstate, std::string_view message,
+                          std::string_view hint = {}) {
+    send_error("FATAL", sqlstate, message, hint);
+    close_politely();
+  };
+  const std::string_view replication = startup.get("replication");
+  if (!(replication.empty() || replication == "false" || replication == "off" ||
+        replication == "no" || replication == "0")) {
+    return refuse(pg::sqlstate::kFeatureNotSupported,
+                  "replication connections are not supported by the proxy",
+                  "Connect to the origin directly.");
+  }
+  if (worker_.draining()) {
+    return refuse(pg::sqlstate::kCannotConnectNow, "the database system is shutting down");
+  }
+  const auto limit = static_cast<std::uint64_t>(options.config.local.max_clients);
+  if (worker_.service.telemetry.clients.load(std::memory_order_relaxed) > limit) {
+    worker_.telemetry.add(Counter::kClientsRefused);
+    return refuse(pg::sqlstate::kTooManyConnections, "sorry, too many clients already",
+                  "The proxy takes " + std::to_string(limit) + " clients; see --max-clients.");
+  }
+  if (!options.config.local.listen.empty() && options.client_tls && !stream_->is_tls()) {
+    return refuse(pg::sqlstate::kInvalidAuthorization,
+                  "the proxy takes only TLS connections on this address",
+                  "Add sslmode=require to the connection string.");
+  }
+  auto settings = startup_settings(startup);
+  if (!settings) {
+    return refuse(pg::sqlstate::kSyntaxError, settings.error().message, settings.error().hint);
+  }
+  login_ = std::make_unique<Login>();
+  login_->user = startup.get("user");
+  login_->database = startup.get("database");
+  if (login_->database.empty()) login_->database = login_->user;
+  login_->application_name = startup.get("application_name");
+  startup_ = settings_ = snapshot_ = *settings;
+  if (login_->user.empty()) {
+    return refuse(pg::sqlstate::kInvalidAuthorization,
+                  "no PostgreSQL user name specified in startup packet");
+  }
+  const pg::Negotiation negotiation = pg::negotiate(startup);
+  login_->version = negotiation.version;
+  if (negotiation.tell_client) {
+    std::string message;
+    pg::append_negotiate_protocol_version(message, negotiation.version, startup.protocol_options);
+    stream_->write(message);
+  }
+  offer_sasl();
+}
+
+void Client::offer_sasl() {
+  const auto& options = *worker_.options;
+  const bool known = login_->user == options.config.local.local_user;
+  if (!known) {
+    login_->mock =
+        pg::ScramVerifier::mock(login_->user, worker_.service.mock_secret, options.verifier.rounds);
+  } else {
+    login_->mock = options.verifier;
+  }
+  const std::string binding = stream_->is_tls() ? options.tls_end_point : std::string();
+  login_->scram = std::make_unique<pg::ScramServer>(login_->mock, binding);
+  std::string message;
+  if (binding.empty()) {
+    pg::append_authentication_sasl(message, {pg::kScram});
+  } else {
+    pg::append_authentication_sasl(message, {pg::kScramPlus, pg::kScram});
+  }
+  stream_->write(message);
+  phase_ = Phase::kSasl;
+}
+
+std::size_t Client::sasl(net::Bytes data) {
+  std::size_t used = 0;
+  while (phase_ == Phase::kSasl) {
+    const auto [status, header, body] = pg::read_message(data.substr(used), pg::kMaxAuthMessage);
+    if (status == pg::ReadStatus::kNeedMore) return used;
+    if (status != pg::ReadStatus::kOk || !header.is(pg::Frontend::kPassword)) {
+      protocol_violation("expected SASL response");
+      return data.size();
+    }
+    used += header.size();
+    sasl_step(body);
+  }
+  // Messages that a client sent without waiting for its login are read in the next phase.
+  if (phase_ == Phase::kReady && used < data.size()) used += relay(data.substr(used));
+  return phase_ == Phase::kGone ? data.size() : used;
+}
+
+void Client::sasl_step(net::Bytes body) {
+  const auto fail = [&](const pg::ScramFailure& failure) {
+    if (failure.sqlstate == pg::sqlstate::kInvalidPassword) return wrong_password();
+    std::string out;
+    pg::append_error_response(out,
+                              {"FATAL", failure.sqlstate, failure.message, failure.detail, {}});
+    stream_->write(out);
+    worker_.telemetry.add(Counter::kLoginFailures);
+    close_politely();
+  };
+  std::string message;
+  if (!login_->started) {
+    const auto initial = pg::parse_sasl_initial_response(body);
+    if (!initial || !initial->data) return protocol_violation("malformed SASL message");
+    login_->started = true;
+    const auto answer = login_->scram->first(initial->mechanism, *initial->data);
+    if (!answer) return fail(answer.error());
+    pg::append_authentication(message, Authentication::kSaslContinue, *answer);
+    stream_->write(message);
+    return;
+  }
+  const auto answer = login_->scram->final(body);
+  if (!answer) return fail(answer.error());
+  pg::append_authentication(message, Authentication::kSaslFinal, *answer);
+  pg::append_authentication(message, Authentication::kOk);
+  stream_->write(message);
+  authenticated();
+}
+
+void Client::wrong_password() {
+  worker_.telemetry.add(Counter::kLoginFailures);
+  send_error("FATAL", pg::sqlstate::kInvalidPassword,
+             "password authentication failed for user \"" + login_->user + "\"");
+  close_politely();
+}
+
+void Client::authenticated() {
+  const core::Config& config = worker_.options->config;
+  if (login_->database != config.origin.database) {
+    send_error("FATAL", pg::sqlstate::kUndefinedDatabase,
+               "database \"" + login_->database + "\" does not exist",
+               "This proxy serves the database \"" + config.origin.database + "\".");
+    return close_politely();
+  }
+  const auto known = worker_.service.profiles.find(without(startup_, "application_name"));
+  if (known) {
+    told_ = known->reports;
+    return welcome();
+  }
+  phase_ = Phase::kProfile;
+  since_ = worker_.loop.now();
+  if (auto origin = worker_.pool().acquire(*this)) {
+    attach(std::unique_ptr<Origin>(static_cast<Origin*>(origin.release())));
+    learn_profile();
+  }
+}
+
+/// The connection is here; if its settings are on their way, settings_applied says when they hold.
+void Client::learn_profile() {
+  if (leaving_) return;
+  if (!lease_->in_flight().empty()) return;
+  told_ = lease_->reports();
+  worker_.service.profiles.learn(without(startup_, "application_name"), told_);
+  detach_origin(false);
+  welcome();
+}
+
+void Client::welcome() {
+  if (!login_->application_name.empty()) {
+    told_ = with(told_, "application_name", login_->application_name);
+  }
+  const bool longer = login_->version >= pg::kVersion32;
+  const CancelKey key =
+      worker_.service.cancel_keys.issue(worker_.index, longer ? 32 : pg::kShortCancelKey);
+  process_id_ = key.process_id;
+  worker_.name(process_id_, *this);
+  std::string& out = worker_.scratch;
+  out.clear();
+  if (told_) {
+    for (const auto& [name, value] : told_->pairs()) pg::append_parameter_status(out, name, value);
+  }
+  pg::append_backend_key_data(out, process_id_, key.key);
+  pg::append_ready_for_query(out, pg::TransactionStatus::kIdle);
+  stream_->write(out);
+  out.clear();
+  worker_.telemetry.add(Counter::kClientLogins);
+  phase_ = Phase::kReady;
+  if (worker_.service.telemetry.listening()) {
+    SessionEvent event;
+    event.at = std::chrono::system_clock::now();
+    event.client = process_id_;
+    event.user = login_->user;
+    event.application_name = login_->application_name;
+    event.clients = worker_.service.telemetry.clients.load(std::memory_order_relaxed);
+    worker_.service.telemetry.sink()->publish(std::move(event));
+  }
+  login_.reset();
+  stream_->resume_reading();
+}
+
+void Client::cancel_request(const pg::CancelRequest& request) {
+  phase_ = Phase::kCancel;
+  Service& service = worker_.service;
+  const auto found = service.cancel_keys.find(request.process_id, request.key);
+  if (!found) {
+    worker_.telemetry.add(Counter::kCancelsDropped);
+    return close_politely();
+  }
+  // The asker hears nothing but the end of its connection, when the cancel has been passed on.
+  auto done = [&asking = worker_, ticket = worker_.ask(*this)] {
+    asking.loop.post([&asking, ticket] { asking.answered(ticket); });
+  };
+  Worker& target = *service.workers[*found];
+  target.loop.post([&target, id = request.process_id, done] {
+    Client* client = target.find(id);
+    if (client == nullptr || !client->cancel(done)) done();
+  });
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -1,0 +1,263 @@
+#include "proxy/session/postgres/origin.hpp"
+
+#include <algorithm>
+
+#include "proxy/session/postgres/client.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+namespace pg = wire::postgres;
+using pg::Backend;
+using pg::Frontend;
+
+namespace {
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  }
+  return out;
+}
+
+}  // namespace
+
+Origin::Origin(Worker& worker, std::unique_ptr<net::Stream> stream, Identity identity)
+    : worker_(&worker),
+      stream_(std::move(stream)),
+      prepared_(static_cast<std::size_t>(worker.options->config.local.prepared_statements)),
+      identity_(std::move(identity)) {
+  stream_->set_handler(this);
+}
+
+Origin::~Origin() {
+  if (cancels_running > 0) worker_->forget_cancels(*this);
+}
+
+void Origin::cancel_ended() {
+  --cancels_running;
+  if (!in_on_data_) settle();
+}
+
+// --- in the pool --------------------------------------------------------------------------------
+
+bool Origin::at_rest() const {
+  return in_flight_.empty() && status_ == pg::TransactionStatus::kIdle && !open_ && !ignoring_ &&
+         !copying_in_ && rest_ == 0 && cancels_running == 0;
+}
+
+bool Origin::is_reusable() const {
+  return !broken_ && !fatal_seen_ && !left.any() && !left.beyond_repair && at_rest();
+}
+
+void Origin::park() {
+  parked_ = true;
+  owner_ = nullptr;
+  finishing_ = false;
+}
+
+void Origin::unpark() { parked_ = false; }
+
+/// Only what a server may say at any time is heard; whoever else speaks to an idle connection has
+/// LISTENed on it, or is being terminated: it dies silently.
+std::size_t Origin::on_parked_data(net::Bytes data) {
+  std::size_t at = 0;
+  while (at < data.size()) {
+    const auto [status, header, body] = pg::read_message(data.substr(at));
+    if (status == pg::ReadStatus::kNeedMore) return at;
+    if (status == pg::ReadStatus::kOk && header.is(Backend::kParameterStatus)) {
+      const auto told = pg::parse_parameter_status(body);
+      if (told) identity_.reports = with(identity_.reports, told->name, told->value);
+    } else if (status != pg::ReadStatus::kOk || !header.is(Backend::kNoticeResponse)) {
+      broken_ = true;
+      worker_->loop.defer([worker = worker_, self = this] { worker->pool().lost(*self); });
+      return data.size();
+    }
+    at += header.size();
+  }
+  return at;
+}
+
+void Origin::on_closed(net::CloseReason) {
+  broken_ = true;
+  worker_->telemetry.add(Counter::kOriginDisconnects);
+  if (parked_) {
+    worker_->pool().lost(*this);
+    return;
+  }
+  lost();
+}
+
+void Origin::lost() {
+  if (owner_ != nullptr) {
+    owner_->origin_lost();
+  } else if (auto self = worker_->take_finishing(*this)) {
+    worker_->bury(std::move(self));
+    worker_->pool().discard(nullptr);
+  }
+}
+
+void Origin::detach(std::function<void(bool)> done) {
+  worker_->loop.detach(std::move(stream_),
+                       [this, done = std::move(done)](std::unique_ptr<net::Stream> stream) {
+                         stream_ = std::move(stream);
+                         done(stream_ != nullptr);
+                       });
+}
+
+void Origin::attach(std::size_t worker) {
+  worker_ = worker_->service.workers[worker].get();
+  worker_->loop.attach(*stream_);
+  stream_->set_handler(this);
+}
+
+void Origin::retire(std::unique_ptr<OriginConnection> self) {
+  std::string goodbye;
+  pg::append_empty(goodbye, Frontend::kTerminate);
+  stream_->set_handler(nullptr);
+  stream_->write(goodbye);
+  stream_->finish();
+  worker_->loop.close_later(std::move(stream_), std::chrono::seconds(5));
+  worker_->bury(std::move(self));
+}
+
+// --- lease --------------------------------------------------------------------------------------
+
+void Origin::lease_to(Client& client) {
+  owner_ = &client;
+  parked_ = false;
+}
+
+void Origin::write(net::Bytes bytes) {
+  stream_->write(bytes);
+  worker_->telemetry.add(Counter::kBytesToOrigin, bytes.size());
+}
+
+Expected& Origin::expect(ReplyKind kind, ReplyAction action) {
+  Expected& entry = in_flight_.push(kind, action);
+  entry.start = worker_->loop.now();
+  return entry;
+}
+
+void Origin::on_drained() {
+  if (owner_ != nullptr) owner_->origin_writable();
+}
+
+void Origin::mark_dirty(std::string_view setting) {
+  std::string name = lower(setting);
+  if (!is_tracked(name) && name.find('.') == std::string::npos && name != "session_authorization") {
+    static constexpr std::string_view kNeverSet[] = {"in_hot_standby", "integer_datetimes",
+                                                     "is_superuser",   "server_encoding",
+                                                     "server_version", "scram_iterations"};
+    if (std::find(std::begin(kNeverSet), std::end(kNeverSet), name) != std::end(kNeverSet)) return;
+  }
+  if (std::find(dirty_.begin(), dirty_.end(), name) == dirty_.end()) {
+    dirty_.push_back(std::move(name));
+  }
+}
+
+bool Origin::apply(const SettingsRef& wants) {
+  if (applied_ == wants && dirty_.empty()) return false;
+  const std::string sql = settings_diff(applied_, wants, dirty_);
+  applied_ = wants;
+  dirty_.clear();
+  if (sql.empty()) return false;
+  std::string message;
+  pg::append_query(message, sql);
+  write(message);
+  expect(ReplyKind::kQuery, ReplyAction::kSwallow).settings = true;
+  unnamed_serial = kNone;
+  worker_->telemetry.add(Counter::kSettingsApplied);
+  return true;
+}
+
+void Origin::expect_settings_reset() {
+  applied_ = nullptr;
+  dirty_.clear();
+}
+
+/// At the end of what has arrived: who waits for what?
+void Origin::settle() {
+  if (owner_ == nullptr) {
+    if (finishing_) finish_step();
+    return;
+  }
+  // Both calls may pass the connection on, so that it belongs to another client afterwards.
+  Client* owner = owner_;
+  if (in_flight_.empty()) owner->replies_drained();
+  if (owner_ == owner && at_rest() && !owner->pinned()) owner->lease_over();
+}
+
+// --- going home ---------------------------------------------------------------------------------
+
+void Origin::send_home(std::unique_ptr<Origin> self, bool rest_missing) {
+  Origin& origin = *self;
+  Worker& worker = *origin.worker_;
+  origin.owner_ = nullptr;
+  origin.stream_->resume_reading();
+  if (rest_missing || origin.broken_ || origin.fatal_seen_ || origin.left.beyond_repair) {
+    origin.retire(std::move(self));
+    worker.pool().discard(nullptr);
+    return;
+  }
+  if (origin.is_reusable()) {
+    worker.pool().release(std::move(self));
+    return;
+  }
+  origin.finishing_ = true;
+  origin.cleaning_ = false;
+  origin.cancelled_late = false;
+  origin.finishing_since = worker.loop.now();
+  worker.finish(std::move(self));
+  origin.finish_step();
+}
+
+/// One step of bringing the connection back to what a fresh one is.
+void Origin::finish_step() {
+  std::string message;
+  if (copying_in_) {
+    pg::append_copy_fail(message, "the client has left");
+    copying_in_ = false;
+  }
+  if (open_ || ignoring_) {
+    pg::append_empty(message, Frontend::kSync);
+    open_ = ignoring_ = false;
+    expect(ReplyKind::kSync, ReplyAction::kSwallow);
+  }
+  if (message.empty() && in_flight_.empty()) {
+    if (status_ != pg::TransactionStatus::kIdle) {
+      pg::append_query(message, "ROLLBACK");
+      expect(ReplyKind::kQuery, ReplyAction::kSwallow);
+      unnamed_serial = kNone;
+    } else if (left.any()) {
+      pg::append_query(message, cleaning());
+      expect(ReplyKind::kQuery, ReplyAction::kSwallow);
+      unnamed_serial = kNone;
+      if (left.anything || left.prepared) prepared_.clear();
+      if (left.anything) expect_settings_reset();
+      left = {};
+    }
+  }
+  if (!message.empty()) {
+    write(message);
+    return;
+  }
+  if (!at_rest()) return;
+  auto self = worker_->take_finishing(*this);
+  if (!self) return;
+  worker_->pool().release(std::move(self));
+}
+
+std::string Origin::cleaning() const {
+  // What DISCARD ALL does, but only what is needed; it may run in one implicit transaction.
+  std::string sql;
+  if (left.anything) sql += "RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL;DISCARD SEQUENCES;";
+  if (left.anything || left.locks) sql += "SELECT pg_catalog.pg_advisory_unlock_all();";
+  if (left.anything || left.cursors) sql += "CLOSE ALL;";
+  if (left.anything || left.listens) sql += "UNLISTEN *;";
+  if (left.anything || left.prepared) sql += "DEALLOCATE ALL;";
+  if (left.anything || left.temporary_objects) sql += "DISCARD TEMP;";
+  return sql;
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -1,0 +1,160 @@
+// One connection to the origin, as Postgres: what it owes, what it has prepared, what its session
+// there looks like.
+//
+//   parked    in the pool; any byte but a ParameterStatus or Notice retires it
+//   leased    `owner_` is the client that receives the replies
+//   finishing its client has left, or it needs cleaning: replies are swallowed, an open transaction
+//             is rolled back, leftovers are removed; then it goes home to the pool
+//
+// Belongs to its worker's thread. Owned by the pool, the client's lease, or Worker::finish.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/net/stream.hpp"
+#include "proxy/pool/origin_connection.hpp"
+#include "proxy/session/postgres/in_flight.hpp"
+#include "proxy/session/postgres/settings.hpp"
+#include "proxy/session/postgres/worker.hpp"
+#include "proxy/wire/postgres/build.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+/// What a client left behind that must not outlive its lease.
+struct Leftovers {
+  bool temporary_objects = false;
+  bool locks = false;
+  bool listens = false;
+  bool cursors = false;
+  bool prepared = false;       ///< SQL-level PREPARE
+  bool anything = false;       ///< DO, CALL, what was not understood
+  bool beyond_repair = false;  ///< LOAD: only a new connection is clean
+
+  bool any() const {
+    return temporary_objects || locks || listens || cursors || prepared || anything;
+  }
+};
+
+class Origin final : public pool::OriginConnection, public net::StreamHandler {
+ public:
+  struct Identity {
+    std::uint32_t process_id = 0;
+    std::string cancel_key;
+    SettingsRef reports;
+  };
+  Origin(Worker& worker, std::unique_ptr<net::Stream> stream, Identity identity);
+  ~Origin() override;
+
+  // --- pool::OriginConnection
+  bool is_reusable() const override;
+  void park() override;
+  void unpark() override;
+  void detach(std::function<void(bool alive)> done) override;
+  void attach(std::size_t worker) override;
+  void retire(std::unique_ptr<OriginConnection> self) override;
+
+  // --- net::StreamHandler
+  std::size_t on_data(net::Bytes data) override;
+  void on_closed(net::CloseReason reason) override;
+  void on_drained() override;
+
+  // --- lease
+  void lease_to(Client& client);
+  /// Its client leaves; the connection goes home by itself, now or when its work is finished.
+  /// `rest_missing`: a message was cut in the middle, so nothing can follow it.
+  static void send_home(std::unique_ptr<Origin> self, bool rest_missing);
+  /// Everything sent was answered, no transaction, no open pipeline.
+  bool at_rest() const;
+  bool usable() const { return !broken_; }
+
+  // --- sending
+  net::Stream& stream() { return *stream_; }
+  InFlight& in_flight() { return in_flight_; }
+  PreparedOnOrigin& prepared() { return prepared_; }
+  void write(net::Bytes bytes);
+  Expected& expect(ReplyKind kind, ReplyAction action = ReplyAction::kForward);
+  /// Makes replies of entries that were only pretended, as far as their turn has come.
+  void answer_fakes();
+  /// Sends what takes this connection's settings to `wants`; false: nothing was needed.
+  bool apply(const SettingsRef& wants);
+  void expect_settings_reset();
+
+  wire::postgres::TransactionStatus status() const { return status_; }
+  bool ignoring() const { return ignoring_; }
+  void set_ignoring(bool ignoring) { ignoring_ = ignoring; }
+  bool copying_in() const { return copying_in_; }
+  void copy_ended() { copying_in_ = false; }
+  void set_open(bool open) { open_ = open; }
+  bool open() const { return open_; }
+
+  /// Whose unnamed statement the origin has: kNone, kSomeones, or the serial of a client's Parse.
+  static constexpr std::uint64_t kNone = 0, kSomeones = 1;
+  std::uint64_t unnamed_serial = kNone;
+  Leftovers left;
+  void mark_dirty(std::string_view setting);
+  void mark_settings_unknown() { left.anything = true; }
+
+  const Identity& identity() const { return identity_; }
+  const SettingsRef& reports() const { return identity_.reports; }
+  const SettingsRef& applied() const { return applied_; }
+  std::chrono::steady_clock::time_point last_reply() const { return last_reply_; }
+  std::chrono::steady_clock::time_point last_ready() const { return last_ready_; }
+  int cancels_running = 0;
+  void cancel_ended();
+  std::chrono::steady_clock::time_point finishing_since{};
+  bool cancelled_late = false;
+
+ private:
+  enum class Pass : std::uint8_t { kForward, kSwallow, kReplace, kBroken };
+
+  Pass handle(const wire::postgres::Header& header, net::Bytes body);
+  Pass completed(ReplyKind kind);
+  Pass described(const wire::postgres::Header& header, net::Bytes body);
+  Pass command_complete(net::Bytes body);
+  Pass empty_query();
+  Pass copy_in_begins();
+  Pass error(net::Bytes body);
+  Pass ready(net::Bytes body);
+  Pass parameter_status(net::Bytes body);
+  Pass asynchronous(const wire::postgres::Header& header);
+  void fail_segment();
+  void undo(Expected& entry, bool failed_itself);
+  void drop_copy_syncs();
+  bool forwards() const;
+  void to_client(net::Bytes bytes);
+  void settle();
+  void finish_step();
+  std::string cleaning() const;
+  std::size_t on_parked_data(net::Bytes data);
+  void lost();
+
+  Worker* worker_;
+  std::unique_ptr<net::Stream> stream_;
+  Client* owner_ = nullptr;
+  InFlight in_flight_;
+  PreparedOnOrigin prepared_;
+  Identity identity_;
+  SettingsRef applied_;
+  std::vector<std::string> dirty_;
+  std::string replacement_;
+  std::chrono::steady_clock::time_point last_reply_{};
+  std::chrono::steady_clock::time_point last_ready_{};
+  std::size_t rest_ = 0;  // bytes of the present message still to come
+  wire::postgres::TransactionStatus status_ = wire::postgres::TransactionStatus::kIdle;
+  bool rest_forwards_ = false;
+  bool open_ = false;      // extended messages since the last Sync
+  bool ignoring_ = false;  // the origin skips everything up to the next Sync
+  bool copying_in_ = false;
+  bool parked_ = false;
+  bool finishing_ = false;
+  bool cleaning_ = false;
+  bool broken_ = false;
+  bool in_on_data_ = false;
+  bool fatal_seen_ = false;
+};
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -1,0 +1,318 @@
+// Client: messages of a ready session. Groups are cut here; see group.hpp.
+#include "proxy/session/postgres/client.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+namespace pg = wire::postgres;
+using pg::Frontend;
+
+namespace {
+
+/// A group larger than this is passed on in pieces; a Bind or CopyData larger than this in slices.
+constexpr std::size_t kWholeGroup = 64 * 1024;
+constexpr std::size_t kSlice = 32 * 1024;
+
+bool is_copy(char type) {
+  return type == static_cast<char>(Frontend::kCopyData) ||
+         type == static_cast<char>(Frontend::kCopyDone) ||
+         type == static_cast<char>(Frontend::kCopyFail);
+}
+
+bool may_be_sliced(char type) {
+  return type == static_cast<char>(Frontend::kBind) ||
+         type == static_cast<char>(Frontend::kCopyData);
+}
+
+bool ends_group(char type) {
+  switch (static_cast<Frontend>(type)) {
+    case Frontend::kQuery:
+    case Frontend::kSync:
+    case Frontend::kFlush:
+    case Frontend::kFunctionCall:
+    case Frontend::kTerminate:
+      return true;
+    default:
+      return false;
+  }
+}
+
+struct Cut {
+  enum class Kind { kNeedMore, kGroup, kPiece, kBig, kBroken } kind = Kind::kNeedMore;
+  std::size_t size = 0;
+  std::size_t scanned = 0;
+  std::string what;
+};
+
+/// Where the first group of `data` ends; `from`: what was looked at before.
+Cut cut_group(net::Bytes data, std::size_t from) {
+  std::size_t at = from;
+  while (true) {
+    const auto [status, header] = pg::read_header(data.substr(at));
+    if (status == pg::ReadStatus::kNeedMore) break;
+    if (!pg::is_frontend_type(header.type) || header.is(Frontend::kPassword)) {
+      return {Cut::Kind::kBroken, 0, 0,
+              "invalid frontend message type " +
+                  std::to_string(static_cast<unsigned char>(header.type))};
+    }
+    if (status != pg::ReadStatus::kOk) {
+      return {Cut::Kind::kBroken, 0, 0, "invalid message length"};
+    }
+    if (is_copy(header.type) && at > 0) return {Cut::Kind::kPiece, at, 0, {}};
+    if (data.size() - at < header.size()) {
+      if (!may_be_sliced(header.type) || header.size() < kSlice) break;
+      if (at > 0) return {Cut::Kind::kPiece, at, 0, {}};
+      return {Cut::Kind::kBig, header.size(), 0, {}};
+    }
+    at += header.size();
+    if (ends_group(header.type)) return {Cut::Kind::kGroup, at, 0, {}};
+    if (is_copy(header.type)) return {Cut::Kind::kPiece, at, 0, {}};
+  }
+  if (at > kWholeGroup) return {Cut::Kind::kPiece, at, 0, {}};
+  return {Cut::Kind::kNeedMore, 0, at, {}};
+}
+
+}  // namespace
+
+std::size_t Client::relay(net::Bytes data) {
+  std::size_t used = 0;
+  while (phase_ == Phase::kReady && block_ == Block::kNone && used < data.size()) {
+    if (streaming_ > 0) {
+      used += stream_rest(data.substr(used));
+      continue;
+    }
+    const net::Bytes rest = data.substr(used);
+    const Cut cut = cut_group(rest, scanned_);
+    scanned_ = static_cast<std::uint32_t>(cut.scanned);
+    if (cut.kind == Cut::Kind::kNeedMore) break;
+    if (cut.kind == Cut::Kind::kBroken) {
+      protocol_violation(cut.what);
+      break;
+    }
+    if (cut.kind == Cut::Kind::kBig) {
+      const auto header = pg::read_header(rest).header;
+      const Message big{header, rest, rest.substr(pg::kHeaderSize), {}};
+      if (begin_big(big) != Step::kDone) break;
+      used += rest.size();
+      continue;
+    }
+    const std::size_t ran = run_group(rest.substr(0, cut.size), cut.kind == Cut::Kind::kGroup);
+    used += ran;
+    if (ran < cut.size) break;
+  }
+  if (phase_ == Phase::kGone) return data.size();
+  worker_.telemetry.add(Counter::kBytesFromClients, used);
+  if (lease_) {
+    if (block_ == Block::kNone && lease_->stream().unsent() > net::Stream::kHighWater) {
+      block(Block::kPressure);
+    } else if (block_ == Block::kNone && lease_->at_rest() && !pinned()) {
+      lease_over();
+    }
+  }
+  return used;
+}
+
+/// Runs the messages of a group, or of a piece of one; returns how many bytes are done with.
+std::size_t Client::run_group(net::Bytes group, bool whole) {
+  if (whole && worker_.gate != nullptr && !lease_ && !skip_to_sync_) {
+    Step step = Step::kDone;
+    if (offered(group, step)) return step == Step::kDone ? group.size() : 0;
+  }
+  std::size_t at = 0;
+  while (at < group.size()) {
+    const pg::Header header = pg::read_header(group.substr(at)).header;
+    const net::Bytes bytes = group.substr(at, header.size());
+    const Message one{header, bytes, bytes.substr(pg::kHeaderSize),
+                      group.substr(at + bytes.size())};
+    const Step step = message(one);
+    if (step == Step::kBlocked) return at;
+    at += bytes.size();
+    if (step == Step::kGone) break;
+  }
+  return at;
+}
+
+/// Asks the gate; true: the group needs nothing more, or waits (kBlocked).
+bool Client::offered(net::Bytes group, Step& step) {
+  Offer offer = worker_.gate->offer(*this, group);
+  switch (offer.verdict) {
+    case Verdict::kAnswered:
+      adopt(group);
+      worker_.telemetry.add(Counter::kQueries);
+      return true;
+    case Verdict::kWait:
+      block(Block::kGate);
+      step = Step::kBlocked;
+      return true;
+    case Verdict::kCapture:
+      tap_ = std::move(offer.tap);
+      return false;
+    case Verdict::kForward:
+      return false;
+  }
+  return false;
+}
+
+Client::Step Client::message(const Message& message) {
+  switch (static_cast<Frontend>(message.header.type)) {
+    case Frontend::kQuery:
+      return query(message);
+    case Frontend::kParse:
+      return parse(message);
+    case Frontend::kBind:
+      return bind(message);
+    case Frontend::kDescribe:
+      return describe(message);
+    case Frontend::kExecute:
+      return execute(message);
+    case Frontend::kClose:
+      return close_name(message);
+    case Frontend::kSync:
+      return sync(message);
+    case Frontend::kFlush:
+      return flush(message);
+    case Frontend::kFunctionCall:
+      return function_call(message);
+    case Frontend::kCopyData:
+    case Frontend::kCopyDone:
+    case Frontend::kCopyFail:
+      return copy(message);
+    case Frontend::kTerminate:
+      leave();
+      return Step::kGone;
+    case Frontend::kPassword:
+      break;
+  }
+  protocol_violation("unexpected message");
+  return Step::kGone;
+}
+
+/// After an error everything up to the next Sync is skipped: at the origin, or here when a group
+/// got no connection.
+bool Client::skipping() const { return skip_to_sync_ || (lease_ && lease_->ignoring()); }
+
+bool Client::need_origin() {
+  if (!lease_) {
+    auto origin = worker_.pool().acquire(*this);
+    if (!origin) {
+      block(Block::kLease);
+      return false;
+    }
+    attach(std::unique_ptr<Origin>(static_cast<Origin*>(origin.release())));
+    worker_.telemetry.add(Counter::kRoundTrips);
+  } else if (reapply_ && lease_->in_flight().empty() &&
+             lease_->status() != pg::TransactionStatus::kFailed) {
+    reapply_ = false;
+    lease_->apply(settings_);
+  }
+  return block_ == Block::kNone;
+}
+
+void Client::forward(net::Bytes bytes) { lease_->write(bytes); }
+
+Client::Step Client::query(const Message& message) {
+  const auto query = pg::parse_query(message.body);
+  if (!query) {
+    protocol_violation("invalid message format");
+    return Step::kGone;
+  }
+  if (lease_ && lease_->ignoring()) return Step::kDone;
+  if (skip_to_sync_) {
+    // The refusal was this query's answer; a Query ends its own group.
+    skip_to_sync_ = false;
+    send_ready();
+    return Step::kDone;
+  }
+  const TextRef text = worker_.texts.get(query->text);
+  if (!text->plain) {
+    bool handled = false;
+    const Step step = apply_policy(message, *text, handled);
+    if (handled || step != Step::kDone) return step;
+  }
+  if (!need_origin()) return Step::kBlocked;
+  if (worker_.gate != nullptr) worker_.gate->will_run(*this, *text);
+  forward(message.whole);
+  lease_->expect(ReplyKind::kQuery).text = text;
+  lease_->unnamed_serial = Origin::kNone;
+  unnamed_ = {};
+  return Step::kDone;
+}
+
+Client::Step Client::sync(const Message& message) {
+  if (skip_to_sync_ || !lease_) {
+    if (waiting()) return Step::kBlocked;
+    skip_to_sync_ = false;
+    send_ready();
+    return Step::kDone;
+  }
+  forward(message.whole);
+  if (lease_->copying_in()) return Step::kDone;  // ignored there, so nothing will come
+  lease_->expect(ReplyKind::kSync);
+  lease_->set_open(false);
+  lease_->set_ignoring(false);
+  lease_->answer_fakes();
+  return Step::kDone;
+}
+
+Client::Step Client::flush(const Message& message) {
+  if (lease_ && !lease_->ignoring()) forward(message.whole);
+  return Step::kDone;
+}
+
+Client::Step Client::function_call(const Message& message) {
+  if (lease_ && lease_->ignoring()) return Step::kDone;
+  if (skip_to_sync_) {
+    skip_to_sync_ = false;
+    send_ready();
+    return Step::kDone;
+  }
+  if (!need_origin()) return Step::kBlocked;
+  forward(message.whole);
+  lease_->expect(ReplyKind::kFunctionCall);
+  // Whatever it called may have left anything.
+  lease_->left.anything = true;
+  return Step::kDone;
+}
+
+/// CopyData, CopyDone, CopyFail; outside a COPY they are ignored, here as there.
+Client::Step Client::copy(const Message& message) {
+  if (!lease_ || skipping() || lease_->in_flight().empty()) return Step::kDone;
+  forward(message.whole);
+  if (message.header.is(Frontend::kCopyData)) return Step::kDone;
+  if (lease_->copying_in()) {
+    lease_->copy_ended();
+  } else {
+    lease_->expect(ReplyKind::kCopyEnd);
+  }
+  return Step::kDone;
+}
+
+/// A Bind or CopyData of which only the beginning is here: its names are dealt with, the rest is
+/// passed on as it comes.
+Client::Step Client::begin_big(const Message& message) {
+  if (message.header.is(Frontend::kCopyData)) {
+    streaming_drops_ = !lease_ || skipping() || lease_->in_flight().empty();
+    if (!streaming_drops_) forward(message.whole);
+  } else {
+    if (!pg::peek_bind_names(message.body)) {
+      protocol_violation("invalid message format");
+      return Step::kGone;
+    }
+    streaming_drops_ = skipping();
+    const Step step = bind(message);
+    if (step != Step::kDone) return step;
+  }
+  streaming_ = message.header.size() - message.whole.size();
+  return Step::kDone;
+}
+
+std::size_t Client::stream_rest(net::Bytes data) {
+  const std::size_t n = std::min(streaming_, data.size());
+  streaming_ -= n;
+  if (!streaming_drops_ && lease_) {
+    forward(data.substr(0, n));
+    if (lease_->stream().unsent() > net::Stream::kHighWater) block(Block::kPressure);
+  }
+  return n;
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -1,0 +1,342 @@
+// Origin: replies. Headers are read, rows only counted; runs of messages go to the client in one
+// copy, and only where a message must not pass is the run cut.
+#include <array>
+
+#include "proxy/session/postgres/client.hpp"
+#include "proxy/session/postgres/origin.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+namespace pg = wire::postgres;
+using pg::Backend;
+
+std::size_t Origin::on_data(net::Bytes data) {
+  if (parked_) return on_parked_data(data);
+  in_on_data_ = true;
+  last_reply_ = worker_->loop.now();
+  std::size_t at = 0;   // looked at so far
+  std::size_t run = 0;  // from here to `at` goes to the client
+  const auto cut = [&](std::size_t end) {
+    if (end > run) to_client(data.substr(run, end - run));
+  };
+  while (at < data.size()) {
+    if (rest_ > 0) {
+      const std::size_t n = std::min(rest_, data.size() - at);
+      rest_ -= n;
+      at += n;
+      if (!rest_forwards_) run = at;
+      continue;
+    }
+    const auto [status, header] = pg::read_header(data.substr(at));
+    if (status == pg::ReadStatus::kNeedMore) break;
+    if (status != pg::ReadStatus::kOk) {
+      broken_ = true;
+      break;
+    }
+    if (header.is(Backend::kDataRow) || header.is(Backend::kCopyData)) {
+      rest_forwards_ = forwards();
+      if (!rest_forwards_) {
+        cut(at);
+        run = at;
+      }
+      rest_ = header.size();
+      continue;
+    }
+    if (data.size() - at < header.size()) break;
+    const Pass pass = handle(header, data.substr(at + pg::kHeaderSize, header.body_size()));
+    if (pass == Pass::kBroken) {
+      broken_ = true;
+      break;
+    }
+    const std::size_t end = at + header.size();
+    if (pass != Pass::kForward) {
+      cut(at);
+      run = end;
+      if (pass == Pass::kReplace) to_client(replacement_);
+    }
+    at = end;
+    if (!in_flight_.empty() && in_flight_.front().action == ReplyAction::kFake) {
+      cut(at);
+      run = at;
+      answer_fakes();
+    }
+  }
+  cut(at);
+  worker_->telemetry.add(Counter::kBytesFromOrigin, at);
+  in_on_data_ = false;
+  if (broken_) {
+    lost();
+    return data.size();
+  }
+  // What is left of a message that has begun must be read by the same owner.
+  if (at == data.size() && rest_ == 0) settle();
+  return at;
+}
+
+bool Origin::forwards() const {
+  if (owner_ == nullptr) return false;
+  auto& queue = const_cast<InFlight&>(in_flight_);
+  return queue.empty() || queue.front().action == ReplyAction::kForward;
+}
+
+void Origin::to_client(net::Bytes bytes) {
+  if (owner_ == nullptr) return;
+  owner_->to_client(bytes);
+  if (owner_->stream().unsent() > net::Stream::kHighWater) stream_->pause_reading();
+}
+
+Origin::Pass Origin::handle(const pg::Header& header, net::Bytes body) {
+  switch (static_cast<Backend>(header.type)) {
+    case Backend::kParseComplete:
+      return completed(ReplyKind::kParse);
+    case Backend::kBindComplete:
+      return completed(ReplyKind::kBind);
+    case Backend::kCloseComplete:
+      return completed(ReplyKind::kClose);
+    case Backend::kParameterDescription:
+    case Backend::kRowDescription:
+    case Backend::kNoData:
+      return described(header, body);
+    case Backend::kCommandComplete:
+      return command_complete(body);
+    case Backend::kEmptyQueryResponse:
+    case Backend::kPortalSuspended:
+      return empty_query();
+    case Backend::kCopyInResponse:
+      return copy_in_begins();
+    case Backend::kErrorResponse:
+      return error(body);
+    case Backend::kReadyForQuery:
+      return ready(body);
+    case Backend::kParameterStatus:
+      return parameter_status(body);
+    case Backend::kNoticeResponse:
+    case Backend::kNotificationResponse:
+      return asynchronous(header);
+    case Backend::kCopyOutResponse:
+    case Backend::kCopyDone:
+    case Backend::kFunctionCallResponse:
+      return forwards() ? Pass::kForward : Pass::kSwallow;
+    default:
+      return Pass::kBroken;  // CopyBothResponse, authentication: nothing we asked for
+  }
+}
+
+Origin::Pass Origin::completed(ReplyKind kind) {
+  if (in_flight_.empty() || in_flight_.front().kind != kind) return Pass::kBroken;
+  Expected& entry = in_flight_.front();
+  const Pass pass = forwards() ? Pass::kForward : Pass::kSwallow;
+  if (kind == ReplyKind::kParse && entry.unnamed && owner_ != nullptr &&
+      entry.action == ReplyAction::kForward) {
+    owner_->unnamed_parsed(entry);
+  }
+  in_flight_.pop();
+  return pass;
+}
+
+Origin::Pass Origin::described(const pg::Header& header, net::Bytes body) {
+  if (in_flight_.empty()) return Pass::kBroken;
+  Expected& entry = in_flight_.front();
+  const Pass pass = forwards() ? Pass::kForward : Pass::kSwallow;
+  const bool is_describe =
+      entry.kind == ReplyKind::kDescribeStatement || entry.kind == ReplyKind::kDescribePortal;
+  if (!is_describe) return entry.kind == ReplyKind::kQuery ? pass : Pass::kBroken;
+  const bool wanted = owner_ != nullptr && (entry.check || entry.named || entry.unnamed);
+  if (header.is(Backend::kParameterDescription)) {
+    if (wanted) entry.serial = parameters_shape(body);
+    return pass;
+  }
+  if (wanted) {
+    Shape shape{entry.serial, header.is(Backend::kNoData) ? kNoRows : rows_shape(body)};
+    if (entry.check) {
+      owner_->checked(entry, shape);
+    } else {
+      owner_->described(entry, shape);
+    }
+  }
+  in_flight_.pop();
+  return pass;
+}
+
+Origin::Pass Origin::command_complete(net::Bytes body) {
+  if (in_flight_.empty()) return Pass::kBroken;
+  Expected& entry = in_flight_.front();
+  const Pass pass = forwards() ? Pass::kForward : Pass::kSwallow;
+  if (entry.kind == ReplyKind::kQuery) {
+    if (owner_ != nullptr && entry.text) owner_->completed(*entry.text, entry.statement, body);
+    ++entry.statement;
+    return pass;
+  }
+  if (entry.kind != ReplyKind::kExecute) return Pass::kBroken;
+  if (owner_ != nullptr && entry.action == ReplyAction::kForward) {
+    worker_->telemetry.add(Counter::kQueries);
+    if (entry.text) owner_->completed(*entry.text, 0, body);
+  }
+  in_flight_.pop();
+  return pass;
+}
+
+Origin::Pass Origin::empty_query() {
+  if (in_flight_.empty()) return Pass::kBroken;
+  const Pass pass = forwards() ? Pass::kForward : Pass::kSwallow;
+  const ReplyKind kind = in_flight_.front().kind;
+  if (kind == ReplyKind::kQuery) return pass;
+  if (kind != ReplyKind::kExecute) return Pass::kBroken;
+  if (pass == Pass::kForward) worker_->telemetry.add(Counter::kQueries);
+  in_flight_.pop();
+  return pass;
+}
+
+Origin::Pass Origin::copy_in_begins() {
+  const Pass pass = forwards() ? Pass::kForward : Pass::kSwallow;
+  copying_in_ = true;
+  drop_copy_syncs();
+  return pass;
+}
+
+/// While the origin takes COPY data it ignores Sync: those sent before the data's end get no
+/// answer.
+void Origin::drop_copy_syncs() {
+  for (std::size_t at = 1; at < in_flight_.size();) {
+    if (in_flight_[at].kind == ReplyKind::kCopyEnd) {
+      copying_in_ = false;
+      return;
+    }
+    if (in_flight_[at].kind == ReplyKind::kSync) {
+      in_flight_.erase(at);
+      if (in_flight_.front().kind == ReplyKind::kExecute) open_ = true;
+    } else {
+      ++at;
+    }
+  }
+}
+
+Origin::Pass Origin::error(net::Bytes body) {
+  const auto fields = pg::parse_error_response(body);
+  if (!fields) return Pass::kBroken;
+  copying_in_ = false;
+  if (fields->severity == "FATAL" || fields->severity == "PANIC" || in_flight_.empty()) {
+    fatal_seen_ = true;
+    return owner_ != nullptr ? Pass::kForward : Pass::kSwallow;
+  }
+  Expected& head = in_flight_.front();
+  const Pass pass = owner_ == nullptr ? Pass::kSwallow : Pass::kForward;
+  if (head.settings) {
+    if (owner_ != nullptr) owner_->settings_applied(false, body);
+    broken_ = owner_ == nullptr || broken_;
+    head.settings = false;  // told; its ReadyForQuery is swallowed like the rest
+    return Pass::kSwallow;
+  }
+  Pass told = pass;
+  if (head.poison && head.payload && fields->sqlstate == "42703") {
+    replacement_ = *head.payload;
+    told = owner_ == nullptr ? Pass::kSwallow : Pass::kReplace;
+  }
+  if (owner_ != nullptr) owner_->failed(body);
+  if (head.kind == ReplyKind::kQuery || head.kind == ReplyKind::kFunctionCall ||
+      head.kind == ReplyKind::kSync) {
+    if (head.action == ReplyAction::kSwallow) return Pass::kSwallow;
+    return told;
+  }
+  fail_segment();
+  return told;
+}
+
+/// After an error in the extended protocol the origin skips everything up to the next Sync; so do
+/// the entries of what was sent, and what was believed of their success is taken back.
+void Origin::fail_segment() {
+  bool first = true;
+  while (!in_flight_.empty() && in_flight_.front().kind != ReplyKind::kSync) {
+    Expected entry = std::move(in_flight_.front());
+    in_flight_.pop();
+    undo(entry, first);
+    first = false;
+  }
+  ignoring_ = in_flight_.empty();
+  if (owner_ != nullptr) owner_->restore_unnamed();
+}
+
+void Origin::undo(Expected& entry, bool failed_itself) {
+  switch (entry.kind) {
+    case ReplyKind::kParse:
+      if (entry.action != ReplyAction::kFake && entry.prepared) {
+        prepared_.remove(entry.prepared->id);
+      }
+      if (entry.unnamed) unnamed_serial = kSomeones;
+      if (owner_ == nullptr) break;
+      if (entry.named) owner_->undo_parse(entry);
+      if (entry.unnamed && failed_itself && entry.action == ReplyAction::kForward) {
+        owner_->unnamed_failed();
+      }
+      break;
+    case ReplyKind::kClose:
+      if (entry.action == ReplyAction::kSwallow && entry.serial != 0) prepared_.add(entry.serial);
+      if (entry.named && owner_ != nullptr) owner_->undo_close(entry);
+      break;
+    case ReplyKind::kDescribeStatement:
+      if (entry.check && owner_ != nullptr) owner_->check_gone();
+      break;
+    default:
+      break;
+  }
+}
+
+Origin::Pass Origin::ready(net::Bytes body) {
+  const auto status = pg::parse_ready_for_query(body);
+  if (!status || in_flight_.empty()) return Pass::kBroken;
+  Expected entry = std::move(in_flight_.front());
+  const bool ends = entry.kind == ReplyKind::kSync || entry.kind == ReplyKind::kQuery ||
+                    entry.kind == ReplyKind::kFunctionCall;
+  if (!ends) return Pass::kBroken;
+  status_ = *status;
+  last_ready_ = worker_->loop.now();
+  copying_in_ = false;
+  in_flight_.pop();
+  if (owner_ == nullptr) return Pass::kSwallow;
+  if (entry.settings) owner_->settings_applied(true, {});
+  if (entry.action != ReplyAction::kForward) return Pass::kSwallow;
+  if (entry.kind != ReplyKind::kSync) {
+    worker_->telemetry.add(Counter::kQueries);
+    if (entry.kind == ReplyKind::kQuery) owner_->query_done();
+  }
+  const auto spent = worker_->loop.now() - entry.start;
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(spent).count();
+  worker_->telemetry.query.add(static_cast<std::uint64_t>(std::max<long>(micros, 0)));
+  if (*status == pg::TransactionStatus::kIdle) worker_->telemetry.add(Counter::kTransactions);
+  owner_->ready(*status);
+  return Pass::kForward;
+}
+
+Origin::Pass Origin::parameter_status(net::Bytes body) {
+  const auto told = pg::parse_parameter_status(body);
+  if (!told) return Pass::kBroken;
+  identity_.reports = with(identity_.reports, told->name, told->value);
+  const bool ours = !in_flight_.empty() && in_flight_.front().action == ReplyAction::kSwallow;
+  if (!ours) mark_dirty(told->name);
+  if (owner_ == nullptr || ours) return Pass::kSwallow;
+  return owner_->report(identity_.reports) ? Pass::kForward : Pass::kSwallow;
+}
+
+Origin::Pass Origin::asynchronous(const pg::Header& header) {
+  if (header.is(Backend::kNotificationResponse)) left.listens = true;
+  return forwards() ? Pass::kForward : Pass::kSwallow;
+}
+
+void Origin::answer_fakes() {
+  while (!in_flight_.empty()) {
+    Expected& entry = in_flight_.front();
+    if (entry.action != ReplyAction::kFake) return;
+    std::string answer;
+    if (entry.kind == ReplyKind::kParse) {
+      pg::append_empty(answer, Backend::kParseComplete);
+    } else if (entry.kind == ReplyKind::kClose) {
+      pg::append_empty(answer, Backend::kCloseComplete);
+    } else if (entry.payload) {
+      answer = *entry.payload;
+    }
+    to_client(answer);
+    in_flight_.pop();
+  }
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -1,0 +1,72 @@
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "proxy/session/postgres/worker.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+namespace {
+
+std::string random_secret() {
+  std::string bytes(32, '\0');
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), 32) != 1) std::abort();
+  return bytes;
+}
+
+}  // namespace
+
+std::optional<Profiles::Profile> Profiles::find(const SettingsRef& startup) {
+  const std::lock_guard lock(mutex_);
+  for (auto at = known_.begin(); at != known_.end(); ++at) {
+    if (at->first != startup) continue;
+    known_.splice(known_.begin(), known_, at);
+    return at->second;
+  }
+  return std::nullopt;
+}
+
+void Profiles::learn(const SettingsRef& startup, const SettingsRef& reports) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(known_, [&](const auto& entry) { return entry.first == startup; });
+  known_.emplace_front(startup, Profile{reports});
+  if (known_.size() > kCapacity) known_.pop_back();
+}
+
+void Profiles::learn_baseline(const SettingsRef& reports) {
+  const std::lock_guard lock(mutex_);
+  if (baseline_ == reports) return;
+  known_.clear();
+  baseline_ = reports;
+  known_.emplace_front(nullptr, Profile{reports});
+}
+
+void Profiles::clear() {
+  const std::lock_guard lock(mutex_);
+  known_.clear();
+}
+
+Service::Service(Telemetry& telemetry_in, OptionsRef options)
+    : telemetry(telemetry_in), mock_secret(random_secret()), options_(std::move(options)) {}
+
+OptionsRef Service::options() const {
+  const std::lock_guard lock(mutex_);
+  return options_;
+}
+
+void Service::set_options(OptionsRef options) {
+  const std::lock_guard lock(mutex_);
+  options_ = std::move(options);
+}
+
+OriginFacts Service::facts() const {
+  const std::lock_guard lock(mutex_);
+  return facts_;
+}
+
+void Service::set_facts(OriginFacts facts) {
+  const std::lock_guard lock(mutex_);
+  facts_ = std::move(facts);
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -1,0 +1,330 @@
+// Client: what statements do to the session: policy before they run, effects when they are
+// complete.
+#include "proxy/session/postgres/client.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+namespace pg = wire::postgres;
+using pg::Frontend;
+using sql::Effect;
+
+bool Client::in_transaction() const {
+  return begins_ || (lease_ && lease_->status() != pg::TransactionStatus::kIdle);
+}
+
+/// For a Query or Execute of a text that is not plain. `handled`: it is not to be forwarded.
+Client::Step Client::apply_policy(const Message& message, TextInfo& text, bool& handled) {
+  const sql::Analysis& analysis = worker_.texts.analysis(text);
+  if (analysis.statements.size() == 1) {
+    const Step step = clean_up(message, text, analysis.statements.front(), handled);
+    if (handled || step != Step::kDone) return step;
+  }
+  const auto policy = worker_.options->config.local.session_features;
+  Findings findings = examine(analysis, policy, in_transaction());
+  if (findings.refused) {
+    handled = true;
+    return refuse(message, findings.refusal);
+  }
+  if (!need_origin()) return Step::kBlocked;
+  note(findings);
+  return Step::kDone;
+}
+
+/// The statement does not run, and its failure has the consequences of any other.
+Client::Step Client::refuse(const Message& message, const Refused& refusal) {
+  const bool simple = message.header.is(Frontend::kQuery);
+  if (simple && !lease_) {
+    worker_.telemetry.refused(refusal.feature);
+    send_error("ERROR", pg::sqlstate::kSystemError, refusal.message, refusal.hint);
+    send_ready();
+    return Step::kDone;
+  }
+  if (!need_origin()) return Step::kBlocked;
+  worker_.telemetry.refused(refusal.feature);
+  if (!simple) {
+    poison(pg::sqlstate::kSystemError, refusal.message, refusal.hint);
+    return Step::kDone;
+  }
+  poison_query(pg::sqlstate::kSystemError, refusal.message, refusal.hint);
+  return Step::kDone;
+}
+
+void Client::note(const Findings& findings) {
+  Leftovers& left = lease_->left;
+  left.temporary_objects |= findings.left.temporary_objects;
+  left.locks |= findings.left.locks;
+  left.listens |= findings.left.listens;
+  left.cursors |= findings.left.cursors;
+  left.prepared |= findings.left.prepared;
+  left.anything |= findings.left.anything;
+  left.beyond_repair |= findings.left.beyond_repair;
+  for (const std::string_view name : findings.dirty) lease_->mark_dirty(name);
+  begins_ = begins_ || findings.begins;
+  const std::uint16_t fresh = findings.pins & static_cast<std::uint16_t>(~pins_);
+  for (std::size_t i = 0; i < kFeatureCount; ++i) {
+    const auto feature = static_cast<Feature>(i);
+    if ((fresh & bit(feature)) != 0) worker_.telemetry.pinned(feature);
+    if ((findings.lost & bit(feature)) != 0) worker_.telemetry.lost(feature);
+  }
+  pins_ |= findings.pins;
+}
+
+/// Statements that concern what the proxy keeps for the session: DEALLOCATE and DISCARD ALL. They
+/// are answered here where that is possible, else the origin runs them and says what Postgres says.
+Client::Step Client::clean_up(const Message& message, TextInfo&, const sql::Statement& statement,
+                              bool& handled) {
+  const bool deallocate = statement.effect == Effect::kDeallocate;
+  const bool discard = statement.effect == Effect::kDiscard && statement.argument == "ALL";
+  if (!deallocate && !discard) return Step::kDone;
+  const bool simple = message.header.is(Frontend::kQuery);
+  if (simple && lease_ && !lease_->in_flight().empty()) {
+    block(Block::kReplies);
+    return Step::kBlocked;
+  }
+  const bool failed = lease_ && lease_->status() == pg::TransactionStatus::kFailed;
+  if (discard && !lease_ && simple) {
+    forget_all();
+    handled = true;
+    return answer_here(message, "DISCARD ALL");
+  }
+  if (discard) {
+    if (!need_origin()) return Step::kBlocked;
+    return Step::kDone;
+  }
+  if (failed) return Step::kDone;
+  if (statement.argument.empty()) {
+    names_.clear();
+    if ((pins_ & bit(Feature::kPrepare)) != 0) {
+      // What SQL prepared is there: it goes with everything else.
+      lease_->prepared().clear();
+      return Step::kDone;
+    }
+    handled = true;
+    return answer_here(message, "DEALLOCATE ALL");
+  }
+  if (const auto found = names_.find(statement.argument); found != names_.end()) {
+    names_.erase(found);
+    handled = true;
+    return answer_here(message, "DEALLOCATE");
+  }
+  if (statement.argument.starts_with(kStatementPrefix)) {
+    handled = true;
+    return refuse_with(message, pg::sqlstate::kUndefinedStatement,
+                       "prepared statement \"" + statement.argument + "\" does not exist");
+  }
+  return Step::kDone;
+}
+
+Client::Step Client::refuse_with(const Message& message, std::string_view sqlstate,
+                                 const std::string& text) {
+  const bool simple = message.header.is(Frontend::kQuery);
+  if (simple && !lease_) {
+    send_error("ERROR", sqlstate, text);
+    send_ready();
+    return Step::kDone;
+  }
+  if (!need_origin()) return Step::kBlocked;
+  simple ? poison_query(sqlstate, text, {}) : poison(sqlstate, text);
+  return Step::kDone;
+}
+
+void Client::poison_query(std::string_view sqlstate, std::string_view text, std::string_view hint) {
+  auto payload = std::make_unique<std::string>();
+  pg::append_error_response(*payload, {"ERROR", sqlstate, text, {}, hint});
+  std::string& out = worker_.scratch;
+  pg::append_query(out, "SELECT \"hyperdrive_refused\"");
+  forward(out);
+  out.clear();
+  Expected& entry = lease_->expect(ReplyKind::kQuery);
+  entry.poison = true;
+  entry.payload = std::move(payload);
+  lease_->unnamed_serial = Origin::kNone;
+  unnamed_ = {};
+}
+
+/// CommandComplete made here, with ReadyForQuery behind it for a simple Query. The caller has made
+/// sure that a Query's answer overtakes nothing; an Execute's waits for its turn.
+Client::Step Client::answer_here(const Message& message, std::string_view tag) {
+  std::string out;
+  pg::append_command_complete(out, tag);
+  worker_.telemetry.add(Counter::kQueries);
+  if (message.header.is(Frontend::kQuery)) {
+    unnamed_ = confirmed_ = {};
+    pg::append_ready_for_query(out, lease_ ? lease_->status() : pg::TransactionStatus::kIdle);
+    stream_->write(out);
+    return Step::kDone;
+  }
+  if (!lease_) {
+    stream_->write(out);
+    return Step::kDone;
+  }
+  lease_->expect(ReplyKind::kExecute, ReplyAction::kFake).payload =
+      std::make_unique<std::string>(std::move(out));
+  if (lease_->in_flight().size() == 1) lease_->answer_fakes();
+  return Step::kDone;
+}
+
+void Client::forget_all() {
+  names_.clear();
+  unnamed_ = confirmed_ = {};
+  settings_ = snapshot_ = startup_;
+  pins_ = 0;
+}
+
+void Client::unpin(Feature feature) { pins_ &= static_cast<std::uint16_t>(~bit(feature)); }
+
+// --- effects ------------------------------------------------------------------------------------
+
+void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
+  if (text.plain || !text.analysis || index >= text.analysis->statements.size()) return;
+  const sql::Statement& statement = text.analysis->statements[index];
+  const net::Bytes tag = pg::parse_command_complete(tag_body).value_or(net::Bytes{});
+  switch (statement.effect) {
+    case Effect::kBegin:
+      if (session_) session_->savepoints.clear();
+      break;
+    case Effect::kCommit:
+      settings_ = tag == "ROLLBACK" ? snapshot_ : settings_;
+      snapshot_ = settings_;
+      break;
+    case Effect::kRollback:
+      settings_ = snapshot_;
+      break;
+    case Effect::kSavepoint:
+      if (settings_ != snapshot_ || session_) {
+        session().savepoints.emplace_back(statement.argument, settings_);
+      }
+      break;
+    case Effect::kRollbackTo:
+      roll_back_to(statement.argument);
+      break;
+    case Effect::kReset:
+      if (statement.settings.empty()) {
+        settings_ = startup_;
+        if (lease_) {
+          lease_->expect_settings_reset();
+          reapply_ = startup_ != nullptr;
+        }
+      }
+      break;
+    case Effect::kUnlisten:
+      if (statement.argument.empty() || statement.argument == "*") unpin(Feature::kListen);
+      break;
+    case Effect::kClose:
+      if (statement.argument.empty()) unpin(Feature::kHoldCursor);
+      break;
+    case Effect::kDeallocate:
+      if (statement.argument.empty()) unpin(Feature::kPrepare);
+      break;
+    case Effect::kDiscard:
+      discarded(statement.argument);
+      break;
+    default:
+      break;
+  }
+  if ((statement.state & sql::state::kAdvisoryUnlockAll) != 0) unpin(Feature::kAdvisoryLock);
+  if (features_pin()) run_settings(statement);
+}
+
+void Client::roll_back_to(std::string_view savepoint) {
+  if (!session_) {
+    settings_ = snapshot_;
+    return;
+  }
+  auto& stack = session_->savepoints;
+  for (std::size_t i = stack.size(); i-- > 0;) {
+    if (stack[i].first != savepoint) continue;
+    settings_ = stack[i].second;
+    stack.resize(i + 1);
+    return;
+  }
+  settings_ = snapshot_;  // it was set before the first SET
+}
+
+void Client::discarded(std::string_view what) {
+  if (what == "TEMP") unpin(Feature::kTempTable);
+  if (what != "ALL") return;
+  forget_all();
+  if (!lease_) return;
+  lease_->prepared().clear();
+  lease_->expect_settings_reset();
+  lease_->left = {};
+  lease_->unnamed_serial = Origin::kNone;
+}
+
+/// Policy `pin`: tracked settings belong to the session.
+void Client::run_settings(const sql::Statement& statement) {
+  for (const sql::Setting& setting : statement.settings) {
+    if (setting.is_local || !is_tracked(setting.name)) continue;
+    const std::string* initial = startup_ ? startup_->find(setting.name) : nullptr;
+    if (!setting.is_default) {
+      settings_ = with(settings_, setting.name, setting.value);
+    } else if (initial != nullptr) {
+      settings_ = with(settings_, setting.name, *initial);
+      reapply_ = true;
+    } else {
+      settings_ = without(settings_, setting.name);
+    }
+  }
+}
+
+/// A statement of the client's has failed.
+void Client::failed(net::Bytes error_body) {
+  worker_.telemetry.add(Counter::kErrors);
+  error_in_group_ = true;
+  const auto fields = pg::parse_error_response(error_body);
+  if (fields && fields->sqlstate == pg::sqlstate::kFeatureNotSupported && portal_named_ &&
+      fields->message == "cached plan must not change result type") {
+    worker_.service.statements.retire(*portal_named_->statement);
+  }
+}
+
+void Client::ready(pg::TransactionStatus status) {
+  if (status == pg::TransactionStatus::kIdle) {
+    if (error_in_group_) settings_ = snapshot_;
+    snapshot_ = settings_;
+    if (lease_->in_flight().empty()) begins_ = false;
+    if (session_) session_->savepoints.clear();
+  }
+  if (worker_.gate != nullptr) worker_.gate->ready(*this, status);
+  if (tap_ && lease_->in_flight().empty()) {
+    ending_tap_ = true;
+  }
+  clean_ = !error_in_group_ && status == pg::TransactionStatus::kIdle;
+  error_in_group_ = false;
+  cancelled_ = false;
+}
+
+// --- groups answered from memory ----------------------------------------------------------------
+
+Client::Meaning Client::meaning(std::string_view name) const {
+  if (name.empty()) {
+    return {unnamed_.text, unnamed_.statement, unnamed_.told, unnamed_.text != nullptr};
+  }
+  const auto found = names_.find(std::string(name));
+  if (found == names_.end()) return {};
+  return {found->second->text, found->second->statement, found->second->told, true};
+}
+
+void Client::adopt(net::Bytes group) {
+  while (group.size() >= pg::kHeaderSize) {
+    const auto [status, header, body] = pg::read_message(group);
+    if (status != pg::ReadStatus::kOk) return;
+    group.remove_prefix(header.size());
+    if (header.is(Frontend::kQuery)) unnamed_ = confirmed_ = {};
+    if (!header.is(Frontend::kParse)) continue;
+    const auto parse = pg::parse_parse(body);
+    if (!parse) continue;
+    TextRef text = worker_.texts.get(parse->text);
+    if (parse->name.empty()) {
+      StatementRef statement = parse->types.empty() ? nullptr : statement_for(*text, parse->types);
+      unnamed_ = confirmed_ = {std::move(text), std::move(statement), worker_.next_serial(), {}};
+    } else {
+      StatementRef statement = statement_for(*text, parse->types);
+      names_.try_emplace(std::string(parse->name),
+                         std::make_shared<Named>(Named{std::move(statement), std::move(text), {}}));
+    }
+  }
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -1,0 +1,282 @@
+#include "proxy/session/postgres/settings.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <map>
+#include <mutex>
+
+namespace hyperdrive::proxy::session::postgres {
+namespace {
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
+}
+
+}  // namespace
+
+/// Where equal sets become one. Dead entries are swept when the table has doubled.
+class SettingTable {
+ public:
+  SettingsRef intern(std::vector<SettingSet::Pair> pairs) {
+    if (pairs.empty()) return nullptr;
+    const std::lock_guard lock(mutex_);
+    auto& slot = sets_[pairs];
+    if (SettingsRef known = slot.lock()) return known;
+    auto fresh = std::make_shared<SettingSet>();
+    fresh->pairs_ = std::move(pairs);
+    slot = fresh;
+    if (sets_.size() > sweep_at_) sweep();
+    return fresh;
+  }
+
+ private:
+  void sweep() {
+    std::erase_if(sets_, [](const auto& entry) { return entry.second.expired(); });
+    sweep_at_ = std::max<std::size_t>(1024, sets_.size() * 2);
+  }
+  std::mutex mutex_;
+  std::map<std::vector<SettingSet::Pair>, std::weak_ptr<const SettingSet>> sets_;
+  std::size_t sweep_at_ = 1024;
+};
+
+const std::string* SettingSet::find(std::string_view name) const {
+  const auto at = std::lower_bound(pairs_.begin(), pairs_.end(), name,
+                                   [](const Pair& p, std::string_view n) { return p.first < n; });
+  return at != pairs_.end() && at->first == name ? &at->second : nullptr;
+}
+
+SettingsRef intern(std::vector<SettingSet::Pair> pairs) {
+  static SettingTable table;
+  std::stable_sort(pairs.begin(), pairs.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  // Of equal names the last one counts, as in Postgres.
+  std::vector<SettingSet::Pair> distinct;
+  for (auto& pair : pairs) {
+    if (!distinct.empty() && distinct.back().first == pair.first) {
+      distinct.back() = std::move(pair);
+    } else {
+      distinct.push_back(std::move(pair));
+    }
+  }
+  return table.intern(std::move(distinct));
+}
+
+SettingsRef with(const SettingsRef& base, std::string_view name, std::string_view value) {
+  if (const std::string* has = base ? base->find(name) : nullptr; has && *has == value) return base;
+  auto pairs = base ? base->pairs() : std::vector<SettingSet::Pair>{};
+  pairs.emplace_back(name, value);
+  return intern(std::move(pairs));
+}
+
+SettingsRef without(const SettingsRef& base, std::string_view name) {
+  if (!base || base->find(name) == nullptr) return base;
+  auto pairs = base->pairs();
+  std::erase_if(pairs, [&](const auto& pair) { return pair.first == name; });
+  return intern(std::move(pairs));
+}
+
+SettingsRef merged(const SettingsRef& base, const SettingsRef& over) {
+  if (!over) return base;
+  if (!base) return over;
+  auto pairs = base->pairs();
+  pairs.insert(pairs.end(), over->pairs().begin(), over->pairs().end());
+  return intern(std::move(pairs));
+}
+
+bool is_tracked(std::string_view name) {
+  static constexpr std::array<std::string_view, 25> kTracked = {
+      "application_name",
+      "bytea_output",
+      "client_encoding",
+      "client_min_messages",
+      "datestyle",
+      "default_tablespace",
+      "default_transaction_deferrable",
+      "default_transaction_isolation",
+      "default_transaction_read_only",
+      "extra_float_digits",
+      "idle_in_transaction_session_timeout",
+      "intervalstyle",
+      "lc_messages",
+      "lc_monetary",
+      "lc_numeric",
+      "lc_time",
+      "lock_timeout",
+      "role",
+      "row_security",
+      "search_path",
+      "standard_conforming_strings",
+      "statement_timeout",
+      "synchronous_commit",
+      "timezone",
+      "transform_null_equals"};
+  return std::binary_search(kTracked.begin(), kTracked.end(), name);
+}
+
+std::uint64_t parse_fingerprint(const SettingsRef& settings) {
+  if (!settings) return 0;
+  std::uint64_t hash = 0;
+  for (const std::string_view name :
+       {"role", "row_security", "search_path", "session_authorization",
+        "standard_conforming_strings", "transform_null_equals"}) {
+    const std::string* value = settings->find(name);
+    if (value == nullptr) continue;
+    hash = hash * 31 + std::hash<std::string_view>{}(name);
+    hash = hash * 31 + std::hash<std::string_view>{}(*value);
+  }
+  return hash;
+}
+
+std::string quote_literal(std::string_view text) {
+  // An E'' string, so that it means the same whatever standard_conforming_strings says.
+  std::string out = "E'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') out += c;
+    out += c;
+  }
+  return out + '\'';
+}
+
+std::string quote_identifier(std::string_view name) {
+  std::string out = "\"";
+  for (const char c : name) {
+    if (c == '"') out += c;
+    out += c;
+  }
+  return out + '"';
+}
+
+namespace {
+
+/// `a.b` names a custom setting: each part is an identifier of its own.
+std::string quote_setting(std::string_view name) {
+  const auto dot = name.find('.');
+  if (dot == std::string_view::npos) return quote_identifier(name);
+  return quote_identifier(name.substr(0, dot)) + '.' + quote_identifier(name.substr(dot + 1));
+}
+
+bool is_identity(std::string_view name) {
+  return name == "role" || name == "session_authorization";
+}
+
+void append_set(std::string& sql, std::string_view name, std::string_view value) {
+  sql += "SELECT pg_catalog.set_config(" + quote_literal(name) + ',' + quote_literal(value) +
+         ",false);";
+}
+
+}  // namespace
+
+std::string settings_diff(const SettingsRef& has, const SettingsRef& wants,
+                          const std::vector<std::string>& dirty) {
+  std::vector<std::string_view> reset;
+  std::vector<const SettingSet::Pair*> set;
+  const auto is_dirty = [&](std::string_view name) {
+    return std::find(dirty.begin(), dirty.end(), name) != dirty.end();
+  };
+  const auto wanted = [&](std::string_view name) { return wants ? wants->find(name) : nullptr; };
+  for (const std::string& name : dirty) {
+    if (wanted(name) == nullptr) reset.push_back(name);
+  }
+  if (has) {
+    for (const auto& [name, value] : has->pairs()) {
+      if (wanted(name) == nullptr && !is_dirty(name)) reset.push_back(name);
+    }
+  }
+  if (wants) {
+    for (const auto& pair : wants->pairs()) {
+      const std::string* now = has ? has->find(pair.first) : nullptr;
+      if (now == nullptr || *now != pair.second || is_dirty(pair.first)) set.push_back(&pair);
+    }
+  }
+  // Whoever the connection is now may not be allowed what follows: first become ourselves again;
+  // last become whom the session wants to be.
+  std::string sql;
+  const auto identity_changes =
+      std::any_of(reset.begin(), reset.end(), is_identity) ||
+      (!(reset.empty() && set.empty()) && has &&
+       (has->find("role") != nullptr || has->find("session_authorization") != nullptr)) ||
+      is_dirty("role") || is_dirty("session_authorization");
+  if (identity_changes) sql += "RESET SESSION AUTHORIZATION;RESET ROLE;";
+  for (const std::string_view name : reset) {
+    if (!is_identity(name)) sql += "RESET " + quote_setting(name) + ';';
+  }
+  for (const auto* pair : set) {
+    if (!is_identity(pair->first)) append_set(sql, pair->first, pair->second);
+  }
+  for (const std::string_view name : {"session_authorization", "role"}) {
+    const std::string* value = wanted(name);
+    const std::string* now = has && !identity_changes ? has->find(name) : nullptr;
+    if (value != nullptr && (now == nullptr || *now != *value)) append_set(sql, name, *value);
+  }
+  return sql;
+}
+
+bool must_be_confirmed(const SettingsRef& wants) {
+  return wants && std::any_of(wants->pairs().begin(), wants->pairs().end(), [](const auto& pair) {
+           return is_identity(pair.first) || pair.first.find('.') != std::string::npos;
+         });
+}
+
+namespace {
+
+/// Words of `options`, split at blanks, with backslash as escape (pg_split_opts).
+std::vector<std::string> split_options(std::string_view text) {
+  std::vector<std::string> words;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    while (at < text.size() && std::isspace(static_cast<unsigned char>(text[at]))) ++at;
+    if (at == text.size()) break;
+    std::string word;
+    for (; at < text.size() && !std::isspace(static_cast<unsigned char>(text[at])); ++at) {
+      if (text[at] == '\\' && ++at == text.size()) break;
+      word += text[at];
+    }
+    words.push_back(std::move(word));
+  }
+  return words;
+}
+
+core::Result<void> read_options(std::string_view text, std::vector<SettingSet::Pair>& out) {
+  const auto words = split_options(text);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    std::string assignment;
+    if (words[i] == "-c") {
+      if (++i < words.size()) assignment = words[i];
+    } else if (words[i].starts_with("-c")) {
+      assignment = words[i].substr(2);
+    } else if (words[i].starts_with("--")) {
+      assignment = words[i].substr(2);
+    } else {
+      return core::fail("invalid command-line argument for server process: " + words[i],
+                        "The proxy takes -c name=value and --name=value.");
+    }
+    const auto equals = assignment.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return core::fail("-c " + assignment + " requires a value", "Write -c name=value.");
+    }
+    std::string name = lower(assignment.substr(0, equals));
+    std::replace(name.begin(), name.end(), '-', '_');
+    out.emplace_back(std::move(name), assignment.substr(equals + 1));
+  }
+  return {};
+}
+
+}  // namespace
+
+core::Result<SettingsRef> startup_settings(const wire::postgres::StartupParameters& startup) {
+  std::vector<SettingSet::Pair> pairs;
+  if (auto read = read_options(startup.get("options"), pairs); !read) {
+    return tl::unexpected(read.error());
+  }
+  for (const auto& [name, value] : startup.values) {
+    if (name == "user" || name == "database" || name == "options" || name == "replication")
+      continue;
+    pairs.emplace_back(lower(name), value);
+  }
+  return intern(std::move(pairs));
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -1,0 +1,136 @@
+#include "proxy/session/postgres/statements.hpp"
+
+#include <algorithm>
+
+namespace hyperdrive::proxy::session::postgres {
+namespace {
+
+std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
+  hash ^= value + 0x9e3779b97f4a7c15ull + (hash << 6) + (hash >> 2);
+  return hash * 0xff51afd7ed558ccdull;
+}
+
+}  // namespace
+
+bool StatementRegistry::Key::operator==(const Key& other) const {
+  return fingerprint == other.fingerprint && text == other.text &&
+         std::equal(types.begin(), types.end(), other.types.begin(), other.types.end());
+}
+
+std::size_t StatementRegistry::Hash::operator()(const Key& key) const {
+  std::uint64_t hash = mix(std::hash<std::string_view>{}(key.text), key.fingerprint);
+  for (const std::uint32_t type : key.types) hash = mix(hash, type);
+  return hash;
+}
+
+StatementRef StatementRegistry::get(std::string_view text, std::span<const std::uint32_t> types,
+                                    std::uint64_t fingerprint) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = index_.find(Key{text, types, fingerprint}); found != index_.end()) {
+    order_.splice(order_.begin(), order_, found->second);
+    return *found->second;
+  }
+  auto fresh = std::make_shared<Statement>();
+  fresh->id = next_id_++;
+  fresh->name = std::string(kStatementPrefix) + std::to_string(fresh->id);
+  fresh->text = text;
+  fresh->types.assign(types.begin(), types.end());
+  fresh->fingerprint = fingerprint;
+  order_.push_front(fresh);
+  index_.emplace(key_of(*fresh), order_.begin());
+  if (order_.size() > capacity_) {
+    index_.erase(key_of(*order_.back()));
+    order_.pop_back();
+  }
+  return fresh;
+}
+
+void StatementRegistry::retire(const Statement& statement) {
+  statement.retired.store(true, std::memory_order_relaxed);
+  const std::lock_guard lock(mutex_);
+  const auto found = index_.find(key_of(statement));
+  if (found == index_.end() || (*found->second)->id != statement.id) return;
+  const auto at = found->second;
+  index_.erase(found);
+  order_.erase(at);
+}
+
+std::size_t StatementRegistry::size() const {
+  const std::lock_guard lock(mutex_);
+  return order_.size();
+}
+
+void PreparedOnOrigin::unlink(std::uint32_t at) {
+  Slot& slot = slots_[at];
+  (slot.previous != kNone ? slots_[slot.previous].next : head_) = slot.next;
+  (slot.next != kNone ? slots_[slot.next].previous : tail_) = slot.previous;
+}
+
+void PreparedOnOrigin::link_front(std::uint32_t at) {
+  slots_[at].previous = kNone;
+  slots_[at].next = head_;
+  (head_ != kNone ? slots_[head_].previous : tail_) = at;
+  head_ = at;
+}
+
+bool PreparedOnOrigin::use(std::uint64_t id) {
+  if (head_ != kNone && slots_[head_].id == id) return true;
+  const auto found = index_.find(id);
+  if (found == index_.end()) return false;
+  unlink(found->second);
+  link_front(found->second);
+  return true;
+}
+
+void PreparedOnOrigin::add(std::uint64_t id) {
+  if (use(id)) return;
+  std::uint32_t at = 0;
+  if (free_.empty()) {
+    at = static_cast<std::uint32_t>(slots_.size());
+    slots_.push_back({});
+  } else {
+    at = free_.back();
+    free_.pop_back();
+  }
+  slots_[at].id = id;
+  link_front(at);
+  index_.emplace(id, at);
+}
+
+void PreparedOnOrigin::remove(std::uint64_t id) {
+  const auto found = index_.find(id);
+  if (found == index_.end()) return;
+  unlink(found->second);
+  free_.push_back(found->second);
+  index_.erase(found);
+}
+
+void PreparedOnOrigin::clear() {
+  index_.clear();
+  slots_.clear();
+  free_.clear();
+  head_ = tail_ = kNone;
+}
+
+std::uint64_t PreparedOnOrigin::surplus() const {
+  return index_.size() >= capacity_ && tail_ != kNone ? slots_[tail_].id : 0;
+}
+
+std::uint64_t parameters_shape(wire::postgres::Bytes body) {
+  return std::hash<std::string_view>{}(body) | 2;
+}
+
+std::uint64_t rows_shape(wire::postgres::Bytes body) {
+  const auto columns = wire::postgres::parse_row_description(body);
+  if (!columns) return 2;
+  std::uint64_t hash = columns->size();
+  for (const auto& column : *columns) {
+    hash = mix(hash, std::hash<std::string_view>{}(column.name));
+    hash = mix(hash, column.type_oid);
+    hash = mix(hash, static_cast<std::uint16_t>(column.type_size));
+    hash = mix(hash, static_cast<std::uint32_t>(column.type_modifier));
+  }
+  return hash | 2;
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

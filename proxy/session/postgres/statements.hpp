@@ -1,0 +1,117 @@
+// Prepared statements, seen three ways.
+//
+//   Statement      text, declared types, and what the text is understood under: one per distinct
+//                  triple in the process, with the server-side name `hyperdrive_<id>`.
+//   PreparedOnOrigin  which of them one origin connection has, least recently used first.
+//   Named          what one client calls it, and the row shape that client was told.
+//
+// Statements are shared by all threads and immutable, except `retired`.
+#pragma once
+
+#include <atomic>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/wire/postgres/backend.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+struct Statement {
+  std::uint64_t id = 0;
+  std::string name;  ///< "hyperdrive_7"
+  std::string text;
+  std::vector<std::uint32_t> types;
+  std::uint64_t fingerprint = 0;
+  /// Its row shape has changed: nobody new may get it.
+  mutable std::atomic<bool> retired = false;
+};
+using StatementRef = std::shared_ptr<const Statement>;
+
+inline constexpr std::string_view kStatementPrefix = "hyperdrive_";
+
+/// Bounded by count, least recently asked for first; sessions keep alive what they use.
+class StatementRegistry {
+ public:
+  explicit StatementRegistry(std::size_t capacity = 8192) : capacity_(capacity) {}
+
+  StatementRef get(std::string_view text, std::span<const std::uint32_t> types,
+                   std::uint64_t fingerprint);
+  /// The next get() of the same text makes another one.
+  void retire(const Statement& statement);
+  std::size_t size() const;
+
+ private:
+  struct Key {
+    std::string_view text;
+    std::span<const std::uint32_t> types;
+    std::uint64_t fingerprint;
+    bool operator==(const Key& other) const;
+  };
+  struct Hash {
+    std::size_t operator()(const Key& key) const;
+  };
+  static Key key_of(const Statement& statement) {
+    return {statement.text, statement.types, statement.fingerprint};
+  }
+
+  const std::size_t capacity_;
+  mutable std::mutex mutex_;
+  std::list<StatementRef> order_;  // last used first
+  std::unordered_map<Key, std::list<StatementRef>::iterator, Hash> index_;
+  std::uint64_t next_id_ = 1;
+};
+
+/// The statements one origin connection has. Its worker's thread only.
+class PreparedOnOrigin {
+ public:
+  explicit PreparedOnOrigin(std::size_t capacity) : capacity_(capacity) {}
+
+  /// Whether it has the statement, which then counts as just used.
+  bool use(std::uint64_t id);
+  void add(std::uint64_t id);
+  void remove(std::uint64_t id);
+  void clear();
+  /// The one to close so that another fits; 0: none needed.
+  std::uint64_t surplus() const;
+  std::size_t size() const { return index_.size(); }
+
+ private:
+  struct Slot {
+    std::uint64_t id;
+    std::uint32_t previous, next;
+  };
+  void unlink(std::uint32_t at);
+  void link_front(std::uint32_t at);
+
+  const std::size_t capacity_;
+  boost::unordered_flat_map<std::uint64_t, std::uint32_t> index_;
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_;
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  std::uint32_t head_ = kNone, tail_ = kNone;
+};
+
+/// The shape of what a statement takes and gives, as far as a driver decodes by it; 0: not told.
+struct Shape {
+  std::uint64_t parameters = 0;
+  std::uint64_t rows = 0;
+};
+std::uint64_t parameters_shape(wire::postgres::Bytes parameter_description);
+std::uint64_t rows_shape(wire::postgres::Bytes row_description);
+inline constexpr std::uint64_t kNoRows = 1;  ///< NoData
+
+/// Whether a client that was told `told` decodes answers of `now` rightly.
+inline bool fits(const Shape& told, const Shape& now) {
+  return (told.parameters == 0 || told.parameters == now.parameters) &&
+         (told.rows == 0 || told.rows == now.rows);
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

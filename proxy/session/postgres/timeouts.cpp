@@ -1,0 +1,73 @@
+// Client: time limits, cancels, and leaving before the end.
+#include "proxy/session/postgres/client.hpp"
+#include "proxy/session/postgres/login.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+namespace pg = wire::postgres;
+
+namespace {
+
+constexpr std::chrono::seconds kLoginDeadline{30};
+constexpr std::chrono::seconds kCancelPatience{5};
+
+}  // namespace
+
+void Client::sweep(std::chrono::steady_clock::time_point now) {
+  const core::LocalSettings& limits = worker_.options->config.local;
+  if (phase_ == Phase::kStartup || phase_ == Phase::kEncrypting || phase_ == Phase::kSasl) {
+    if (now > since_ + kLoginDeadline) leave();
+    return;
+  }
+  if (phase_ == Phase::kGone || phase_ == Phase::kCancel) return;
+  const auto patience = limits.client_write_timeout;
+  if (stream_->unsent() > 0 && patience.count() > 0 && now > stream_->stalled_since() + patience) {
+    worker_.telemetry.add(Counter::kWriteTimeouts);
+    abandon();
+    return;
+  }
+  if (lease_) sweep_lease(now, limits);
+}
+
+void Client::sweep_lease(std::chrono::steady_clock::time_point now,
+                         const core::LocalSettings& limits) {
+  InFlight& queue = lease_->in_flight();
+  if (queue.empty()) {
+    const auto idle = limits.transaction_idle_timeout;
+    if (idle.count() > 0 && !pinned() && now > lease_->last_reply() + idle &&
+        lease_->status() != pg::TransactionStatus::kIdle) {
+      send_error("FATAL", pg::sqlstate::kIdleInTransactionTimeout,
+                 "terminating connection due to idle-in-transaction timeout");
+      close_politely();
+    }
+    return;
+  }
+  const auto limit = limits.query_timeout;
+  if (limit.count() <= 0 || lease_->copying_in()) return;
+  const auto since = std::max(queue.front().start, lease_->last_ready());
+  if (!cancelled_ && now > since + limit) {
+    cancelled_ = true;
+    worker_.telemetry.add(Counter::kQueryTimeouts);
+    worker_.start_cancel(*lease_, nullptr);
+  } else if (cancelled_ && now > since + limit + kCancelPatience) {
+    lease_->left.beyond_repair = true;
+    send_error("FATAL", pg::sqlstate::kQueryCanceled, "canceling statement due to query timeout");
+    close_politely();
+  }
+}
+
+bool Client::cancel(std::function<void()> done) {
+  if (phase_ != Phase::kReady || !lease_ || lease_->in_flight().empty()) {
+    worker_.telemetry.add(Counter::kCancelsDropped);
+    return false;
+  }
+  return worker_.start_cancel(*lease_, std::move(done));
+}
+
+/// Without a word: the client does not read, or time is up.
+void Client::abandon() {
+  if (lease_) lease_->left.beyond_repair = !lease_->at_rest();
+  leave();
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -1,0 +1,168 @@
+// One worker thread's share of the proxy, and what all workers share.
+//
+// Service: the pool, the statement registry, the cancel keys, the login profiles, the local login's
+// keys; made once, used by all threads, each part with its own short lock.
+// Worker: the loop, its clients, the origin connections that are being finished, its counters. Only
+// its own thread touches it; others post to its loop.
+#pragma once
+
+#include <atomic>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config/config.hpp"
+#include "proxy/net/loop.hpp"
+#include "proxy/net/tls.hpp"
+#include "proxy/pool/pool.hpp"
+#include "proxy/session/postgres/cancel_keys.hpp"
+#include "proxy/session/postgres/group.hpp"
+#include "proxy/session/postgres/settings.hpp"
+#include "proxy/session/postgres/statements.hpp"
+#include "proxy/session/postgres/text_info.hpp"
+#include "proxy/session/telemetry.hpp"
+#include "proxy/sql/analysis_cache.hpp"
+#include "proxy/wire/postgres/scram.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+class Client;
+class Origin;
+class Worker;
+class OriginLogin;
+struct OriginTarget;
+
+/// What sessions read of the config; replaced as a whole by a reload, each worker on its own loop.
+struct Options {
+  core::Config config;
+  wire::postgres::ScramVerifier verifier;
+  std::shared_ptr<net::TlsContext> client_tls;  ///< null: TLS is not offered
+  std::string tls_end_point;                    ///< our certificate's binding, for SCRAM-PLUS
+  std::shared_ptr<const OriginTarget> target;
+};
+using OptionsRef = std::shared_ptr<const Options>;
+
+/// What the origin tells a fresh session that starts with certain settings.
+class Profiles {
+ public:
+  struct Profile {
+    SettingsRef reports;
+  };
+  std::optional<Profile> find(const SettingsRef& startup);
+  void learn(const SettingsRef& startup, const SettingsRef& reports);
+  /// A fresh login without settings reported this; if it is news, nothing else known holds.
+  void learn_baseline(const SettingsRef& reports);
+  void clear();
+
+ private:
+  static constexpr std::size_t kCapacity = 256;
+  std::mutex mutex_;
+  std::list<std::pair<SettingsRef, Profile>> known_;  // last used first
+  SettingsRef baseline_;
+};
+
+/// Facts about the origin for people; from the latest login.
+struct OriginFacts {
+  std::string server_version;
+  std::string tls;
+};
+
+class Service {
+ public:
+  Service(Telemetry& telemetry, OptionsRef options);
+
+  Telemetry& telemetry;
+  sql::AnalysisCache analyses;
+  StatementRegistry statements;
+  CancelKeys cancel_keys;
+  Profiles profiles;
+  const std::string mock_secret;  ///< salts of users who do not exist
+  std::unique_ptr<pool::Pool> pool;
+  std::vector<std::unique_ptr<Worker>> workers;
+
+  OptionsRef options() const;
+  void set_options(OptionsRef options);
+  OriginFacts facts() const;
+  void set_facts(OriginFacts facts);
+
+ private:
+  mutable std::mutex mutex_;
+  OptionsRef options_;
+  OriginFacts facts_;
+};
+
+class Worker {
+ public:
+  Worker(std::size_t index, net::Loop& loop, Service& service);
+  ~Worker();
+
+  const std::size_t index;
+  net::Loop& loop;
+  Service& service;
+  WorkerTelemetry& telemetry;
+  OptionsRef options;
+  TextMemo texts;
+  Gate* gate = nullptr;  ///< set before the first client
+  std::string scratch;   ///< for building messages; empty between uses
+
+  pool::Pool& pool() { return *service.pool; }
+  std::uint64_t next_serial() { return ++serial_; }
+
+  void accept(std::unique_ptr<net::Stream> stream);
+  Client* find(std::uint32_t process_id);
+  void name(std::uint32_t process_id, Client& client) { by_pid_[process_id] = &client; }
+
+  /// Idle clients leave at once, the others when their transaction ends.
+  void drain();
+  /// Everybody leaves.
+  void close_all();
+  bool draining() const { return draining_; }
+  std::size_t client_count() const { return clients_.size(); }
+  /// Called (once, on this thread) when draining and the last client has left.
+  void on_empty(std::function<void()> done);
+
+  // --- for clients and origins
+  /// Destroys the client when this turn's calls have returned.
+  void bury(Client& client);
+  void bury(std::unique_ptr<pool::OriginConnection> origin);
+  /// Looks after a connection whose client is gone until it can go home.
+  void finish(std::unique_ptr<Origin> origin);
+  std::unique_ptr<Origin> take_finishing(Origin& origin);
+  /// Passes a cancel on to the origin; `done` when it can hit nobody any more. False: too many.
+  bool start_cancel(Origin& origin, std::function<void()> done);
+  void forget_cancels(Origin& origin);
+  /// A connection that brought a cancel request waits for its end.
+  std::uint64_t ask(Client& client);
+  void answered(std::uint64_t ticket);
+  void unask(Client& client);
+
+ private:
+  friend class Client;
+  void sweep();
+  void schedule_burial();
+  std::chrono::milliseconds sweep_period() const;
+
+  std::list<std::unique_ptr<Client>> clients_;
+  boost::unordered_flat_map<std::uint32_t, Client*> by_pid_;
+  std::vector<std::unique_ptr<Origin>> finishing_;
+  std::vector<std::unique_ptr<Client>> dead_clients_;
+  std::vector<std::unique_ptr<pool::OriginConnection>> dead_origins_;
+  struct Cancel {
+    std::unique_ptr<OriginLogin> run;
+    Origin* origin;
+  };
+  std::list<Cancel> cancels_;
+  boost::unordered_flat_map<std::uint64_t, Client*> askers_;
+  std::unique_ptr<net::Timer> timer_;
+  std::function<void()> on_empty_;
+  std::uint64_t serial_ = 1;  // 0 and 1 have meanings of their own (Origin::unnamed_serial)
+  bool draining_ = false;
+  bool burying_ = false;
+};
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -1,0 +1,95 @@
+#include "proxy/server/admin_adapter.hpp"
+
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/config/json.hpp"
+#include "core/config/settings.hpp"
+
+namespace hyperdrive::proxy::server {
+
+namespace {
+
+std::string setting(const core::LocalSettings& local, std::string_view key) {
+  const core::Setting* found = core::find_setting(key);
+  return found == nullptr ? std::string() : found->get(local);
+}
+
+}  // namespace
+
+admin::Gauges AdminAdapter::gauges() {
+  const pool::PoolGauges pool = proxy_.service().pool->gauges();
+  return {proxy_.telemetry().clients.load(std::memory_order_relaxed), pool.total, pool.idle,
+          pool.waiting};
+}
+
+admin::Status AdminAdapter::status() {
+  const core::Config config = proxy_.launch().config;
+  admin::Status status;
+  status.id = config.id;
+  status.name = config.name;
+  status.version = HYPERDRIVE_VERSION;
+  status.draining = proxy_.draining();
+  status.scheme = core::is_mysql(config.origin.scheme) ? "mysql" : "postgresql";
+  status.started_at = started_at_;
+  status.port = proxy_.port();
+  status.listen = proxy_.addresses();
+  status.loop = proxy_.backend() == net::Loop::Backend::kIoUring ? "io_uring" : "epoll";
+  status.workers = static_cast<int>(proxy_.workers());
+  status.session_features = setting(config.local, "session_features");
+  status.invalidation = setting(config.local, "invalidation");
+  status.caching = !config.caching.disabled;
+  const session::postgres::OriginFacts facts = proxy_.service().facts();
+  status.origin = {config.origin.host, config.origin.port,   config.origin.database,
+                   config.origin.user, facts.server_version, facts.tls,
+                   std::nullopt};
+  if (const auto failure = proxy_.service().pool->last_failure()) {
+    status.origin.last_error = admin::OriginStatus::Failure{failure->error, failure->at};
+  }
+  status.gauges = gauges();
+  return status;
+}
+
+admin::Readiness AdminAdapter::readiness() {
+  if (proxy_.draining()) return {false, "draining"};
+  const auto failure = proxy_.service().pool->last_failure();
+  if (failure) return {false, failure->error.message};
+  return {true, {}};
+}
+
+admin::Stats AdminAdapter::stats() {
+  admin::Stats stats = admin::Stats::from(proxy_.telemetry().snapshot());
+  stats.gauges = gauges();
+  return stats;
+}
+
+std::vector<admin::QueryClass> AdminAdapter::queries(std::size_t) { return {}; }
+
+std::string AdminAdapter::config_json() { return core::all_json(proxy_.launch().config).dump(); }
+
+core::Result<admin::Explanation> AdminAdapter::explain(const std::string& sql) {
+  const auto analysis = proxy_.service().analyses.get(sql);
+  admin::Explanation out;
+  out.cacheable = analysis->status == sql::CacheStatus::kMiss;
+  out.status = name(analysis->status);
+  out.reason = analysis->reason;
+  for (const sql::Name& table : analysis->tables) {
+    out.tables.push_back(table.schema.empty() ? table.name : table.schema + '.' + table.name);
+  }
+  return out;
+}
+
+core::Result<std::uint64_t> AdminAdapter::purge(const admin::Purge&) { return 0; }
+
+core::Result<std::vector<std::string>> AdminAdapter::reload(std::string_view launch_json) {
+  auto launch = core::parse_launch(launch_json);
+  if (!launch) return tl::unexpected(launch.error());
+  return proxy_.reload(std::move(*launch));
+}
+
+void AdminAdapter::drain(std::optional<std::chrono::milliseconds> timeout) {
+  proxy_.drain(timeout.value_or(proxy_.launch().config.local.drain_timeout));
+}
+
+}  // namespace hyperdrive::proxy::server

@@ -1,0 +1,204 @@
+#include "proxy/server/proxy.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "core/base/file.hpp"
+#include "proxy/net/sockets.hpp"
+#include "proxy/server/options.hpp"
+#include "proxy/session/postgres/client.hpp"
+
+namespace hyperdrive::proxy::server {
+
+using session::postgres::Worker;
+
+core::Result<std::unique_ptr<Proxy>> Proxy::create(core::Launch launch) {
+  auto options = make_options(launch);
+  if (!options) return tl::unexpected(options.error());
+  std::vector<std::unique_ptr<net::Loop>> loops;
+  const std::size_t count = worker_count(launch.config.local);
+  for (std::size_t i = 0; i < count; ++i) {
+    auto loop = net::Loop::create();
+    if (!loop) return tl::unexpected(loop.error());
+    loops.push_back(std::move(*loop));
+  }
+  return std::unique_ptr<Proxy>(
+      new Proxy(std::move(launch), std::move(*options), std::move(loops)));
+}
+
+Proxy::Proxy(core::Launch launch, session::postgres::OptionsRef options,
+             std::vector<std::unique_ptr<net::Loop>> loops)
+    : launch_(std::move(launch)), telemetry_(loops.size()), loops_(std::move(loops)) {
+  service_ = std::make_unique<session::postgres::Service>(telemetry_, std::move(options));
+  opener_ = std::make_unique<session::postgres::OriginOpener>(*service_);
+  std::vector<net::Loop*> plain;
+  for (std::size_t i = 0; i < loops_.size(); ++i) {
+    plain.push_back(loops_[i].get());
+    service_->workers.push_back(std::make_unique<Worker>(i, *loops_[i], *service_));
+  }
+  service_->pool = std::make_unique<pool::Pool>(plain, *opener_, pool_options(launch_.config));
+  listeners_.resize(loops_.size());
+}
+
+Proxy::~Proxy() {
+  if (!threads_.empty()) {
+    stop_now();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  opener_.reset();
+  service_.reset();
+  listeners_.clear();
+  deadlines_.clear();
+  for (const int fd : listen_fds_) ::close(fd);
+}
+
+core::Launch Proxy::launch() const {
+  const std::lock_guard lock(mutex_);
+  return launch_;
+}
+
+core::Result<void> Proxy::listen(std::string& reason) {
+  const core::LocalSettings& local = launch_.config.local;
+  if (!launch_.listen_fds.empty()) {
+    listen_fds_ = launch_.listen_fds;
+    for (const int fd : listen_fds_) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  } else if (local.listen.empty()) {
+    auto fds = net::open_loopback_listeners(local.local_port);
+    if (!fds) {
+      reason = "port_in_use";
+      return tl::unexpected(fds.error());
+    }
+    listen_fds_ = std::move(*fds);
+  } else {
+    auto fd = net::open_listener(local.listen, local.local_port);
+    if (!fd) {
+      reason = "port_in_use";
+      return tl::unexpected(fd.error());
+    }
+    listen_fds_ = {*fd};
+  }
+  auto port = net::listening_port(listen_fds_.front());
+  if (!port) return tl::unexpected(port.error());
+  port_ = *port;
+  return {};
+}
+
+void Proxy::start(session::EventSink* sink) {
+  telemetry_.set_sink(sink);
+  for (std::size_t i = 0; i < loops_.size(); ++i) {
+    Worker* worker = service_->workers[i].get();
+    for (const int fd : listen_fds_) {
+      listeners_[i].push_back(loops_[i]->listen(
+          ::fcntl(fd, F_DUPFD_CLOEXEC, 3),
+          [worker](std::unique_ptr<net::Stream> stream) { worker->accept(std::move(stream)); }));
+    }
+    deadlines_.push_back(loops_[i]->timer([worker] { worker->close_all(); }));
+  }
+  for (std::size_t i = 0; i < loops_.size(); ++i) {
+    threads_.emplace_back([this, i] { run_worker(i); });
+  }
+}
+
+void Proxy::run_worker(std::size_t index) { loops_[index]->run(); }
+
+// --- the end ------------------------------------------------------------------------------------
+
+void Proxy::drain(std::chrono::milliseconds timeout) {
+  if (draining_.exchange(true)) return;
+  busy_workers_ = loops_.size();
+  for (std::size_t i = 0; i < loops_.size(); ++i) {
+    loops_[i]->post([this, i, timeout] {
+      listeners_[i].clear();
+      deadlines_[i]->arm(timeout);
+      service_->workers[i]->on_empty([this] { worker_empty(); });
+      service_->workers[i]->drain();
+    });
+  }
+}
+
+void Proxy::hand_over() { drain(launch().config.local.drain_timeout); }
+
+void Proxy::worker_empty() {
+  if (busy_workers_.fetch_sub(1) == 1) end_loops();
+}
+
+void Proxy::stop_now() {
+  draining_ = true;
+  end_loops();
+}
+
+/// Idle origin connections say goodbye; the loops end two turns later, when that has been sent.
+void Proxy::end_loops() {
+  if (told_end_.exchange(true)) return;
+  for (std::size_t i = 0; i < loops_.size(); ++i) {
+    net::Loop* loop = loops_[i].get();
+    loop->post([this, i, loop] {
+      listeners_[i].clear();
+      service_->workers[i]->close_all();
+      service_->pool->close(i, true);
+      loop->post([loop] { loop->post([loop] { loop->stop(); }); });
+    });
+  }
+  if (ended_) ended_();
+}
+
+// --- reload -------------------------------------------------------------------------------------
+
+core::Result<std::vector<std::string>> Proxy::reload(core::Launch launch) {
+  core::Launch before = this->launch();
+  if (launch.config.id != before.config.id) {
+    return core::fail("The document is for another config.", "Reload with this config's own.");
+  }
+  auto options = make_options(launch);
+  if (!options) return tl::unexpected(options.error());
+  auto changed = live_changes(before.config, launch.config);
+  const bool new_origin = origin_differs(before, launch);
+  if (new_origin) changed.insert(changed.begin(), "origin");
+  service_->set_options(*options);
+  for (const auto& worker : service_->workers) {
+    worker->loop.post([target = worker.get(), fresh = *options] { target->options = fresh; });
+  }
+  service_->pool->configure(pool_options(launch.config));
+  if (new_origin) {
+    service_->profiles.clear();
+    service_->pool->renew();
+  }
+  // What belongs to this process stays as it was started.
+  launch.admin_socket = before.admin_socket;
+  launch.handover_socket = before.handover_socket;
+  launch.log_file = before.log_file;
+  launch.listen_fds = before.listen_fds;
+  launch.handover_fd = before.handover_fd;
+  launch.lock_fd = before.lock_fd;
+  const std::lock_guard lock(mutex_);
+  launch_ = std::move(launch);
+  return changed;
+}
+
+std::vector<std::string> Proxy::addresses() const {
+  std::vector<std::string> out;
+  for (const int fd : listen_fds_) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) continue;
+    char text[INET6_ADDRSTRLEN] = {};
+    if (address.ss_family == AF_INET6) {
+      const auto& six = reinterpret_cast<const sockaddr_in6&>(address);
+      ::inet_ntop(AF_INET6, &six.sin6_addr, text, sizeof text);
+      out.push_back(fmt::format("[{}]:{}", text, port_));
+    } else {
+      const auto& four = reinterpret_cast<const sockaddr_in&>(address);
+      ::inet_ntop(AF_INET, &four.sin_addr, text, sizeof text);
+      out.push_back(fmt::format("{}:{}", text, port_));
+    }
+  }
+  return out;
+}
+
+}  // namespace hyperdrive::proxy::server

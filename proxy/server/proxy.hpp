@@ -1,0 +1,81 @@
+// The proxy as a whole: listeners, workers with their threads, the pool, and how it all ends.
+//
+// Made and owned by main(). start() listens and runs the workers; from then on drain(), stop_now()
+// and reload() may come from any thread. Everything is gone when the destructor returns.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/base/error.hpp"
+#include "core/config/config.hpp"
+#include "proxy/net/loop.hpp"
+#include "proxy/session/postgres/opener.hpp"
+#include "proxy/session/postgres/worker.hpp"
+#include "proxy/session/telemetry.hpp"
+
+namespace hyperdrive::proxy::server {
+
+class Proxy {
+ public:
+  static core::Result<std::unique_ptr<Proxy>> create(core::Launch launch);
+  ~Proxy();
+  Proxy(const Proxy&) = delete;
+  Proxy& operator=(const Proxy&) = delete;
+
+  /// Takes the inherited listeners or opens its own. The error's `reason` for the ready line is
+  /// `port_in_use` when that was it.
+  core::Result<void> listen(std::string& reason);
+  void start(session::EventSink* sink);
+
+  /// Stops accepting; idle clients leave now, the others after their transaction, all of them at
+  /// the deadline. `ended` is called once, from a worker's thread, when nobody is left.
+  void drain(std::chrono::milliseconds timeout);
+  void stop_now();
+  /// A new process accepts from here on: closes the listeners without a word and drains.
+  void hand_over();
+  void on_ended(std::function<void()> ended) { ended_ = std::move(ended); }
+
+  core::Result<std::vector<std::string>> reload(core::Launch launch);
+
+  std::uint16_t port() const { return port_; }
+  const std::vector<int>& listen_fds() const { return listen_fds_; }
+  std::vector<std::string> addresses() const;
+  bool draining() const { return draining_.load(std::memory_order_relaxed); }
+  net::Loop::Backend backend() const { return loops_.front()->backend(); }
+  std::size_t workers() const { return loops_.size(); }
+  session::postgres::Service& service() { return *service_; }
+  session::Telemetry& telemetry() { return telemetry_; }
+  core::Launch launch() const;
+
+ private:
+  Proxy(core::Launch launch, session::postgres::OptionsRef options,
+        std::vector<std::unique_ptr<net::Loop>> loops);
+  void run_worker(std::size_t index);
+  void worker_empty();
+  void end_loops();
+
+  mutable std::mutex mutex_;  // launch_
+  core::Launch launch_;
+  session::Telemetry telemetry_;
+  std::vector<std::unique_ptr<net::Loop>> loops_;
+  std::unique_ptr<session::postgres::Service> service_;
+  std::unique_ptr<session::postgres::OriginOpener> opener_;
+  std::vector<std::vector<std::unique_ptr<net::Listener>>> listeners_;  // by worker
+  std::vector<std::unique_ptr<net::Timer>> deadlines_;
+  std::vector<std::thread> threads_;
+  std::vector<int> listen_fds_;
+  std::uint16_t port_ = 0;
+  std::atomic<bool> draining_ = false;
+  std::atomic<std::size_t> busy_workers_ = 0;
+  std::atomic<bool> told_end_ = false;
+  std::function<void()> ended_;
+};
+
+}  // namespace hyperdrive::proxy::server

@@ -1,0 +1,110 @@
+#include "proxy/server/supervisor.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "core/base/handover.hpp"
+#include "proxy/net/sockets.hpp"
+
+namespace hyperdrive::proxy::server {
+namespace {
+
+sigset_t our_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  return set;
+}
+
+}  // namespace
+
+void block_signals() {
+  const sigset_t set = our_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+Supervisor::Supervisor(Proxy& proxy) : proxy_(proxy) {}
+
+core::Result<void> Supervisor::open() {
+  const sigset_t set = our_signals();
+  signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  ended_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!signals_ || !ended_) return core::fail("No signal descriptor: " + core::errno_text(errno));
+  proxy_.on_ended([fd = ended_.get()] {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(fd, &one, sizeof one);
+  });
+  handover_path_ = proxy_.launch().handover_socket;
+  if (handover_path_.empty()) return {};
+  auto listener = net::open_unix_listener(handover_path_);
+  if (!listener) return tl::unexpected(listener.error());
+  handover_.reset(*listener);
+  return {};
+}
+
+void Supervisor::run() {
+  while (!over_) {
+    std::array<pollfd, 4> fds = {pollfd{signals_.get(), POLLIN, 0}, pollfd{ended_.get(), POLLIN, 0},
+                                 pollfd{successor_ ? -1 : handover_.get(), POLLIN, 0},
+                                 pollfd{successor_.get(), POLLIN, 0}};
+    if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+    if (fds[0].revents != 0) on_signal();
+    if (fds[1].revents != 0) over_ = true;
+    if (fds[2].revents != 0) on_successor();
+    if (fds[3].revents != 0) on_successor_speaks();
+  }
+}
+
+void Supervisor::on_signal() {
+  signalfd_siginfo info{};
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGHUP) {
+      spdlog::info("SIGHUP: a new configuration comes by `hyperdrive update` (POST /v1/reload)");
+      continue;
+    }
+    if (++terminations_ > 1) {
+      spdlog::warn("second signal {}: ending at once", info.ssi_signo);
+      proxy_.stop_now();
+      return;
+    }
+    const auto timeout = proxy_.launch().config.local.drain_timeout;
+    spdlog::info("signal {}: draining, at most {} ms", info.ssi_signo, timeout.count());
+    proxy_.drain(timeout);
+  }
+}
+
+/// Somebody wants to take over: gets the listeners; until it says that it accepts, we do.
+void Supervisor::on_successor() {
+  successor_.reset(::accept4(handover_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!successor_) return;
+  const auto sent =
+      core::send_listeners(successor_.get(), proxy_.listen_fds(), proxy_.launch().lock_fd);
+  if (!sent) {
+    spdlog::warn("hand-over: {}", sent.error().message);
+    successor_.reset();
+  }
+}
+
+void Supervisor::on_successor_speaks() {
+  char word = 0;
+  const auto got = ::recv(successor_.get(), &word, 1, 0);
+  successor_.reset();
+  if (got == 1 && word == core::kHandoverReady) {
+    spdlog::info("a successor has taken over the port: draining");
+    handover_.reset();
+    proxy_.hand_over();
+  } else {
+    spdlog::warn("the successor did not come up: going on");
+  }
+}
+
+}  // namespace hyperdrive::proxy::server

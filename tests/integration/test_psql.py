@@ -61,7 +61,7 @@ def test_copy_in_and_out(hd, tmp_path):
 def test_ctrl_c_cancels_a_long_query_and_psql_goes_on(hd, shop):
     pid, terminal = pty.fork()   # psql ends a script at Ctrl-C, so a person at a terminal is needed
     if pid == 0:
-        os.environ["TERM"] = "dumb"
+        os.environ |= {"TERM": "dumb", "PAGER": "cat"}
         os.execv(PSQL, [PSQL, "-X", "-n", hd("url", "prod-db").strip()])
     seen = b""
 

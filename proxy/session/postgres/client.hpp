@@ -174,6 +174,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step describe(const Message& message);
   Step execute(const Message& message);
   Step close_name(const Message& message);
+  bool parse_known(const wire::postgres::Parse& parse, const TextRef& text);
   Step parse_named(const Message& message, const wire::postgres::Parse& parse, TextRef text);
   Step bind_unnamed(const Message& message, const wire::postgres::BindNames& names);
   Step bind_named(const Message& message, const wire::postgres::BindNames& names,

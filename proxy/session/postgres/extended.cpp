@@ -68,8 +68,9 @@ Client::Step Client::parse(const Message& message) {
     protocol_violation("invalid message format");
     return Step::kGone;
   }
-  if (!need_origin()) return Step::kBlocked;
   TextRef text = worker_.texts.get(parse->text);
+  if (!parse->name.empty() && parse_known(*parse, text)) return Step::kDone;
+  if (!need_origin()) return Step::kBlocked;
   if (!parse->name.empty()) return parse_named(message, *parse, std::move(text));
   unnamed_ = {text,
               parse->types.empty() ? nullptr : statement_for(*text, parse->types),
@@ -83,6 +84,22 @@ Client::Step Client::parse(const Message& message) {
   entry.prepared = unnamed_.statement;
   lease_->unnamed_serial = unnamed_.serial;
   return Step::kDone;
+}
+
+/// A statement that the origin has accepted before needs no connection to be named again; whichever
+/// connection it is bound on will have it parsed ahead.
+bool Client::parse_known(const pg::Parse& parse, const TextRef& text) {
+  if (lease_) return false;
+  std::string name(parse.name);
+  if (names_.contains(name)) return false;
+  StatementRef statement = statement_for(*text, parse.types);
+  if (!statement->accepted.load(std::memory_order_relaxed)) return false;
+  names_.emplace(std::move(name), std::make_shared<Named>(Named{std::move(statement), text, {}}));
+  worker_.telemetry.add(Counter::kParsesSaved);
+  std::string out;
+  pg::append_empty(out, pg::Backend::kParseComplete);
+  stream_->write(out);
+  return true;
 }
 
 Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef text) {

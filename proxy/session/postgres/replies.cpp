@@ -130,6 +130,9 @@ Origin::Pass Origin::completed(ReplyKind kind) {
       entry.action == ReplyAction::kForward) {
     owner_->unnamed_parsed(entry);
   }
+  if (kind == ReplyKind::kParse && entry.prepared) {
+    entry.prepared->accepted.store(true, std::memory_order_relaxed);
+  }
   in_flight_.pop();
   return pass;
 }

@@ -32,6 +32,8 @@ struct Statement {
   std::uint64_t fingerprint = 0;
   /// Its row shape has changed: nobody new may get it.
   mutable std::atomic<bool> retired = false;
+  /// The origin has accepted it once.
+  mutable std::atomic<bool> accepted = false;
 };
 using StatementRef = std::shared_ptr<const Statement>;
 

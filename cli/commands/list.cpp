@@ -1,6 +1,7 @@
 // `hyperdrive list`: wrangler's table, and whether a proxy runs.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/all.hpp"
@@ -30,6 +31,10 @@ std::string caching_text(const core::Caching& caching) {
 std::string port_text(std::uint16_t port) { return port == 0 ? "" : std::to_string(port); }
 
 std::string mtls_text(const core::Config& config) {
+  const core::Tls& tls = config.tls;
+  const bool any = tls.mode != core::SslMode::kDefault || !tls.ca_certificate_id.empty() ||
+                   !tls.mtls_certificate_id.empty();
+  if (!any) return {};
   const auto json = core::public_json(config);
   return json.contains("mtls") ? json["mtls"].dump() : "";
 }
@@ -49,6 +54,24 @@ std::vector<std::string> row_of(const core::Config& config, const RunningProxies
                       running.contains(config.id) ? "running" : "stopped")};
 }
 
+/// The array as Output::document would print it; an object at a time, since there may be many.
+std::string array_text(const std::vector<core::Config>& configs) {
+  if (configs.empty()) return "[]\n";
+  std::string text = "[";
+  for (const core::Config& config : configs) {
+    text += text.size() > 1 ? ",\n  " : "\n  ";
+    const std::string object = core::public_json(config).dump(
+        2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+    for (std::size_t at = 0; at < object.size();) {
+      const std::size_t end = std::min(object.find('\n', at), object.size());
+      text.append(object, at, end - at);
+      if (end < object.size()) text += "\n  ";
+      at = end + 1;
+    }
+  }
+  return text += "\n]\n";
+}
+
 Outcome list(Context& context) {
   auto registry = context.registry();
   if (!registry) return tl::unexpected(registry.error());
@@ -56,9 +79,7 @@ Outcome list(Context& context) {
   if (!configs) return tl::unexpected(configs.error());
   Output& out = context.out();
   if (out.json()) {
-    auto array = nlohmann::ordered_json::array();
-    for (const core::Config& config : *configs) array.push_back(core::public_json(config));
-    out.document(array);
+    out.print_raw(array_text(*configs));
     return 0;
   }
   out.say("📋 Listing Hyperdrive configs");

@@ -106,11 +106,14 @@ core::Result<std::vector<core::Config>> wanted(Context& context) {
     if (!config) return tl::unexpected(config.error());
     return std::vector{std::move(*config)};
   }
-  auto all = (*registry)->list();
-  if (!all || context.args().on("all")) return all;
-  const RunningProxies running = proxies_with_state((*registry)->home());
-  std::erase_if(*all, [&](const core::Config& config) { return !running.contains(config.id); });
-  return all;
+  if (context.args().on("all")) return (*registry)->list();
+  std::vector<core::Config> known;
+  for (const std::string& id : proxies_with_state((*registry)->home())) {
+    auto config = (*registry)->look_up(id);
+    if (!config) return tl::unexpected(config.error());
+    if (*config) known.push_back(std::move(**config));
+  }
+  return known;
 }
 
 Outcome status(Context& context) {

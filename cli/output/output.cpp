@@ -63,6 +63,8 @@ void Output::print(std::string_view line) {
   if (!mode_.json) write_line(STDOUT_FILENO, line);
 }
 
+void Output::print_raw(std::string_view text) { core::write_all(STDOUT_FILENO, text); }
+
 void Output::document(const nlohmann::ordered_json& json) {
   // Text from a database may be in any encoding; a document must be UTF-8 all the same.
   write_line(STDOUT_FILENO,

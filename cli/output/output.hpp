@@ -29,6 +29,8 @@ class Output {
   void say(std::string_view line);
   /// The result itself: a line on standard output, left out with --json only.
   void print(std::string_view line);
+  /// Text that is complete as it is, whatever the mode.
+  void print_raw(std::string_view text);
   /// With --json: the one document, indented by two.
   void document(const nlohmann::ordered_json& json);
   /// With --json: `json`; else nothing. For commands that also speak.

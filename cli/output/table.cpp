@@ -61,18 +61,25 @@ std::string rule(const std::vector<std::size_t>& widths, std::string_view left,
   return line += right;
 }
 
-std::string row_line(const std::vector<std::string>& row, const std::vector<std::size_t>& widths) {
-  std::string line = "│";
+void append_row(std::string& text, const std::vector<std::string>& row,
+                const std::vector<std::size_t>& widths) {
+  text += "│";
   for (std::size_t i = 0; i < widths.size(); ++i) {
-    line += " " + row[i] + std::string(widths[i] - cells(row[i]), ' ') + " │";
+    text += ' ';
+    text += row[i];
+    text.append(widths[i] - cells(row[i]) + 1, ' ');
+    text += "│";
   }
-  return line;
+  text += '\n';
 }
 
 std::string boxed(const Table& table, const std::vector<std::size_t>& widths) {
-  std::string text = rule(widths, "┌", "┬", "┐") + "\n" + row_line(table.columns, widths) + "\n";
+  const std::string between = rule(widths, "├", "┼", "┤") + "\n";
+  std::string text = rule(widths, "┌", "┬", "┐") + "\n";
+  append_row(text, table.columns, widths);
   for (const auto& row : table.rows) {
-    text += rule(widths, "├", "┼", "┤") + "\n" + row_line(row, widths) + "\n";
+    text += between;
+    append_row(text, row, widths);
   }
   return text + rule(widths, "└", "┴", "┘");
 }
@@ -99,6 +106,10 @@ std::string records(const Table& table, std::size_t width) {
 
 std::size_t cells(std::string_view text) {
   std::size_t count = 0;
+  while (!text.empty() && static_cast<unsigned char>(text[0]) < 0x80) {
+    ++count;
+    text.remove_prefix(1);
+  }
   while (!text.empty()) {
     const Glyph glyph = first_glyph(text);
     count += glyph.cells;

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <set>
+#include <vector>
 
 #include "core/base/file.hpp"
 
@@ -26,9 +27,14 @@ bool can_bind(int family, const sockaddr* address, socklen_t length) {
   return ::bind(socket.get(), address, length) == 0 || errno == EADDRNOTAVAIL;
 }
 
-/// Inodes of listening sockets with this port. proc(5): columns sl, local_address, rem_address, st,
-/// …, inode (the tenth); state 0A is LISTEN.
-void collect_inodes(const char* table, std::uint16_t port, std::set<unsigned long>& inodes) {
+struct Listener {
+  std::uint16_t port;
+  unsigned long inode;
+};
+
+/// The listening sockets of one table. proc(5): columns sl, local_address, rem_address, st, …,
+/// inode (the tenth); state 0A is LISTEN.
+void collect_listeners(const char* table, std::vector<Listener>& listeners) {
   const auto text = read_file(table);
   if (!text) return;
   std::size_t begin = text->find('\n');
@@ -42,9 +48,16 @@ void collect_inodes(const char* table, std::uint16_t port, std::set<unsigned lon
     if (std::sscanf(line.c_str(),
                     " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu", &local,
                     &state, &inode) == 3 &&
-        local == port && state == 0x0a)
-      inodes.insert(inode);
+        state == 0x0a)
+      listeners.push_back({static_cast<std::uint16_t>(local), inode});
   }
+}
+
+std::vector<Listener> all_listeners() {
+  std::vector<Listener> listeners;
+  collect_listeners("/proc/net/tcp", listeners);
+  collect_listeners("/proc/net/tcp6", listeners);
+  return listeners;
 }
 
 struct Folder {
@@ -88,8 +101,8 @@ bool port_is_free(std::uint16_t port) {
 
 std::optional<PortHolder> port_holder(std::uint16_t port) {
   std::set<unsigned long> inodes;
-  collect_inodes("/proc/net/tcp", port, inodes);
-  collect_inodes("/proc/net/tcp6", port, inodes);
+  for (const Listener& listener : all_listeners())
+    if (listener.port == port) inodes.insert(listener.inode);
   if (inodes.empty()) return std::nullopt;
   Folder processes("/proc");
   while (const dirent* entry = processes.handle ? ::readdir(processes.handle) : nullptr) {
@@ -102,6 +115,12 @@ std::optional<PortHolder> port_holder(std::uint16_t port) {
     return holder;
   }
   return PortHolder{};
+}
+
+std::set<std::uint16_t> listening_ports() {
+  std::set<std::uint16_t> ports;
+  for (const Listener& listener : all_listeners()) ports.insert(listener.port);
+  return ports;
 }
 
 std::uint16_t next_free_port(std::uint16_t port) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 
 namespace hyperdrive::core {
@@ -18,6 +19,8 @@ struct PortHolder {
 bool port_is_free(std::uint16_t port);
 /// From /proc; nothing when no listening socket has this port.
 std::optional<PortHolder> port_holder(std::uint16_t port);
+/// The ports of all listening TCP sockets of this machine, at one look.
+std::set<std::uint16_t> listening_ports();
 /// The first free port above `port`, or 0.
 std::uint16_t next_free_port(std::uint16_t port);
 /// `port 15432 is held by postgres (pid 812)`.

@@ -48,7 +48,21 @@ struct Resolution {
   bool reads_unlogged = false;
 };
 
+/// `cache explain`: what would become of the text, and what Cloudflare's cache would do.
+struct Explanation {
+  CacheStatus status = CacheStatus::kMiss;
+  std::string reason;
+  std::vector<std::string> tables;     ///< base tables it depends on
+  std::vector<std::string> functions;  ///< functions it calls, as written
+  Hints hints;
+  std::string cloudflare;  ///< how Cloudflare's cache differs ("would not cache it: …"); or empty
+};
+
 struct CatalogData;
+class Catalog;
+
+Explanation explain(const Analysis& analysis, std::string_view text, const Catalog& catalog,
+                    const Context& context);
 
 class Catalog {
  public:
@@ -70,6 +84,8 @@ class Catalog {
 
  private:
   friend class CatalogBuilder;
+  friend Explanation explain(const Analysis& analysis, std::string_view text,
+                             const Catalog& catalog, const Context& context);
   explicit Catalog(std::unique_ptr<const CatalogData> data);
   std::unique_ptr<const CatalogData> data_;
 };
@@ -89,17 +105,5 @@ class CatalogBuilder {
  private:
   std::unique_ptr<CatalogData> data_;
 };
-
-/// `cache explain`: what would become of the text, and what Cloudflare's cache would do.
-struct Explanation {
-  CacheStatus status = CacheStatus::kMiss;
-  std::string reason;
-  std::vector<std::string> tables;     ///< base tables it depends on
-  std::vector<std::string> functions;  ///< functions it calls, as written
-  Hints hints;
-  std::string cloudflare;  ///< how Cloudflare's cache differs; empty: it does not
-};
-Explanation explain(const Analysis& analysis, std::string_view text, const Catalog& catalog,
-                    const Context& context);
 
 }  // namespace hyperdrive::proxy::sql

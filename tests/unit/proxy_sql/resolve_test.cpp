@@ -103,6 +103,23 @@ TEST_CASE("tables are found by glob") {
   CHECK(catalog().tables_matching("pg_class").empty());
 }
 
+TEST_CASE("explain says what is read, and where Cloudflare's cache differs") {
+  const auto say = [](const std::string& text) {
+    return explain(*analyse(text), text, catalog(), {});
+  };
+  const Explanation plain = say("SELECT lower(name) FROM cheap /* hyperdrive: max-age=5 */");
+  CHECK(plain.status == CacheStatus::kMiss);
+  CHECK(plain.tables == std::vector<std::string>{"public.products"});
+  CHECK(plain.functions == std::vector<std::string>{"lower"});
+  CHECK(plain.hints.max_age == 5);
+  CHECK(plain.cloudflare.empty());
+  CHECK(say("SELECT json_agg(p) FROM products p").cloudflare ==
+        "would not cache it: json_agg() is STABLE");
+  CHECK(say("SELECT 1 /* NOW() is old */").cloudflare ==
+        "would not cache it: it takes now in a comment for a call");
+  CHECK(say("SELECT now()").reason == "now() is STABLE");
+}
+
 TEST_CASE("a row of the wrong shape is an error, not a guess") {
   CatalogBuilder builder;
   const std::vector<std::optional<std::string_view>> row{"1", "2", "3"};

@@ -90,7 +90,11 @@ inline constexpr std::uint16_t kUnknownSetting = 32;  ///< set_config with argum
 inline constexpr std::uint16_t kSequence = 64;        ///< nextval, setval, currval, lastval
 inline constexpr std::uint16_t kSeed = 128;           ///< setseed()
 inline constexpr std::uint16_t kLoad = 256;           ///< LOAD 'library'
-inline constexpr std::uint16_t kUnknown = 512;        ///< not understood: assume anything
+inline constexpr std::uint16_t kUserVariable = 1024;  ///< MySQL: @x written or read
+inline constexpr std::uint16_t kTableLock = 2048;  ///< MySQL: LOCK TABLES, FLUSH … WITH READ LOCK
+/// MySQL: asks for, or is asked about by, the statement before: LAST_INSERT_ID(), SHOW WARNINGS …
+inline constexpr std::uint16_t kLastStatement = 4096;
+inline constexpr std::uint16_t kUnknown = 512;  ///< not understood: assume anything
 }  // namespace state
 
 /// Control comments: `/* hyperdrive: max-age=5, swr=0, no-cache, tag=products */`.

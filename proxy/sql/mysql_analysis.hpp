@@ -1,0 +1,25 @@
+// Analyses of MySQL and MariaDB statements, in the same terms as those of Postgres.
+//
+// By tokens, not by a grammar: what a statement is and which tables it names is found for the forms
+// that are known, and everything else is refused (status `uncacheable` or `volatile`) and said to
+// write anything. Names keep their case; Name::schema is the database, if written.
+//
+// What the caller must add from the origin's information_schema: views among `tables` (refuse them,
+// or read their definitions), triggers and cascading foreign keys of written tables, and tables
+// with TIME columns, which MySQL turns into a DATETIME by today's date (`text_may_become_time` says
+// that the statement reads dates).
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "proxy/sql/analysis.hpp"
+#include "proxy/sql/mysql_lexer.hpp"
+
+namespace hyperdrive::proxy::sql {
+
+/// USE gives a setting named "database"; SET NAMES one named "names"; SET CHARACTER SET
+/// "character_set"; GLOBAL and PERSIST settings make kUnknownWrite of the statement.
+std::shared_ptr<const Analysis> analyse_mysql(std::string_view text, MysqlLexing lexing = {});
+
+}  // namespace hyperdrive::proxy::sql

@@ -1,0 +1,131 @@
+#include "proxy/sql/mysql_lexer.hpp"
+
+namespace hyperdrive::proxy::sql {
+namespace {
+
+bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_word(char c) {
+  const char lower = static_cast<char>(c | 0x20);
+  return (lower >= 'a' && lower <= 'z') || is_digit(c) || c == '_' || c == '$' || (c & 0x80) != 0;
+}
+
+}  // namespace
+
+MysqlToken MysqlLexer::take(MysqlTokenKind kind, std::size_t end) {
+  const MysqlToken token{kind, text_.substr(position_, end - position_)};
+  position_ = end;
+  return token;
+}
+
+/// Skips one comment, or one border of an executable one; false if none is here.
+bool MysqlLexer::skip_comment() {
+  const char c = at(position_);
+  const char d = at(position_ + 1);
+  const bool dashes = c == '-' && d == '-' &&
+                      (position_ + 2 >= text_.size() || is_space(at(position_ + 2)) ||
+                       static_cast<unsigned char>(at(position_ + 2)) < 0x20);
+  if (c == '#' || dashes) {
+    const std::size_t end = text_.find('\n', position_);
+    position_ = end == std::string_view::npos ? text_.size() : end + 1;
+    return true;
+  }
+  if (in_executable_ && c == '*' && d == '/') {
+    in_executable_ = false;
+    position_ += 2;
+    return true;
+  }
+  if (c != '/' || d != '*') return false;
+  const bool maria = at(position_ + 2) == 'M' && at(position_ + 3) == '!';
+  if (maria || at(position_ + 2) == '!') {
+    in_executable_ = was_executable_ = true;
+    position_ += maria ? 4 : 3;
+    while (is_digit(at(position_))) ++position_;
+    return true;
+  }
+  const std::size_t end = text_.find("*/", position_ + 2);
+  if (end == std::string_view::npos) return false;
+  position_ = end + 2;
+  return true;
+}
+
+bool MysqlLexer::skip_blank() {
+  while (position_ < text_.size()) {
+    if (is_space(text_[position_])) {
+      ++position_;
+    } else if (!skip_comment()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+MysqlToken MysqlLexer::next() {
+  if (!skip_blank()) return {};
+  const char c = text_[position_];
+  const char d = at(position_ + 1);
+  const bool escapes = !lexing_.no_backslash_escapes;
+  if (c == '/' && d == '*') return take(MysqlTokenKind::kUnterminated, text_.size());
+  if (c == '\'') return quoted(position_, '\'', escapes, MysqlTokenKind::kString);
+  if (c == '`') return quoted(position_, '`', false, MysqlTokenKind::kQuotedName);
+  if (c == '"') {
+    return lexing_.ansi_quotes ? quoted(position_, '"', false, MysqlTokenKind::kQuotedName)
+                               : quoted(position_, '"', escapes, MysqlTokenKind::kString);
+  }
+  if (c == '@') return variable();
+  if (c == '?') return take(MysqlTokenKind::kParameter, position_ + 1);
+  if (c == ':' && d == '=') return take(MysqlTokenKind::kSymbol, position_ + 2);
+  const char lower = static_cast<char>(c | 0x20);
+  if ((lower == 'x' || lower == 'b' || lower == 'n') && d == '\'') {
+    return quoted(position_ + 1, '\'', lower == 'n' && escapes, MysqlTokenKind::kString);
+  }
+  if (!is_word(c) && !(c == '.' && is_digit(d)))
+    return take(MysqlTokenKind::kSymbol, position_ + 1);
+  std::size_t end = position_ + 1;
+  bool digits = is_digit(c) || c == '.';
+  bool point = c == '.';
+  while (is_word(at(end)) || (digits && !point && at(end) == '.')) {
+    if (at(end) == '.') point = true;
+    digits = digits && (is_digit(at(end)) || at(end) == '.');
+    ++end;
+  }
+  // Names may begin with a digit; a number with an exponent or 0x is harmless as a word.
+  return take(digits ? MysqlTokenKind::kNumber : MysqlTokenKind::kWord, end);
+}
+
+MysqlToken MysqlLexer::quoted(std::size_t begin, char quote, bool escapes, MysqlTokenKind kind) {
+  for (std::size_t i = begin + 1; i < text_.size(); ++i) {
+    if (escapes && text_[i] == '\\') {
+      ++i;
+    } else if (text_[i] == quote) {
+      if (at(i + 1) != quote || i + 1 >= text_.size()) return take(kind, i + 1);
+      ++i;
+    }
+  }
+  return take(MysqlTokenKind::kUnterminated, text_.size());
+}
+
+MysqlToken MysqlLexer::variable() {
+  std::size_t end = position_ + 1;
+  const bool system = at(end) == '@';
+  if (system) ++end;
+  if (at(end) == '\'' || at(end) == '"' || at(end) == '`') {
+    return quoted(end, at(end), at(end) != '`' && !lexing_.no_backslash_escapes,
+                  system ? MysqlTokenKind::kSystemVariable : MysqlTokenKind::kUserVariable);
+  }
+  while (is_word(at(end)) || at(end) == '.') ++end;
+  return take(system ? MysqlTokenKind::kSystemVariable : MysqlTokenKind::kUserVariable, end);
+}
+
+std::string mysql_name(const MysqlToken& token) {
+  if (token.kind != MysqlTokenKind::kQuotedName) return std::string(token.text);
+  std::string name;
+  const char quote = token.text.front();
+  for (std::size_t i = 1; i + 1 < token.text.size(); ++i) {
+    name += token.text[i];
+    if (token.text[i] == quote) ++i;
+  }
+  return name;
+}
+
+}  // namespace hyperdrive::proxy::sql

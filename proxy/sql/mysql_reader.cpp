@@ -1,0 +1,248 @@
+#include <algorithm>
+#include <array>
+
+#include "proxy/sql/mysql_builtins.hpp"
+#include "proxy/sql/mysql_statement.hpp"
+
+namespace hyperdrive::proxy::sql {
+namespace {
+
+template <std::size_t N>
+bool one_of(std::string_view word, const std::array<std::string_view, N>& words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+constexpr std::array<std::string_view, 14> kEndsTables = {
+    "where",  "group", "having", "order",     "limit", "union", "except",
+    "window", "for",   "lock",   "procedure", "into",  "set",   "intersect"};
+
+/// The tokens from left to right with one level for each open parenthesis.
+class Reader {
+ public:
+  Reader(const MysqlWords& words, std::size_t from) : words_(words), at_(from) { find_ctes(from); }
+
+  MysqlFindings run() {
+    levels_.push_back({});
+    for (; at_ < words_.size(); ++at_) step(words_[at_]);
+    if (findings_.makes_times && findings_.reads_dates) {
+      refuse_volatile("a time is turned into a date by today's date");
+    }
+    return std::move(findings_);
+  }
+
+ private:
+  struct Level {
+    bool is_query = true;      ///< FROM begins a list of tables here; not in EXTRACT(x FROM y)
+    bool in_tables = false;    ///< between FROM and WHERE
+    bool wants_table = false;  ///< a table name or a parenthesis comes next
+  };
+
+  void refuse_volatile(std::string reason) {
+    if (findings_.volatile_reason.empty()) findings_.volatile_reason = std::move(reason);
+  }
+  void refuse(std::string reason) {
+    if (findings_.uncacheable_reason.empty()) findings_.uncacheable_reason = std::move(reason);
+  }
+  const MysqlWord* peek(std::size_t ahead) const {
+    return at_ + ahead < words_.size() ? &words_[at_ + ahead] : nullptr;
+  }
+  bool followed_by(std::string_view symbol) const {
+    return peek(1) != nullptr && peek(1)->is_symbol(symbol);
+  }
+
+  /// name [(columns)] AS (
+  void find_ctes(std::size_t from) {
+    for (std::size_t i = from; i + 2 < words_.size(); ++i) {
+      if (!words_[i].is_name()) continue;
+      std::size_t j = i + 1;
+      if (words_[j].is_symbol("(")) {
+        while (j < words_.size() && !words_[j].is_symbol(")")) ++j;
+        ++j;
+      }
+      if (j + 1 < words_.size() && words_[j].is("as") && words_[j + 1].is_symbol("(")) {
+        ctes_.push_back(mysql_name(words_[i].token));
+      }
+    }
+  }
+
+  void step(const MysqlWord& word) {
+    switch (word.token.kind) {
+      case MysqlTokenKind::kUserVariable:
+        findings_.state |= state::kUserVariable;
+        return refuse_volatile("reads or writes a user variable");
+      case MysqlTokenKind::kSystemVariable:
+        return refuse_volatile("reads a system variable");
+      case MysqlTokenKind::kUnterminated:
+        return refuse("a string or comment does not end");
+      case MysqlTokenKind::kSymbol:
+        return symbol(word);
+      case MysqlTokenKind::kWord:
+      case MysqlTokenKind::kQuotedName:
+        return this->word(word);
+      default:
+        levels_.back().wants_table = false;
+    }
+  }
+
+  void symbol(const MysqlWord& word) {
+    Level& level = levels_.back();
+    if (word.is_symbol("(")) {
+      Level inner;
+      inner.is_query = false;
+      inner.in_tables = inner.wants_table = level.wants_table;
+      if (level.wants_table) level.wants_table = false;
+      levels_.push_back(inner);
+    } else if (word.is_symbol(")")) {
+      if (levels_.size() > 1) levels_.pop_back();
+    } else if (word.is_symbol(",")) {
+      if (level.in_tables) level.wants_table = true;
+    } else if (word.is_symbol(":=")) {
+      refuse_volatile("writes a variable");
+    } else if (word.is_symbol("{") || word.is_symbol("\\")) {
+      refuse("holds " + std::string(word.token.text) + ", which the cache does not know");
+    }
+  }
+
+  void word(const MysqlWord& word) {
+    Level& level = levels_.back();
+    if (level.wants_table && word.is_name() && !is_table_keyword(word)) return table(word);
+    if (word.token.kind == MysqlTokenKind::kQuotedName) {
+      if (followed_by("(")) stored_function(word);
+      return;
+    }
+    if (word.is("select") || word.is("values") || word.is("table")) {
+      level = Level{};
+      if (word.is("table")) level.wants_table = true;
+    } else if (level.is_query && word.is("from")) {
+      level.in_tables = level.wants_table = true;
+    } else if (word.is("join") || word.is("straight_join")) {
+      level.in_tables = level.wants_table = true;
+    } else if (one_of(word.lower, kEndsTables)) {
+      level.in_tables = level.wants_table = false;
+    }
+    keyword(word);
+    if (followed_by("(") && !word.lower.empty()) call(word);
+  }
+
+  static bool is_table_keyword(const MysqlWord& word) {
+    constexpr std::array<std::string_view, 6> kKeywords = {"select", "lateral", "with",
+                                                           "values", "table",   "only"};
+    return one_of(word.lower, kKeywords);
+  }
+
+  void table(const MysqlWord& word) {
+    levels_.back().wants_table = false;
+    if (followed_by("(")) {
+      refuse("reads the table function " + word.lower);
+      return call(word);
+    }
+    const std::size_t begin = at_;
+    const Name name = mysql_table_at(words_, at_);
+    --at_;
+    if (name.schema.empty() && words_[begin].is("dual")) return;
+    constexpr std::array<std::string_view, 4> kSystem = {"mysql", "information_schema",
+                                                         "performance_schema", "sys"};
+    std::string schema = name.schema;
+    for (char& c : schema) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    if (one_of(schema, kSystem)) refuse(schema + "." + name.name + " is a system table");
+    // The name of a WITH query may be that of a table too, inside its own definition.
+    if (std::find(findings_.tables.begin(), findings_.tables.end(), name) ==
+        findings_.tables.end()) {
+      findings_.tables.push_back(name);
+    }
+  }
+
+  void keyword(const MysqlWord& word) {
+    if (mysql_is_volatile_word(word.lower)) {
+      refuse_volatile(word.lower + " depends on the moment or the session that asks");
+    } else if (word.is("sql_no_cache")) {
+      refuse("says SQL_NO_CACHE");
+    } else if (word.is("sql_calc_found_rows")) {
+      findings_.state |= state::kLastStatement;
+      refuse("SQL_CALC_FOUND_ROWS leaves a count in the session");
+    } else if (word.is("into")) {
+      refuse("SELECT INTO writes a variable or a file");
+    } else if (word.is("for") && peek(1) != nullptr &&
+               (peek(1)->is("update") || peek(1)->is("share"))) {
+      refuse("locks rows (FOR UPDATE or FOR SHARE)");
+    } else if (word.is("for") && peek(1) != nullptr && peek(1)->is("system_time")) {
+      refuse("reads a past state of the table");
+    } else if (word.is("lock") || word.is("procedure")) {
+      refuse("locks rows, or calls a procedure on its result");
+    } else if (word.is("nextval") || (word.is("value") && peek(1) && peek(1)->is("for"))) {
+      findings_.state |= state::kSequence;
+      refuse_volatile("reads a sequence");
+    } else if (word.is("datetime") || word.is("date")) {
+      findings_.reads_dates = true;
+    } else if (word.is("time")) {
+      findings_.makes_times = true;
+    }
+  }
+
+  void stored_function(const MysqlWord& word) {
+    refuse_volatile(mysql_name(word.token) + "() is not known to be deterministic");
+    findings_.functions.push_back({{"", mysql_name(word.token)}, -1, false});
+  }
+
+  void call(const MysqlWord& word) {
+    const bool is_cte = std::find(ctes_.begin(), ctes_.end(), word.token.text) != ctes_.end();
+    if (mysql_is_no_function(word.lower) || is_cte) return;
+    if (at_ > 0 && words_[at_ - 1].is_symbol(".")) return stored_function(word);
+    const bool has_arguments = !(peek(2) != nullptr && peek(2)->is_symbol(")"));
+    findings_.functions.push_back({{"", word.lower}, -1, false});
+    note_session_call(word.lower, has_arguments);
+    constexpr std::array<std::string_view, 7> kMakesTimes = {
+        "maketime", "sec_to_time", "time", "timediff", "addtime", "subtime", "str_to_date"};
+    if (one_of(word.lower, kMakesTimes)) {
+      findings_.makes_times = true;
+    } else if (word.lower.find("date") != std::string::npos ||
+               word.lower.find("day") != std::string::npos || word.lower.starts_with("timestamp") ||
+               word.is("unix_timestamp") || word.is("year") || word.is("month") ||
+               word.is("week") || word.is("quarter")) {
+      findings_.reads_dates = true;
+    }
+    if (!mysql_function_is_cacheable(word.lower, has_arguments)) {
+      refuse_volatile(word.lower + "() is not known to be deterministic");
+    }
+  }
+
+  void note_session_call(std::string_view name, bool has_arguments) {
+    if (name == "get_lock") {
+      findings_.state |= state::kAdvisoryLock;
+    } else if (name == "release_lock") {
+      findings_.state |= state::kAdvisoryUnlock;
+    } else if (name == "release_all_locks") {
+      findings_.state |= state::kAdvisoryUnlockAll;
+    } else if (name == "last_insert_id" || name == "found_rows" || name == "row_count") {
+      findings_.state |= state::kLastStatement;
+    } else if (name == "nextval" || name == "lastval" || name == "setval") {
+      findings_.state |= state::kSequence;
+    } else if (name == "rand" && has_arguments) {
+      findings_.state |= state::kSeed;
+    }
+  }
+
+  const MysqlWords& words_;
+  std::size_t at_;
+  std::vector<Level> levels_;
+  std::vector<std::string> ctes_;
+  MysqlFindings findings_;
+};
+
+}  // namespace
+
+Name mysql_table_at(const MysqlWords& words, std::size_t& at) {
+  Name name{"", mysql_name(words[at].token)};
+  ++at;
+  if (at + 1 < words.size() && words[at].is_symbol(".") && words[at + 1].is_name()) {
+    name = {std::move(name.name), mysql_name(words[at + 1].token)};
+    at += 2;
+  }
+  return name;
+}
+
+MysqlFindings read_mysql(const MysqlWords& words, std::size_t from) {
+  return Reader(words, from).run();
+}
+
+}  // namespace hyperdrive::proxy::sql

@@ -1,0 +1,206 @@
+// MySQL and MariaDB statements: status, reason, tables, effects, traces in the session.
+#include <catch2/catch.hpp>
+
+#include "proxy/sql/mysql_analysis.hpp"
+
+namespace hyperdrive::proxy::sql {
+namespace {
+
+struct ReadRow {
+  const char* text;
+  CacheStatus status;
+  const char* tables;
+};
+
+constexpr CacheStatus kMiss = CacheStatus::kMiss;
+constexpr CacheStatus kVolatile = CacheStatus::kVolatile;
+constexpr CacheStatus kUncacheable = CacheStatus::kUncacheable;
+constexpr CacheStatus kNotAQuery = CacheStatus::kNotAQuery;
+
+const std::vector<ReadRow> kReads = {
+    {"SELECT 1", kMiss, ""},
+    {"SELECT * FROM t WHERE id = ?", kMiss, "t"},
+    {"SELECT * FROM `My Db`.`t``x`", kMiss, "My Db.t`x"},
+    {"SELECT * FROM a, b JOIN c ON a.x = c.x LEFT JOIN d USING (x), e", kMiss, "a,b,c,d,e"},
+    {"SELECT * FROM (a, b) STRAIGHT_JOIN c", kMiss, "a,b,c"},
+    {"SELECT * FROM a USE INDEX (x, y), b", kMiss, "a,b"},
+    {"SELECT * FROM a AS x, b y WHERE f IN (1, 2)", kMiss, "a,b"},
+    {"SELECT (SELECT max(x) FROM b) FROM a WHERE EXISTS (SELECT 1 FROM c)", kMiss, "b,a,c"},
+    {"SELECT * FROM (SELECT * FROM a) x, LATERAL (SELECT * FROM b) y", kMiss, "a,b"},
+    {"SELECT EXTRACT(YEAR FROM created), TRIM(BOTH 'x' FROM name) FROM t", kMiss, "t"},
+    {"(SELECT 1 FROM a) UNION ALL (SELECT 2 FROM b)", kMiss, "a,b"},
+    {"WITH x (p, q) AS (SELECT 1, 2 FROM t), y AS (SELECT * FROM u) SELECT * FROM x, y", kMiss,
+     "t,u,x,y"},
+    {"TABLE t", kMiss, "t"},
+    {"VALUES ROW(1, 2), ROW(3, 4)", kMiss, ""},
+    {"SELECT 1 FROM dual", kMiss, ""},
+    {"SELECT count(*), GROUP_CONCAT(DISTINCT x ORDER BY y SEPARATOR ',') FROM t", kMiss, "t"},
+    {"SELECT IF(a > 1, CONCAT(a, 'b'), IFNULL(c, 0)), CAST(d AS DECIMAL(10, 2)) FROM t", kMiss,
+     "t"},
+    {"SELECT MATCH (a) AGAINST ('x' IN BOOLEAN MODE) FROM t", kMiss, "t"},
+    {"SELECT row_number() OVER (PARTITION BY a ORDER BY b) FROM t", kMiss, "t"},
+    {"SELECT DATE(created), DATE_FORMAT(created, '%Y') FROM t", kMiss, "t"},
+    {"SELECT unix_timestamp(created) FROM t", kMiss, "t"},
+    {"SELECT 'now()', \"rand()\" -- uuid()", kMiss, ""},
+    {"SELECT 'it''s \\' FOR UPDATE' # rand()", kMiss, ""},
+    {"SELECT /* now() */ 1", kMiss, ""},
+    {"SELECT /*+ MAX_EXECUTION_TIME(1000) */ * FROM t", kMiss, "t"},
+    {"SELECT 1 --1", kMiss, ""},
+    {"SELECT now()", kVolatile, ""},
+    {"SELECT NOW ( )", kVolatile, ""},
+    {"SELECT CURRENT_TIMESTAMP", kVolatile, ""},
+    {"SELECT curdate()", kVolatile, ""},
+    {"SELECT unix_timestamp()", kVolatile, ""},
+    {"SELECT rand(5)", kVolatile, ""},
+    {"SELECT uuid()", kVolatile, ""},
+    {"SELECT last_insert_id()", kVolatile, ""},
+    {"SELECT found_rows()", kVolatile, ""},
+    {"SELECT row_count()", kVolatile, ""},
+    {"SELECT get_lock('a', 1)", kVolatile, ""},
+    {"SELECT sleep(1)", kVolatile, ""},
+    {"SELECT user(), version(), database()", kVolatile, ""},
+    {"SELECT my_function(1)", kVolatile, ""},
+    {"SELECT db.concat(1)", kVolatile, ""},
+    {"SELECT `my function`(1)", kVolatile, ""},
+    {"SELECT @x", kVolatile, ""},
+    {"SELECT @x := 1", kVolatile, ""},
+    {"SELECT @@version", kVolatile, ""},
+    {"SELECT @@session.sql_mode", kVolatile, ""},
+    {"SELECT timestamp(maketime(1, 2, 3))", kVolatile, ""},
+    {"SELECT NEXT VALUE FOR s", kVolatile, ""},
+    {"SELECT now() FROM t FOR UPDATE", kVolatile, "t"},
+    {"SELECT * FROM t FOR UPDATE", kUncacheable, "t"},
+    {"SELECT * FROM t FOR SHARE", kUncacheable, "t"},
+    {"SELECT * FROM t LOCK IN SHARE MODE", kUncacheable, "t"},
+    {"SELECT SQL_NO_CACHE * FROM t", kUncacheable, "t"},
+    {"SELECT SQL_CALC_FOUND_ROWS * FROM t LIMIT 1", kUncacheable, "t"},
+    {"SELECT * FROM t INTO OUTFILE '/tmp/x'", kUncacheable, "t"},
+    {"SELECT * FROM information_schema.tables", kUncacheable, "information_schema.tables"},
+    {"SELECT * FROM MySQL.user", kUncacheable, "MySQL.user"},
+    {"SELECT 1 /*! FROM t */", kUncacheable, "t"},
+    {"SELECT /*!50000 1 + */ 1", kUncacheable, ""},
+    {"SELECT 'open", kUncacheable, ""},
+    {"SELECT 1 /* open", kUncacheable, ""},
+    {"SHOW TABLES", kNotAQuery, ""},
+    {"EXPLAIN SELECT * FROM t", kNotAQuery, "t"},
+    {"INSERT INTO t SELECT * FROM u", kNotAQuery, "u"},
+    {"SELECT 1; SELECT 2", CacheStatus::kMultipleStatements, ""},
+    {"", kNotAQuery, ""},
+    {"/* hyperdrive: no-cache */ SELECT 1", CacheStatus::kBypass, ""},
+};
+
+std::string joined(const std::vector<Name>& names) {
+  std::string text;
+  for (const Name& name : names) {
+    text += (text.empty() ? "" : ",") + (name.schema.empty() ? "" : name.schema + ".") + name.name;
+  }
+  return text;
+}
+
+TEST_CASE("MySQL queries are cacheable only in the forms that are known") {
+  for (const ReadRow& row : kReads) {
+    INFO(row.text);
+    const auto analysis = analyse_mysql(row.text);
+    CHECK(name(analysis->status) == name(row.status));
+    CHECK(analysis->reason.empty() == (row.status == kMiss));
+    CHECK(joined(analysis->tables) == row.tables);
+  }
+}
+
+struct EffectRow {
+  const char* text;
+  Effect effect;
+  const char* writes = "";
+  bool unknown_targets = false;
+  std::uint16_t state = 0;
+};
+
+const std::vector<EffectRow> kEffects = {
+    {"INSERT INTO t VALUES (1)", Effect::kWrite, "t"},
+    {"INSERT LOW_PRIORITY IGNORE `db`.`t` (a) VALUES (1) ON DUPLICATE KEY UPDATE a = VALUES(a)",
+     Effect::kWrite, "db.t"},
+    {"REPLACE INTO t SET a = 1", Effect::kWrite, "t"},
+    {"UPDATE t SET a = 1 WHERE b = 2", Effect::kWrite, "t"},
+    {"UPDATE IGNORE a, db.b JOIN c ON a.x = c.x SET a.y = 1", Effect::kWrite, "a,db.b,c"},
+    {"DELETE FROM t WHERE a = 1", Effect::kWrite, "t"},
+    {"DELETE a FROM t1 AS a JOIN t2", Effect::kWrite, "t1,t2"},
+    {"WITH x AS (SELECT 1 FROM u) DELETE FROM t WHERE a IN (SELECT * FROM x)", Effect::kWrite,
+     "u,t,x"},
+    {"TRUNCATE TABLE t", Effect::kWrite, "t"},
+    {"LOAD DATA LOCAL INFILE 'x' INTO TABLE db.t", Effect::kWrite, "db.t"},
+    {"CREATE TABLE t (a int)", Effect::kUnknownWrite, "", true},
+    {"CREATE TEMPORARY TABLE t (a int)", Effect::kCreateTemp, "", false, state::kTempObject},
+    {"CREATE PROCEDURE p() BEGIN SELECT 1; DELETE FROM t; END", Effect::kUnknownWrite, "", true},
+    {"CALL p()", Effect::kUnknownWrite, "", true},
+    {"DO f()", Effect::kUnknownWrite, "", true},
+    {"ANALYZE UPDATE t SET a = 1", Effect::kUnknownWrite, "", true},
+    {"ANALYZE TABLE t", Effect::kOther},
+    {"XA START 'x'", Effect::kUnknownWrite, "", true, state::kUnknown},
+    {"HANDLER t OPEN", Effect::kUnknownWrite, "", true, state::kUnknown},
+    {"FROBNICATE", Effect::kUnknownWrite, "", true, state::kUnknown},
+    {"BEGIN", Effect::kBegin},
+    {"START TRANSACTION READ ONLY", Effect::kBegin},
+    {"COMMIT AND CHAIN", Effect::kCommit},
+    {"ROLLBACK", Effect::kRollback},
+    {"ROLLBACK TO SAVEPOINT a", Effect::kRollbackTo},
+    {"SAVEPOINT a", Effect::kSavepoint},
+    {"RELEASE SAVEPOINT a", Effect::kRelease},
+    {"LOCK TABLES t READ", Effect::kLock, "", false, state::kTableLock},
+    {"FLUSH TABLES WITH READ LOCK", Effect::kOther, "", false, state::kTableLock},
+    {"SET @x = 1", Effect::kSet, "", false, state::kUserVariable},
+    {"SET sql_mode = CONCAT(@@sql_mode, ',ANSI')", Effect::kSet, "", false, state::kUnknownSetting},
+    {"SET GLOBAL max_connections = 5", Effect::kUnknownWrite, "", true},
+    {"PREPARE p FROM 'SELECT 1'", Effect::kPrepare},
+    {"EXECUTE p USING @a", Effect::kExecute, "", true, state::kUserVariable},
+    {"DEALLOCATE PREPARE p", Effect::kDeallocate},
+    {"SHOW WARNINGS", Effect::kShow, "", false, state::kLastStatement},
+    {"SELECT LAST_INSERT_ID()", Effect::kRead, "", false, state::kLastStatement},
+    {"SELECT GET_LOCK('a', 1)", Effect::kRead, "", false, state::kAdvisoryLock},
+    {"SELECT RELEASE_ALL_LOCKS()", Effect::kRead, "", false, state::kAdvisoryUnlockAll},
+    {"KILL QUERY 5", Effect::kOther},
+};
+
+TEST_CASE("MySQL statements have the effects, targets and traces that the server gives them") {
+  for (const EffectRow& row : kEffects) {
+    INFO(row.text);
+    const auto analysis = analyse_mysql(row.text);
+    REQUIRE(analysis->statements.size() == 1);
+    const Statement& statement = analysis->statements[0];
+    CHECK(static_cast<int>(statement.effect) == static_cast<int>(row.effect));
+    CHECK(joined(statement.writes) == row.writes);
+    CHECK(statement.unknown_targets == row.unknown_targets);
+    CHECK(statement.state == row.state);
+  }
+}
+
+TEST_CASE("MySQL settings are read") {
+  const auto settings = [](const char* text) {
+    return analyse_mysql(text)->statements.at(0).settings;
+  };
+  CHECK(settings("SET NAMES utf8mb4") == std::vector<Setting>{{"names", "utf8mb4"}});
+  CHECK(settings("SET CHARACTER SET 'latin1'") ==
+        std::vector<Setting>{{"character_set", "latin1"}});
+  CHECK(settings("USE `My Db`") == std::vector<Setting>{{"database", "My Db"}});
+  CHECK(settings("SET autocommit=0, SESSION time_zone = '+00:00', @@session.Sql_Mode := ANSI") ==
+        std::vector<Setting>{{"autocommit", "0"}, {"time_zone", "+00:00"}, {"sql_mode", "ANSI"}});
+  CHECK(settings("SET x = DEFAULT") == std::vector<Setting>{{"x", "", true}});
+  CHECK(settings("SET x = -1") == std::vector<Setting>{{"x", "-1"}});
+  CHECK(settings("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE") ==
+        std::vector<Setting>{{"transaction", "ISOLATION LEVEL SERIALIZABLE", false, true}});
+}
+
+TEST_CASE("sql_mode and the character set decide how quotes are read") {
+  MysqlLexing ansi;
+  ansi.ansi_quotes = true;
+  CHECK(joined(analyse_mysql("SELECT * FROM \"t\"", ansi)->tables) == "t");
+  MysqlLexing plain;
+  plain.no_backslash_escapes = true;
+  CHECK(analyse_mysql("SELECT '\\', now(), '\\'", plain)->status == kVolatile);
+  CHECK(analyse_mysql("SELECT '\\', now(), \\''")->status == kMiss);
+  MysqlLexing unsafe;
+  unsafe.unsafe_charset = true;
+  CHECK(analyse_mysql("SELECT '\xbf\\'", unsafe)->status == CacheStatus::kParseError);
+}
+
+}  // namespace
+}  // namespace hyperdrive::proxy::sql

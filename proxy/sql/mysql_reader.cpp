@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <unordered_set>
 
 #include "proxy/sql/mysql_builtins.hpp"
 #include "proxy/sql/mysql_statement.hpp"
@@ -56,11 +57,14 @@ class Reader {
       if (!words_[i].is_name()) continue;
       std::size_t j = i + 1;
       if (words_[j].is_symbol("(")) {
-        while (j < words_.size() && !words_[j].is_symbol(")")) ++j;
+        // A list of columns holds no parenthesis: so no word is read twice, whatever the text.
+        for (++j; j < words_.size(); ++j) {
+          if (words_[j].is_symbol(")") || words_[j].is_symbol("(")) break;
+        }
         ++j;
       }
       if (j + 1 < words_.size() && words_[j].is("as") && words_[j + 1].is_symbol("(")) {
-        ctes_.push_back(mysql_name(words_[i].token));
+        ctes_.insert(mysql_name(words_[i].token));
       }
     }
   }
@@ -146,10 +150,7 @@ class Reader {
     for (char& c : schema) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
     if (one_of(schema, kSystem)) refuse(schema + "." + name.name + " is a system table");
     // The name of a WITH query may be that of a table too, inside its own definition.
-    if (std::find(findings_.tables.begin(), findings_.tables.end(), name) ==
-        findings_.tables.end()) {
-      findings_.tables.push_back(name);
-    }
+    if (seen_.insert(name.schema + '\0' + name.name).second) findings_.tables.push_back(name);
   }
 
   void keyword(const MysqlWord& word) {
@@ -185,8 +186,8 @@ class Reader {
   }
 
   void call(const MysqlWord& word) {
-    const bool is_cte = std::find(ctes_.begin(), ctes_.end(), word.token.text) != ctes_.end();
-    if (mysql_is_no_function(word.lower) || is_cte) return;
+    if (mysql_is_no_function(word.lower)) return;
+    if (ctes_.contains(std::string(word.token.text))) return;
     if (at_ > 0 && words_[at_ - 1].is_symbol(".")) return stored_function(word);
     const bool has_arguments = !(peek(2) != nullptr && peek(2)->is_symbol(")"));
     findings_.functions.push_back({{"", word.lower}, -1, false});
@@ -225,7 +226,8 @@ class Reader {
   const MysqlWords& words_;
   std::size_t at_;
   std::vector<Level> levels_;
-  std::vector<std::string> ctes_;
+  std::unordered_set<std::string> ctes_;
+  std::unordered_set<std::string> seen_;  ///< tables, schema and name with a zero byte between
   MysqlFindings findings_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "proxy/sql/analysis.hpp"
 #include "proxy/sql/class_key.hpp"
+#include "proxy/sql/mysql_analysis.hpp"
 #include "proxy/sql/parse.hpp"
 
 namespace hyperdrive::proxy::sql {
@@ -49,6 +50,7 @@ TEST_CASE("nesting of any kind and depth is survived") {
       const auto start = std::chrono::steady_clock::now();
       const auto analysis = analyse(text);
       REQUIRE(analysis);
+      REQUIRE(analyse_mysql(text));
       CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(3));
     }
   }
@@ -100,6 +102,10 @@ TEST_CASE("random bytes and cut or spliced statements are survived") {
       "SELECT * FROM ROWS FROM (f(1) AS (a int, b date), g()) WITH ORDINALITY AS r(x, y)",
       "CREATE TEMP TABLE t (a int DEFAULT now()); DECLARE c CURSOR WITH HOLD FOR SELECT 1",
       "MERGE INTO t USING u ON a = b WHEN MATCHED THEN UPDATE SET a = DEFAULT",
+      "WITH x (a, b) AS (SELECT 1 FROM `t`) SELECT f(@a := 1), @@b /*! , now() */ FROM x, (y, z) # "
+      "c",
+      "UPDATE a, b.c SET @x = 1; LOAD DATA INFILE 'x' INTO TABLE t; SET NAMES utf8, @@global.x = "
+      "-1",
       "EXPLAIN (ANALYZE, FORMAT json) UPDATE t SET (a, b) = (SELECT 1, 2) WHERE CURRENT OF c"};
   std::string key;
   for (int i = 0; i < 20'000; ++i) {
@@ -118,6 +124,7 @@ TEST_CASE("random bytes and cut or spliced statements are survived") {
         text.erase(random() % text.size(), random() % 10);
     }
     REQUIRE(analyse(text));
+    REQUIRE(analyse_mysql(text));
     write_class_key(text, key);
   }
 }

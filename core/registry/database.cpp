@@ -130,8 +130,8 @@ void migrate(SQLite::Database& database, const Home& home) {
 }
 
 std::unique_ptr<SQLite::Database> open_writable(const Home& home) {
-  auto database = std::make_unique<SQLite::Database>(home.registry().string(),
-                                                     SQLite::OPEN_READWRITE, kBusyTimeoutMs);
+  auto database = std::make_unique<SQLite::Database>(
+      home.registry().string(), SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX, kBusyTimeoutMs);
   if (version_of(*database) == 0) migrate(*database, home);
   // What a command has acknowledged survives a power failure too.
   database->exec(
@@ -150,7 +150,7 @@ std::unique_ptr<SQLite::Database> open_read_only(const Home& home) {
     path += c == '?' || c == '#' || c == '%' ? fmt::format("%{:02X}", c) : std::string(1, c);
   return std::make_unique<SQLite::Database>(
       fmt::format("file:{}?mode=ro{}", path, waiting ? "" : "&immutable=1"),
-      SQLite::OPEN_READONLY | SQLite::OPEN_URI, kBusyTimeoutMs);
+      SQLite::OPEN_READONLY | SQLite::OPEN_URI | SQLite::OPEN_NOMUTEX, kBusyTimeoutMs);
 }
 
 bool writable(const Home& home) {

@@ -237,6 +237,8 @@ Result<std::vector<Config>> Registry::list() {
     SQLite::Statement query(
         impl_->sqlite(), fmt::format("SELECT {} FROM configs ORDER BY sequence", config_columns()));
     std::vector<Config> configs;
+    const auto count = impl_->sqlite().execAndGet("SELECT count(*) FROM configs").getInt64();
+    configs.reserve(static_cast<std::size_t>(count));
     while (query.executeStep()) {
       auto config = read_config_row(query);
       if (!config) return tl::unexpected(config.error());

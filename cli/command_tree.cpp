@@ -38,6 +38,8 @@ constexpr std::array kCommands = {
     &kCertUploadMtlsCertificate,
     &kCertList,
     &kCertDelete,
+    &kApply,
+    &kExport,
     &kCompletions,
     &kComplete,
 };

@@ -31,6 +31,8 @@ extern const Command kCertUploadCertificateAuthority;
 extern const Command kCertUploadMtlsCertificate;
 extern const Command kCertList;
 extern const Command kCertDelete;
+extern const Command kApply;
+extern const Command kExport;
 extern const Command kCompletions;
 extern const Command kComplete;
 

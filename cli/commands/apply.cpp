@@ -1,0 +1,276 @@
+// `hyperdrive apply`: makes the registry what a file declares, in one transaction.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <iostream>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "cli/commands/all.hpp"
+#include "cli/context.hpp"
+#include "cli/live.hpp"
+#include "core/base/file.hpp"
+#include "core/config/connection_string.hpp"
+#include "core/config/declaration.hpp"
+#include "core/config/settings.hpp"
+
+namespace hyperdrive::cli {
+namespace {
+using nlohmann::ordered_json;
+
+constexpr std::size_t kMostBytes = 16u << 20;
+
+constexpr Flag kFlags[] = {
+    {.name = "file",
+     .aliases = "f",
+     .help = "The TOML or JSON file that declares the configs; - is standard input",
+     .offer = Offer::kFiles},
+    {.name = "dry-run",
+     .kind = FlagKind::kBoolean,
+     .help = "Print the plan and change nothing; exit code 2 when there is something to change"},
+    {.name = "prune",
+     .kind = FlagKind::kBoolean,
+     .help = "Delete the configs that the file does not declare"},
+};
+
+constexpr Example kExamples[] = {
+    {"hyperdrive export > hyperdrive.toml", "begin with what there is"},
+    {"hyperdrive apply -f hyperdrive.toml --dry-run", "what would change? exit code 2: something"},
+    {"hyperdrive apply -f hyperdrive.toml --prune", "make it so, and delete what is not declared"},
+};
+
+struct Input {
+  std::string text;
+  std::string folder;  ///< what `file:PATH` is relative to
+  core::DeclarationFormat format;
+};
+
+core::Result<Input> read_input(Context& context) {
+  const std::string path = context.args().text_or("file", "");
+  if (path.empty()) {
+    return core::usage("Which file?", "hyperdrive apply -f hyperdrive.toml");
+  }
+  if (path == "-") {
+    const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+    const std::size_t first = text.find_first_not_of(" \t\r\n");
+    const bool json = first != std::string::npos && text[first] == '{';
+    return Input{text, std::filesystem::current_path().string(),
+                 json ? core::DeclarationFormat::kJson : core::DeclarationFormat::kToml};
+  }
+  auto text = core::read_file(path, kMostBytes);
+  if (!text) return tl::unexpected(text.error());
+  return Input{std::move(*text), std::filesystem::absolute(path).parent_path().string(),
+               core::declaration_format(path)};
+}
+
+/// A certificate may be declared by its name; the registry keeps ids.
+core::Result<void> name_certificates_by_id(core::Registry& registry,
+                                           std::vector<core::Declared>& declared) {
+  for (core::Declared& wanted : declared) {
+    core::Tls& tls = wanted.config.tls;
+    for (std::string* id : {&tls.ca_certificate_id, &tls.mtls_certificate_id}) {
+      if (id->empty()) continue;
+      auto certificate = registry.find_certificate(*id);
+      if (!certificate) return tl::unexpected(certificate.error());
+      *id = certificate->id;
+    }
+  }
+  return {};
+}
+
+/// What is stored, with the secrets of the declared ones.
+core::Result<std::vector<core::Config>> present_configs(
+    core::Registry& registry, const std::vector<core::Declared>& declared) {
+  auto configs = registry.list();
+  if (!configs) return configs;
+  std::map<std::string_view, const core::Declared*> wanted;
+  for (const core::Declared& one : declared) wanted[one.config.name] = &one;
+  for (core::Config& config : *configs) {
+    const auto found = wanted.find(config.name);
+    if (found == wanted.end()) continue;
+    core::Config opened = config;
+    const auto unsealed = registry.unseal(opened);
+    if (unsealed) {
+      config = std::move(opened);
+    } else if (found->second->config.origin.password.empty()) {
+      return tl::unexpected(unsealed.error());
+    }
+  }
+  return configs;
+}
+
+core::Result<core::Plan> plan_now(core::Registry& registry, std::vector<core::Declared>& declared) {
+  if (auto named = name_certificates_by_id(registry, declared); !named) {
+    return tl::unexpected(named.error());
+  }
+  auto present = present_configs(registry, declared);
+  if (!present) return tl::unexpected(present.error());
+  return core::make_plan(declared, *present);
+}
+
+core::Result<void> refuse_running(const core::Home& home, const std::vector<core::Config>& doomed) {
+  if (doomed.empty()) return {};
+  const RunningProxies running = running_proxies(home);
+  for (const core::Config& config : doomed) {
+    if (!running.count(config.id)) continue;
+    return core::fail(
+        fmt::format("'{}' is to be deleted, but its proxy is running.", config.name),
+        fmt::format("Nothing was changed. Stop it first: hyperdrive stop {}", config.name));
+  }
+  return {};
+}
+
+core::Result<void> carry_out(core::Registry& registry, core::Plan& plan) {
+  for (core::PlannedStep& step : plan.steps) {
+    if (step.action == core::PlannedAction::kKeep) continue;
+    auto stored =
+        step.action == core::PlannedAction::kCreate
+            ? registry.create(step.config)
+            : registry.update(step.config.id, [&](core::Config& config) -> core::Result<void> {
+                config = step.config;
+                return {};
+              });
+    if (!stored) return tl::unexpected(stored.error());
+    step.config = std::move(*stored);
+  }
+  for (const core::Config& config : plan.undeclared) {
+    if (auto gone = registry.remove(config.id); !gone) return tl::unexpected(gone.error());
+  }
+  return {};
+}
+
+// --- the plan in words
+// ----------------------------------------------------------------------------
+
+bool changes_something(const core::Plan& plan) {
+  for (const core::PlannedStep& step : plan.steps) {
+    if (step.action != core::PlannedAction::kKeep) return true;
+  }
+  return !plan.undeclared.empty();
+}
+
+std::string or_default(const std::string& text) { return text.empty() ? "(default)" : text; }
+
+void say_plan(Output& out, const core::Plan& plan) {
+  int counts[3] = {};
+  for (const core::PlannedStep& step : plan.steps) {
+    const std::string name = printable(step.config.name);
+    ++counts[static_cast<int>(step.action)];
+    if (step.action == core::PlannedAction::kCreate) {
+      out.say(out.styled(fmt::format("+ create {}", name), Style::kGreen));
+    }
+    if (step.action != core::PlannedAction::kUpdate) continue;
+    out.say(out.styled(fmt::format("~ change {}", name), Style::kYellow));
+    for (const core::Difference& difference : step.differences) {
+      out.say(fmt::format("    {}: {} → {}", difference.field,
+                          printable(or_default(difference.before)),
+                          printable(or_default(difference.after))));
+    }
+  }
+  for (const core::Config& config : plan.undeclared) {
+    out.say(out.styled(fmt::format("- delete {}", printable(config.name)), Style::kRed));
+  }
+  out.say(fmt::format("{} to create, {} to change, {} to delete, {} as declared.",
+                      counts[static_cast<int>(core::PlannedAction::kCreate)],
+                      counts[static_cast<int>(core::PlannedAction::kUpdate)],
+                      plan.undeclared.size(),
+                      counts[static_cast<int>(core::PlannedAction::kKeep)]));
+}
+
+ordered_json plan_json(const core::Plan& plan) {
+  ordered_json json = {{"changes", changes_something(plan)},
+                       {"create", ordered_json::array()},
+                       {"update", ordered_json::array()},
+                       {"delete", ordered_json::array()},
+                       {"keep", ordered_json::array()}};
+  for (const core::PlannedStep& step : plan.steps) {
+    if (step.action == core::PlannedAction::kCreate) json["create"].push_back(step.config.name);
+    if (step.action == core::PlannedAction::kKeep) json["keep"].push_back(step.config.name);
+    if (step.action != core::PlannedAction::kUpdate) continue;
+    ordered_json differences = ordered_json::array();
+    for (const core::Difference& difference : step.differences) {
+      differences.push_back({{"field", difference.field},
+                             {"before", difference.before},
+                             {"after", difference.after}});
+    }
+    json["update"].push_back({{"name", step.config.name}, {"differences", differences}});
+  }
+  for (const core::Config& config : plan.undeclared) json["delete"].push_back(config.name);
+  return json;
+}
+
+/// The settings that changed, so that the note says which of them wait for a restart.
+ConfigEdit edit_of(const core::PlannedStep& step) {
+  constexpr std::string_view kLocal = "local.";
+  ConfigEdit edit;
+  for (const core::Difference& difference : step.differences) {
+    if (!difference.field.starts_with(kLocal)) continue;
+    if (const auto* setting = core::find_setting(difference.field.substr(kLocal.size()))) {
+      edit.settings.emplace_back(setting, difference.after);
+    }
+  }
+  return edit;
+}
+
+core::Result<void> tell_proxies(Context& context, const core::Plan& plan) {
+  for (const core::PlannedStep& step : plan.steps) {
+    if (step.action != core::PlannedAction::kUpdate) continue;
+    if (auto told = tell_running_proxy(context, step.config, edit_of(step)); !told) return told;
+  }
+  return {};
+}
+
+Outcome apply(Context& context) {
+  auto input = read_input(context);
+  if (!input) return tl::unexpected(input.error());
+  auto declared =
+      core::read_declarations(input->text, input->format, [&](std::string_view reference) {
+        return core::resolve_secret_reference(reference, input->folder);
+      });
+  if (!declared) return tl::unexpected(declared.error());
+  auto registry = context.registry();
+  if (!registry) return tl::unexpected(registry.error());
+
+  core::Plan plan;
+  const auto make = [&]() -> core::Result<void> {
+    auto made = plan_now(**registry, *declared);
+    if (!made) return tl::unexpected(made.error());
+    plan = std::move(*made);
+    if (!context.args().on("prune")) plan.undeclared.clear();
+    return refuse_running((*registry)->home(), plan.undeclared);
+  };
+  if (context.args().on("dry-run")) {
+    if (auto made = make(); !made) return tl::unexpected(made.error());
+    say_plan(context.out(), plan);
+    context.out().document_if_json(plan_json(plan));
+    return static_cast<int>(changes_something(plan) ? core::Exit::kWouldChange : core::Exit::kDone);
+  }
+  // Planned inside of the transaction: what another process stores meanwhile is not overwritten.
+  auto done = (*registry)->atomically([&]() -> core::Result<void> {
+    if (auto made = make(); !made) return made;
+    return carry_out(**registry, plan);
+  });
+  if (!done) return tl::unexpected(done.error());
+  say_plan(context.out(), plan);
+  context.out().document_if_json(plan_json(plan));
+  if (auto told = tell_proxies(context, plan); !told) return tl::unexpected(told.error());
+  return 0;
+}
+
+}  // namespace
+
+const Command kApply{
+    .path = "apply",
+    .summary = "Make the registry what a file declares",
+    .details =
+        "The file declares whole configs: what it leaves out has its default. Stored "
+        "passwords that it does not mention stay, and so do local ports. Secrets are "
+        "referred to, as \"env:NAME\" or \"file:PATH\". All changes are made, or none.",
+    .flags = kFlags,
+    .examples = kExamples,
+    .run = apply,
+};
+
+}  // namespace hyperdrive::cli

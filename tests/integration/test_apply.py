@@ -1,0 +1,141 @@
+"""`apply` and `export`: plans, idempotence, all or nothing, secrets by reference, concurrent applies."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from support.hyperdrive import BIN, Hyperdrive
+
+SHOP = """
+[[configs]]
+name = "shop"
+origin_connection_limit = 10
+[configs.origin]
+host = "db.example.com"
+database = "shop"
+user = "app"
+password = "env:SHOP_PASSWORD"
+[configs.caching]
+max_age = 30
+[configs.local]
+idle_timeout = "5m"
+cache_rules = ["orders:max-age=5"]
+"""
+SECRET = "Apply-S3cret-value"
+
+
+@pytest.fixture
+def hd():
+    with Hyperdrive() as installation:
+        installation.env["SHOP_PASSWORD"] = SECRET
+        yield installation
+
+
+def write(hd, name, text):
+    path = os.path.join(hd.cwd, name)
+    with open(path, "w") as f:
+        f.write(text)
+    return path
+
+
+def apply(hd, text, *flags, name="hd.toml", **more):
+    return hd.run("apply", "-f", write(hd, name, text), *flags, **more)
+
+
+def test_apply_creates_changes_and_then_has_nothing_to_do(hd):
+    first = apply(hd, SHOP, "--dry-run")
+    assert first.returncode == 2, first.stderr
+    assert "create shop" in first.stdout
+    assert hd.json("list", "--json") == []
+    assert apply(hd, SHOP).returncode == 0
+    config = hd.json("get", "shop", "--all")
+    assert config["origin"]["port"] == 5432
+    assert config["caching"]["max_age"] == 30
+    assert config["local"]["idle_timeout"]["value"] == "5m"
+    assert config["local"]["cache_rules"]["value"] == ["orders:max-age=5"]
+    again = apply(hd, SHOP, "--dry-run")
+    assert again.returncode == 0, again.stdout
+    changed = apply(hd, SHOP.replace("max_age = 30", "max_age = 5"), "--dry-run", "--json")
+    assert changed.returncode == 2
+    assert json.loads(changed.stdout)["update"] == [
+        {"name": "shop", "differences": [{"field": "caching.max_age", "before": "30", "after": "5"}]}]
+    assert apply(hd, SHOP.replace("max_age = 30", "max_age = 5")).returncode == 0
+    after = hd.json("get", "shop", "--all")
+    assert after["caching"]["max_age"] == 5
+    assert (after["id"], after["local"]["local_port"]) == (config["id"], config["local"]["local_port"])
+
+
+def test_drift_is_shown_and_undone(hd):
+    apply(hd, SHOP)
+    hd("update", "shop", "--max-age", "7", "--workers", "3", "--no-verify")
+    drift = apply(hd, SHOP, "--dry-run")
+    assert drift.returncode == 2
+    assert "caching.max_age: 7 → 30" in drift.stdout
+    assert "local.workers: 3 → (default)" in drift.stdout
+    assert apply(hd, SHOP).returncode == 0
+    assert apply(hd, SHOP, "--dry-run").returncode == 0
+
+
+def test_prune_deletes_only_when_asked(hd):
+    hd("create", "old", "--connection-string", "postgres://u:p@h:5432/d", "--no-verify")
+    assert apply(hd, SHOP).returncode == 0
+    assert {c["name"] for c in hd.json("list", "--json")} == {"old", "shop"}
+    plan = apply(hd, SHOP, "--prune", "--dry-run")
+    assert plan.returncode == 2 and "delete old" in plan.stdout
+    assert apply(hd, SHOP, "--prune").returncode == 0
+    assert [c["name"] for c in hd.json("list", "--json")] == ["shop"]
+
+
+def test_export_applies_without_a_difference_and_holds_no_secret(hd):
+    apply(hd, SHOP)
+    hd("create", "my", "--connection-string", f"mysql://u:{SECRET}@h/d", "--sslmode", "VERIFY_IDENTITY",
+       "--no-verify")
+    for flags, name in ((), "all.toml"), (("--json",), "all.json"):
+        text = hd("export", *flags)
+        assert SECRET not in text
+        result = apply(hd, text, "--dry-run", "--prune", name=name)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_all_or_nothing(hd):
+    broken = SHOP + SHOP.replace('"shop"', '"second"', 1).replace("env:SHOP_PASSWORD", "env:NOT_SET")
+    result = apply(hd, broken)
+    assert result.returncode == 64
+    assert "NOT_SET" in result.stderr
+    # The second one only fails when it is stored: its port belongs to another config.
+    hd("create", "holder", "--connection-string", "postgres://u:p@h:5432/d", "--local-port", "31555", "--no-verify")
+    clash = SHOP + SHOP.replace('"shop"', '"second"', 1).replace("[configs.local]", "[configs.local]\nlocal_port = 31555")
+    result = apply(hd, clash)
+    assert result.returncode == 1, result.stdout
+    assert "31555" in result.stderr
+    assert [c["name"] for c in hd.json("list", "--json")] == ["holder"]
+
+
+def test_a_password_in_the_file_is_refused_and_not_repeated(hd):
+    result = apply(hd, SHOP.replace("env:SHOP_PASSWORD", SECRET))
+    assert result.returncode == 64
+    assert SECRET not in result.stdout + result.stderr
+    assert "env:NAME" in result.stderr
+
+
+def test_a_broken_file_is_told_by_line_and_column(hd):
+    result = apply(hd, SHOP + "\nx = [1,\n")
+    assert result.returncode == 64
+    assert "line" in result.stderr and "column" in result.stderr
+    assert hd.json("list", "--json") == []
+
+
+def test_concurrent_applies_end_in_one_of_the_declared_states(hd):
+    files = [write(hd, f"{age}.toml", "".join(
+        SHOP.replace('"shop"', f'"c{i}"', 1).replace("max_age = 30", f"max_age = {age}") for i in range(10)))
+        for age in (1, 2, 3)]
+    running = [subprocess.Popen([os.path.join(BIN, "hyperdrive"), "apply", "-f", file, "--quiet"], env=hd.env,
+                                cwd=hd.cwd, stderr=subprocess.PIPE) for file in files * 2]
+    for process in running:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+    configs = hd.json("list", "--json")
+    assert len(configs) == 10
+    assert len({c["caching"]["max_age"] for c in configs}) == 1

@@ -135,9 +135,9 @@ class Skimmer {
   }
 
   static bool is_definition(std::string_view word) {
-    constexpr std::array<std::string_view, 13> kWords = {
-        "create", "alter", "drop",    "grant",   "revoke",  "comment", "truncate",
-        "do",     "call",  "refresh", "reindex", "analyze", "explain"};
+    constexpr std::array<std::string_view, 11> kWords = {
+        "create",   "alter",   "drop",    "grant",   "revoke", "comment",
+        "truncate", "refresh", "reindex", "analyze", "explain"};
     for (const std::string_view known : kWords) {
       if (equals_word(word, known)) return true;
     }

@@ -301,6 +301,7 @@ class Classifier {
     if (type == "CreateStmt") statement_.command = "CREATE TABLE";
     create(temporary);
     if (type == "DoStmt" || type == "CallStmt") {
+      statement_.state |= state::kUnknown;  // their SET outlives them
       if (const Node call = content["funccall"]) read(call, "FuncCall");
     }
   }

@@ -14,6 +14,7 @@ namespace {
 struct Context {
   const ApiRequest& request;
   AdminBackend& backend;
+  QueryClasses& classes;
   std::string_view dashboard;
 };
 
@@ -67,9 +68,10 @@ ApiResponse get_queries(const Context& context) {
       return bad_request("limit must be a number from 1 to 1000.");
     }
   }
+  const QueryClasses::Top top = context.classes.top(limit);
   Json classes = Json::array();
-  for (const QueryClass& query : context.backend.queries(limit)) classes.push_back(to_json(query));
-  return json_response({{"classes", std::move(classes)}});
+  for (const QueryClass& query : top.classes) classes.push_back(to_json(query));
+  return json_response({{"since", timestamp(top.since)}, {"classes", std::move(classes)}});
 }
 
 ApiResponse get_config(const Context& context) {
@@ -201,7 +203,8 @@ ApiResponse error_response(int status, const core::Error& error) {
   return json_response({{"error", to_json(error)}}, status);
 }
 
-ApiResponse answer(const ApiRequest& request, AdminBackend& backend, std::string_view dashboard) {
+ApiResponse answer(const ApiRequest& request, AdminBackend& backend, QueryClasses& classes,
+                   std::string_view dashboard) {
   const std::string_view path = path_of(request.target);
   const std::string_view method = request.method == "HEAD" ? "GET" : request.method;
   for (const Route& route : kRoutes) {
@@ -217,7 +220,7 @@ ApiResponse answer(const ApiRequest& request, AdminBackend& backend, std::string
       return error_response(403, {fmt::format("{} is answered on the Unix socket only.", path),
                                   "Use the hyperdrive command on this machine."});
     }
-    return route.answer({request, backend, dashboard});
+    return route.answer({request, backend, classes, dashboard});
   }
   return error_response(404, {fmt::format("There is no {} here.", cut_utf8(path, 200)),
                               "docs/admin-api.md lists what there is."});

@@ -9,6 +9,7 @@
 
 #include "core/base/error.hpp"
 #include "proxy/admin/backend.hpp"
+#include "proxy/admin/query_classes.hpp"
 
 namespace hyperdrive::proxy::admin {
 
@@ -31,7 +32,8 @@ ApiResponse error_response(int status, const core::Error& error);
 
 /// `dashboard`: the dashboard's address with its token, for those on the socket; empty without
 /// port.
-ApiResponse answer(const ApiRequest& request, AdminBackend& backend, std::string_view dashboard);
+ApiResponse answer(const ApiRequest& request, AdminBackend& backend, QueryClasses& classes,
+                   std::string_view dashboard);
 
 /// A target's path, and the value of one of its query parameters (empty if absent;
 /// percent-decoded).

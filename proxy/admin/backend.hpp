@@ -75,6 +75,7 @@ struct Latency {
   std::uint64_t p99 = 0;
   std::uint64_t max = 0;
 };
+Latency latency_of(const session::HistogramSum& sum);
 
 /// Cloudflare's names, in the order of `stats.cache`.
 inline constexpr std::array<std::string_view, 13> kCacheStatuses = {
@@ -119,7 +120,6 @@ struct QueryClass {
   std::string sql;
   std::string status;  ///< of its latest query
   std::string reason;
-  std::vector<std::string> tables;
   std::uint64_t count = 0;
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
@@ -156,8 +156,6 @@ class AdminBackend {
   virtual Status status() = 0;
   virtual Readiness readiness() = 0;
   virtual Stats stats() = 0;
-  /// The most costly first, at most `limit`.
-  virtual std::vector<QueryClass> queries(std::size_t limit) = 0;
   /// The config in use as JSON (core::all_json): no secret in it.
   virtual std::string config_json() = 0;
   virtual core::Result<Explanation> explain(const std::string& sql) = 0;

@@ -10,6 +10,7 @@ EventBatch EventHub::Reader::take() {
 }
 
 void EventHub::publish(const Event& event) {
+  if (readers_count_.load(std::memory_order_relaxed) == 0) return;
   const std::lock_guard lock(mutex_);
   const std::uint64_t sequence = ++sequence_;
   std::erase_if(readers_, [](const auto& reader) { return reader.expired(); });

@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "proxy/admin/query_classes.hpp"
 #include "proxy/session/telemetry.hpp"
 
 namespace hyperdrive::proxy::admin {
@@ -46,10 +47,17 @@ class EventHub final : public session::EventSink {
     std::function<void()> wake_;
   };
 
-  bool listening() const override { return readers_count_.load(std::memory_order_relaxed) != 0; }
-  void publish(QueryEvent event) override { publish(Event(std::move(event))); }
+  bool listening() const override {
+    return readers_count_.load(std::memory_order_relaxed) != 0 || classes_.wanted();
+  }
+  void publish(QueryEvent event) override {
+    if (classes_.wanted()) classes_.add(event);
+    publish(Event(std::move(event)));
+  }
   void publish(SessionEvent event) override { publish(Event(std::move(event))); }
   void publish(OriginEvent event) override { publish(Event(std::move(event))); }
+
+  QueryClasses& classes() { return classes_; }
 
   /// `wake` is called, from any thread and at most once per batch, when a reader's empty queue gets
   /// its first event. The reader's events end when the last pointer to it is gone.
@@ -58,6 +66,7 @@ class EventHub final : public session::EventSink {
  private:
   void publish(const Event& event);
 
+  QueryClasses classes_;
   std::atomic<std::size_t> readers_count_ = 0;
   std::mutex mutex_;
   std::vector<std::weak_ptr<Reader>> readers_;

@@ -203,7 +203,7 @@ class Server final : public AdminServer {
     ApiResponse answered;
     try {
       answered = answer({view(request.method_string()), target, request.body(), from_socket},
-                        backend_, dashboard_);
+                        backend_, events_.classes(), dashboard_);
     } catch (const std::exception& exception) {
       answered =
           error_response(500, {fmt::format("The request failed: {}.", exception.what()), {}});

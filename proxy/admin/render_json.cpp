@@ -176,7 +176,6 @@ Json to_json(const QueryClass& query) {
           {"count", query.count},
           {"status", query.status},
           {"reason", query.reason},
-          {"tables", query.tables},
           {"hits", query.hits},
           {"misses", query.misses},
           {"stale", query.stale},

@@ -64,8 +64,6 @@ admin::Stats AdminAdapter::stats() {
   return stats;
 }
 
-std::vector<admin::QueryClass> AdminAdapter::queries(std::size_t) { return {}; }
-
 std::string AdminAdapter::config_json() { return core::all_json(proxy_.launch().config).dump(); }
 
 core::Result<admin::Explanation> AdminAdapter::explain(const std::string& sql) {

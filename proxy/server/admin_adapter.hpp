@@ -17,7 +17,6 @@ class AdminAdapter final : public admin::AdminBackend {
   admin::Status status() override;
   admin::Readiness readiness() override;
   admin::Stats stats() override;
-  std::vector<admin::QueryClass> queries(std::size_t limit) override;
   std::string config_json() override;
   core::Result<admin::Explanation> explain(const std::string& sql) override;
   core::Result<std::uint64_t> purge(const admin::Purge& purge) override;

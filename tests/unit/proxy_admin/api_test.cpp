@@ -14,6 +14,11 @@ using hyperdrive::tests::FakeBackend;
 
 namespace {
 
+QueryClasses& no_classes() {
+  static QueryClasses classes;
+  return classes;
+}
+
 struct Answer {
   int status;
   Json json;
@@ -21,7 +26,8 @@ struct Answer {
 
 Answer ask(FakeBackend& backend, std::string_view method, std::string_view target,
            std::string_view body = {}, bool from_socket = true) {
-  const ApiResponse response = answer({method, target, body, from_socket}, backend, "http://d/");
+  const ApiResponse response =
+      answer({method, target, body, from_socket}, backend, no_classes(), "http://d/");
   return {response.status, Json::parse(response.body, nullptr, false)};
 }
 
@@ -62,15 +68,59 @@ TEST_CASE("readiness is told by the status code") {
   CHECK(ask(backend, "GET", "/healthz").status == 200);
 }
 
-TEST_CASE("the number of query classes is bounded") {
+TEST_CASE("the number of query classes asked for is bounded") {
   FakeBackend backend;
-  CHECK(ask(backend, "GET", "/v1/queries").json["classes"][0]["sql"] == "SELECT '<script>'");
-  CHECK(backend.asked_limit == 100);
-  ask(backend, "GET", "/v1/queries?x=1&limit=7");
-  CHECK(backend.asked_limit == 7);
+  CHECK(ask(backend, "GET", "/v1/queries").json["classes"].is_array());
+  CHECK(ask(backend, "GET", "/v1/queries?x=1&limit=7").status == 200);
   for (const char* limit : {"0", "1001", "-1", "x", "7x", "99999999999999999999"}) {
     CHECK(ask(backend, "GET", std::string("/v1/queries?limit=") + limit).status == 400);
   }
+}
+
+TEST_CASE("queries that differ in literals are one class, once somebody looks") {
+  EventHub hub;
+  QueryEvent event;
+  event.sql = "SELECT * FROM t WHERE a = 1 /* note */ AND b = 'x'";
+  hub.publish(event);
+  CHECK_FALSE(hub.listening());
+  CHECK(hub.classes().top(10).classes.empty());
+  CHECK(hub.listening());
+  const auto publish = [&](const std::string& sql, const std::string& status,
+                           std::uint64_t micros) {
+    event.sql = sql;
+    event.status = status;
+    event.duration_us = micros;
+    hub.publish(event);
+  };
+  publish("SELECT * FROM t WHERE a = 1 AND b = 'x'", "miss", 900);
+  publish("SELECT * FROM t WHERE a = 22 AND b = 'it''s'", "hit", 100);
+  publish("INSERT INTO t VALUES (1)", "notaquery", 300);
+  publish("SELECT 'unterminated", "parseerror", 1);
+  const auto top = hub.classes().top(2);
+  REQUIRE(top.classes.size() == 2);
+  CHECK(top.classes[0].sql == "SELECT * FROM t WHERE a = ? AND b = ?");
+  CHECK(top.classes[0].count == 2);
+  CHECK(top.classes[0].hits == 1);
+  CHECK(top.classes[0].misses == 1);
+  CHECK(top.classes[0].status == "hit");
+  CHECK(top.classes[0].latency.sum == 1000);
+  CHECK(top.classes[0].latency.max == 900);
+  CHECK(top.classes[1].sql == "INSERT INTO t VALUES (?)");
+}
+
+TEST_CASE("ever new statements do not fill the memory") {
+  QueryClasses classes;
+  classes.top(1);
+  QueryEvent event;
+  for (std::size_t i = 0; i < QueryClasses::kMost + 50; ++i) {
+    event.sql = "SELECT a" + std::to_string(i);
+    classes.add(event);
+  }
+  const auto all = classes.top(QueryClasses::kMost * 2).classes;
+  CHECK(all.size() == QueryClasses::kMost + 1);
+  std::uint64_t count = 0;
+  for (const auto& one : all) count += one.count;
+  CHECK(count == QueryClasses::kMost + 50);
 }
 
 TEST_CASE("explain and purge check their body") {
@@ -119,12 +169,12 @@ TEST_CASE("unknown paths and methods are told apart") {
   CHECK(ask(backend, "GET", "/v2/stats").status == 404);
   CHECK(ask(backend, "GET", "").status == 404);
   CHECK(ask(backend, "POST", "/v1/stats").status == 405);
-  CHECK(answer({"DELETE", "/v1/purge", "", true}, backend, "").allow == "POST");
+  CHECK(answer({"DELETE", "/v1/purge", "", true}, backend, no_classes(), "").allow == "POST");
 }
 
 TEST_CASE("metrics are Prometheus text") {
   FakeBackend backend;
-  const ApiResponse response = answer({"GET", "/metrics", "", true}, backend, "");
+  const ApiResponse response = answer({"GET", "/metrics", "", true}, backend, no_classes(), "");
   CHECK(response.body.find("hyperdrive_queries_total 250\n") != std::string::npos);
   CHECK(response.body.find("hyperdrive_cache_queries_total{status=\"hit\"} 200\n") !=
         std::string::npos);

@@ -31,10 +31,6 @@ class FakeBackend : public admin::AdminBackend {
     stats.cache.stale_hits = 7;
     return stats;
   }
-  std::vector<admin::QueryClass> queries(std::size_t limit) override {
-    asked_limit = limit;
-    return {{.sql = "SELECT '<script>'", .status = "hit", .tables = {"public.t"}, .count = 9}};
-  }
   std::string config_json() override { return R"({"name":"prod-db"})"; }
   core::Result<admin::Explanation> explain(const std::string& sql) override {
     if (sql == "broken") return core::fail("no");
@@ -55,7 +51,6 @@ class FakeBackend : public admin::AdminBackend {
 
   std::atomic<bool> ready = true;
   std::atomic<bool> drained = false;
-  std::size_t asked_limit = 0;
   admin::Purge purged;
   std::optional<std::chrono::milliseconds> drain_timeout;
 };

@@ -18,19 +18,30 @@ char* allocate(std::size_t size) {
 }  // namespace
 
 BlockPool::~BlockPool() {
-  for (char* block : spare_) std::free(block);
+  for (const auto& blocks : spare_) {
+    for (char* block : blocks) std::free(block);
+  }
 }
 
-char* BlockPool::take() {
-  if (spare_.empty()) return allocate(kBlock);
-  char* block = spare_.back();
-  spare_.pop_back();
+std::vector<char*>* BlockPool::spare_of(std::size_t size) {
+  std::size_t index = 0;
+  for (std::size_t each = kBlock; each < size; each *= kGrowth) ++index;
+  return index < spare_.size() ? &spare_[index] : nullptr;
+}
+
+char* BlockPool::take(std::size_t size) {
+  auto* spare = spare_of(size);
+  if (spare == nullptr || spare->empty()) return allocate(size);
+  char* block = spare->back();
+  spare->pop_back();
   return block;
 }
 
-void BlockPool::give(char* block) {
-  if (spare_.size() < kKept) {
-    spare_.push_back(block);
+void BlockPool::give(char* block, std::size_t size) {
+  auto* spare = spare_of(size);
+  const auto index = static_cast<std::size_t>(spare == nullptr ? 0 : spare - spare_.data());
+  if (spare != nullptr && spare->size() < kKept[index]) {
+    spare->push_back(block);
   } else {
     std::free(block);
   }
@@ -58,17 +69,11 @@ void Buffer::make_room(std::size_t size, BlockPool& pool) {
     end_ = held;
     return;
   }
-  std::size_t capacity = std::max(capacity_ * 2, BlockPool::kBlock);
-  while (capacity < held + size) capacity *= 2;
-  char* grown = capacity == BlockPool::kBlock ? pool.take() : allocate(capacity);
+  std::size_t capacity = std::max(capacity_, BlockPool::kBlock);
+  while (capacity < held + size) capacity *= BlockPool::kGrowth;
+  char* grown = pool.take(capacity);
   if (held != 0) std::memcpy(grown, data_ + begin_, held);
-  if (data_ != nullptr) {
-    if (capacity_ == BlockPool::kBlock) {
-      pool.give(data_);
-    } else {
-      std::free(data_);
-    }
-  }
+  if (data_ != nullptr) pool.give(data_, capacity_);
   data_ = grown;
   capacity_ = capacity;
   begin_ = 0;
@@ -76,13 +81,7 @@ void Buffer::make_room(std::size_t size, BlockPool& pool) {
 }
 
 void Buffer::release(BlockPool& pool) {
-  if (data_ != nullptr) {
-    if (capacity_ == BlockPool::kBlock) {
-      pool.give(data_);
-    } else {
-      std::free(data_);
-    }
-  }
+  if (data_ != nullptr) pool.give(data_, capacity_);
   data_ = nullptr;
   begin_ = end_ = capacity_ = 0;
 }

@@ -4,6 +4,7 @@
 // the block back to the loop's BlockPool. One thread, like everything of a stream.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <vector>
 
@@ -11,22 +12,28 @@
 
 namespace hyperdrive::proxy::net {
 
-/// Spare blocks of one size, so that a message in and out costs no malloc.
+/// Spare blocks of a few sizes, so that neither a message in and out nor a large result costs
+/// malloc and, worse, fresh pages of the kernel. Keeps 3.5 MB at most.
 class BlockPool {
  public:
   static constexpr std::size_t kBlock = 8 * 1024;
+  static constexpr std::size_t kGrowth = 4;  ///< each size is so many times the one before
 
   BlockPool() = default;
   BlockPool(const BlockPool&) = delete;
   BlockPool& operator=(const BlockPool&) = delete;
   ~BlockPool();
 
-  char* take();
-  void give(char* block);
+  /// `size` is kBlock times a power of kGrowth, here and in give().
+  char* take(std::size_t size);
+  void give(char* block, std::size_t size);
 
  private:
-  static constexpr std::size_t kKept = 256;  // 2 MB at most
-  std::vector<char*> spare_;
+  static constexpr std::array<std::size_t, 4> kKept = {128, 16, 8, 2};  // of 8, 32, 128, 512 kB
+
+  std::vector<char*>* spare_of(std::size_t size);
+
+  std::array<std::vector<char*>, kKept.size()> spare_;
 };
 
 /// Bytes are appended at the end and consumed from the front; always contiguous.

@@ -24,7 +24,6 @@ constexpr std::size_t kMaxPayload = 4096;
 constexpr int kKeepAliveIdle = 30;
 constexpr int kKeepAliveInterval = 10;
 constexpr int kKeepAliveProbes = 3;
-constexpr unsigned kUserTimeoutMs = 60'000;
 
 class Socket {
  public:
@@ -69,7 +68,6 @@ void set_stream_options(int fd) {
   set(fd, IPPROTO_TCP, TCP_KEEPIDLE, kKeepAliveIdle);
   set(fd, IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveInterval);
   set(fd, IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveProbes);
-  set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMs);
 }
 
 core::Result<int> open_listener(const std::string& address, std::uint16_t port) {

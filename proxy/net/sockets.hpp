@@ -11,8 +11,8 @@
 
 namespace hyperdrive::proxy::net {
 
-/// TCP_NODELAY, keep-alive and a limit on unacknowledged data. Sockets that are not TCP are left
-/// as they are. On a listening socket: accepted connections inherit all of them on Linux.
+/// TCP_NODELAY and keep-alive. Sockets that are not TCP are left as they are. On a listening
+/// socket: accepted connections inherit all of them on Linux.
 void set_stream_options(int fd);
 
 /// A listening socket on a numeric `address` ("127.0.0.1", "::1", "0.0.0.0"); `port` 0 lets the

@@ -47,7 +47,9 @@ class Server:
             os.chmod(path, 0o600)
             unprivileged.give(path)
         self.log = open(os.path.join(self.folder, "output"), "ab")
-        self.process = subprocess.Popen(unprivileged.command(argv_of(self.folder)), stdin=subprocess.DEVNULL,
+        # As many descriptors as allowed, which our proxy takes by itself.
+        argv = ["sh", "-c", 'ulimit -n "$(ulimit -Hn)"; exec "$@"', "sh", *argv_of(self.folder)]
+        self.process = subprocess.Popen(unprivileged.command(argv), stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=self.log, cwd=self.folder)
         wait_for(lambda: can_connect(port), 20, f"{name} accepts connections")
 

@@ -49,7 +49,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void completed(TextInfo& text, std::size_t statement, net::Bytes tag);
   void failed(net::Bytes error_body);
   void unnamed_parsed(const Expected& entry);
-  void unnamed_failed();
+  void unnamed_failed();  ///< there is none any more
   void query_done();
   void undo_parse(const Expected& entry);
   void undo_close(Expected& entry);
@@ -165,6 +165,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool offered(net::Bytes group, Step& step);
   bool need_origin();
   bool skipping() const;
+  bool names_uncertain(const wire::postgres::Header& header) const;
   void forward(net::Bytes bytes);
   void protocol_violation(std::string_view what);
 

@@ -82,6 +82,7 @@ Client::Step Client::parse(const Message& message) {
   entry.serial = unnamed_.serial;
   entry.text = std::move(text);
   entry.prepared = unnamed_.statement;
+  lease_->in_flight().mark_unnamed_change(entry);
   lease_->unnamed_serial = unnamed_.serial;
   return Step::kDone;
 }
@@ -94,7 +95,8 @@ bool Client::parse_known(const pg::Parse& parse, const TextRef& text) {
   if (names_.contains(name)) return false;
   StatementRef statement = statement_for(*text, parse.types);
   if (!statement->accepted.load(std::memory_order_relaxed)) return false;
-  names_.emplace(std::move(name), std::make_shared<Named>(Named{std::move(statement), text, {}}));
+  auto named = std::make_shared<Named>(Named{std::move(statement), text, {}, name});
+  names_.emplace(std::move(name), std::move(named));
   worker_.telemetry.add(Counter::kParsesSaved);
   std::string out;
   pg::append_empty(out, pg::Backend::kParseComplete);
@@ -109,14 +111,16 @@ Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef
     return Step::kDone;
   }
   StatementRef statement = statement_for(*text, parse.types);
-  auto named = std::make_shared<Named>(Named{statement, std::move(text), {}});
+  auto named = std::make_shared<Named>(Named{statement, std::move(text), {}, name});
   names_.emplace(std::move(name), named);
   // In a failed transaction the origin must say so itself.
   const bool known =
       lease_->status() != pg::TransactionStatus::kFailed && lease_->prepared().use(statement->id);
   if (known) {
     worker_.telemetry.add(Counter::kParsesSaved);
-    lease_->expect(ReplyKind::kParse, ReplyAction::kFake).named = std::move(named);
+    Expected& entry = lease_->expect(ReplyKind::kParse, ReplyAction::kFake);
+    entry.named = std::move(named);
+    lease_->in_flight().mark_name_change(entry);
     if (lease_->in_flight().size() == 1) lease_->answer_fakes();
     return Step::kDone;
   }
@@ -129,6 +133,7 @@ Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef
   Expected& entry = lease_->expect(ReplyKind::kParse);
   entry.prepared = std::move(statement);
   entry.named = std::move(named);
+  lease_->in_flight().mark_name_change(entry);
   return Step::kDone;
 }
 
@@ -281,7 +286,7 @@ Client::Step Client::bind_named(const Message& message, const pg::BindNames& nam
   if (message.body.size() > names.size + kInlineBind) {
     forward(message.body.substr(names.size + kInlineBind));
   }
-  lease_->expect(ReplyKind::kBind);
+  lease_->expect(ReplyKind::kBind).named = named;
   bind_portal(names.portal, named->text, named);
   return Step::kDone;
 }
@@ -404,8 +409,9 @@ Client::Step Client::close_name(const Message& message) {
     return Step::kDone;
   }
   NamedRef named;
+  const bool unnamed = what->target == Target::kStatement && what->name.empty();
   if (what->target == Target::kStatement) {
-    if (what->name.empty()) {
+    if (unnamed) {
       unnamed_ = {};
     } else if (const auto found = names_.find(std::string(what->name)); found != names_.end()) {
       named = std::move(found->second);
@@ -420,9 +426,13 @@ Client::Step Client::close_name(const Message& message) {
     return Step::kDone;
   }
   Expected& entry = lease_->expect(ReplyKind::kClose, ReplyAction::kFake);
-  if (named) {
+  if (unnamed) {
+    entry.unnamed = true;
+    lease_->in_flight().mark_unnamed_change(entry);
+  } else if (named) {
     entry.named = std::move(named);
     entry.payload = std::make_unique<std::string>(what->name);
+    lease_->in_flight().mark_name_change(entry);
   }
   if (lease_->in_flight().size() == 1) lease_->answer_fakes();
   return Step::kDone;

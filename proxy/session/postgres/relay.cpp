@@ -152,7 +152,28 @@ bool Client::offered(net::Bytes group, Step& step) {
   return false;
 }
 
+/// Whether what a statement's name means to this message depends on replies to an earlier group,
+/// which may have failed before its Parse or Close.
+bool Client::names_uncertain(const pg::Header& header) const {
+  if (!lease_ || lease_->open()) return false;
+  InFlight& queue = lease_->in_flight();
+  switch (static_cast<Frontend>(header.type)) {
+    case Frontend::kParse:
+      return queue.names_uncertain();
+    case Frontend::kBind:
+    case Frontend::kDescribe:
+    case Frontend::kClose:
+      return queue.names_uncertain() || queue.unnamed_uncertain();
+    default:
+      return false;
+  }
+}
+
 Client::Step Client::message(const Message& message) {
+  if (names_uncertain(message.header)) {
+    block(Block::kReplies);
+    return Step::kBlocked;
+  }
   switch (static_cast<Frontend>(message.header.type)) {
     case Frontend::kQuery:
       return query(message);

@@ -214,6 +214,31 @@ void Origin::drop_copy_syncs() {
   }
 }
 
+namespace {
+
+/// The error with the client's name for the statement in its message instead of ours.
+std::string renamed_error(net::Bytes body, const Named& named) {
+  std::string out(1, static_cast<char>(Backend::kErrorResponse));
+  out.append(4, '\0');
+  while (!body.empty() && body[0] != '\0') {
+    const std::size_t end = body.find('\0', 1);
+    if (end == net::Bytes::npos) break;
+    std::string field(body.substr(0, end));
+    if (field[0] == static_cast<char>(pg::Field::kMessage)) {
+      const auto at = field.find('"' + named.statement->name + '"');
+      if (at != std::string::npos) field.replace(at + 1, named.statement->name.size(), named.name);
+    }
+    out += field;
+    out += '\0';
+    body.remove_prefix(end + 1);
+  }
+  out += '\0';
+  pg::store_u32(out.data() + 1, static_cast<std::uint32_t>(out.size() - 1));
+  return out;
+}
+
+}  // namespace
+
 Origin::Pass Origin::error(net::Bytes body) {
   const auto fields = pg::parse_error_response(body);
   if (!fields) return Pass::kBroken;
@@ -234,6 +259,11 @@ Origin::Pass Origin::error(net::Bytes body) {
   if (head.poison && head.payload && fields->sqlstate == "42703") {
     replacement_ = *head.payload;
     told = owner_ == nullptr ? Pass::kSwallow : Pass::kReplace;
+  }
+  if (told == Pass::kForward && head.named &&
+      body.find(head.named->statement->name) != net::Bytes::npos) {
+    replacement_ = renamed_error(body, *head.named);
+    told = Pass::kReplace;
   }
   if (owner_ != nullptr) owner_->failed(body);
   if (head.kind == ReplyKind::kQuery || head.kind == ReplyKind::kFunctionCall ||
@@ -334,6 +364,7 @@ void Origin::answer_fakes() {
       pg::append_empty(answer, Backend::kParseComplete);
     } else if (entry.kind == ReplyKind::kClose) {
       pg::append_empty(answer, Backend::kCloseComplete);
+      if (entry.unnamed && owner_ != nullptr) owner_->unnamed_failed();
     } else if (entry.payload) {
       answer = *entry.payload;
     }

@@ -321,8 +321,9 @@ void Client::adopt(net::Bytes group) {
       unnamed_ = confirmed_ = {std::move(text), std::move(statement), worker_.next_serial(), {}};
     } else {
       StatementRef statement = statement_for(*text, parse->types);
-      names_.try_emplace(std::string(parse->name),
-                         std::make_shared<Named>(Named{std::move(statement), std::move(text), {}}));
+      std::string name(parse->name);
+      auto named = std::make_shared<Named>(Named{std::move(statement), std::move(text), {}, name});
+      names_.try_emplace(std::move(name), std::move(named));
     }
   }
 }

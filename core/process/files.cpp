@@ -2,11 +2,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 namespace hyperdrive::core {
@@ -14,8 +18,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view kFirst[] = {".sock", ".hand"};
-constexpr std::string_view kSecond[] = {".2.sock", ".2.hand"};
+constexpr std::string_view kLongestSuffix = ".99.sock";
+constexpr int kMaxGenerations = 99;
 
 /// FNV-1a: names must be the same in every run.
 std::uint32_t stable_hash(std::string_view text) {
@@ -36,6 +40,15 @@ Result<void> private_folder(const std::string& path) {
     return fail(fmt::format("The folder {} for sockets is not private to this user.", path),
                 "Remove it, or set HYPERDRIVE_HOME to a folder with a shorter path.");
   return {};
+}
+
+/// Predecessors of a restart keep their sockets until their drain ends.
+bool somebody_listens(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), std::min(path.size(), kMaxSocketPath));
+  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
 }
 
 std::string text_of(const Json& json, const char* key) {
@@ -72,21 +85,24 @@ Result<void> ProxyFiles::prepare() const {
   return ensure_folder(home_.log());
 }
 
-Result<Sockets> ProxyFiles::sockets(const std::string& taken) const {
-  const auto& suffixes =
-      taken.ends_with(kFirst[0]) && !taken.ends_with(kSecond[0]) ? kSecond : kFirst;
+Result<Sockets> ProxyFiles::sockets() const {
   std::string base = base_;
-  if (base.size() + kSecond[0].size() > kMaxSocketPath) {
+  if (base.size() + kLongestSuffix.size() > kMaxSocketPath) {
     const std::string name = fmt::format("{:08x}-{}", stable_hash(home_.folder.string()), id_);
     const char* runtime = std::getenv("XDG_RUNTIME_DIR");
     std::string folder = runtime && runtime[0] == '/' ? std::string(runtime) + "/hyperdrive" : "";
-    if (folder.empty() || folder.size() + 1 + name.size() + kSecond[0].size() > kMaxSocketPath ||
+    if (folder.empty() ||
+        folder.size() + 1 + name.size() + kLongestSuffix.size() > kMaxSocketPath ||
         ::access(runtime, W_OK) != 0)
       folder = fmt::format("/tmp/hyperdrive-{}", ::geteuid());
     if (auto made = private_folder(folder); !made) return tl::unexpected(made.error());
     base = folder + "/" + name;
   }
-  return Sockets{base + std::string(suffixes[0]), base + std::string(suffixes[1])};
+  for (int generation = 1; generation <= kMaxGenerations; ++generation) {
+    const std::string stem = generation == 1 ? base : fmt::format("{}.{}", base, generation);
+    if (!somebody_listens(stem + ".sock")) return Sockets{stem + ".sock", stem + ".hand"};
+  }
+  return fail("Too many proxies of this config are still ending.", "Try again in a moment.");
 }
 
 std::optional<StateFile> read_state(const std::string& path) {

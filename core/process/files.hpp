@@ -34,9 +34,9 @@ class ProxyFiles {
 
   /// Creates run/ and log/.
   Result<void> prepare() const;
-  /// The sockets for a new proxy; others than `taken`, the admin socket of the one that still runs.
-  /// They lie in run/, or in a private folder (made here) when that path would be too long.
-  Result<Sockets> sockets(const std::string& taken) const;
+  /// The sockets for a new proxy: names that no predecessor, running or draining, listens on. They
+  /// lie in run/, or in a private folder (made here) when that path would be too long.
+  Result<Sockets> sockets() const;
 
  private:
   Home home_;

@@ -58,8 +58,6 @@ bool clean_up(const ProxyFiles& files) {
   return found;
 }
 
-Sockets sockets_of(const StateFile& state) { return {state.admin_socket, state.handover_socket}; }
-
 /// The port is somebody else's: says whose, and which one is free.
 Error port_in_use(const Config& config, Error error) {
   const std::uint16_t port = config.local.local_port;
@@ -83,11 +81,10 @@ Result<Started> started(const SpawnPlan& plan, const Result<Spawned>& spawned) {
   return tl::unexpected(spawned->ready.error);
 }
 
-Result<SpawnPlan> make_plan(const ProxyFiles& files, Launch launch, const std::string& taken_socket,
-                            Milliseconds timeout) {
+Result<SpawnPlan> make_plan(const ProxyFiles& files, Launch launch, Milliseconds timeout) {
   auto program = proxy_program();
   if (!program) return tl::unexpected(program.error());
-  auto sockets = files.sockets(taken_socket);
+  auto sockets = files.sockets();
   if (!sockets) return tl::unexpected(sockets.error());
   SpawnPlan plan;
   plan.program = *program;
@@ -138,7 +135,7 @@ Result<Started> start(const Home& home, Launch launch, Milliseconds timeout, Spa
   if (claimed->running)
     return Started{claimed->running->pid, claimed->running->port, claimed->running->admin_socket,
                    true};
-  auto plan = make_plan(files, std::move(launch), "", timeout);
+  auto plan = make_plan(files, std::move(launch), timeout);
   if (!plan) return tl::unexpected(plan.error());
   plan->launch.lock_fd = claimed->lock.get();
   plan->inherited = {claimed->lock.get()};
@@ -172,9 +169,9 @@ Result<Descriptor> wait_for_lock(const std::string& path, Milliseconds timeout) 
 }
 
 /// The new proxy of a hand-over. Listeners of another address than the config now has stay behind.
-Result<Started> succeed(const ProxyFiles& files, Launch launch, const Sockets& old,
-                        Handover handover, Milliseconds timeout) {
-  auto plan = make_plan(files, std::move(launch), old.admin, timeout);
+Result<Started> succeed(const ProxyFiles& files, Launch launch, Handover handover,
+                        Milliseconds timeout) {
+  auto plan = make_plan(files, std::move(launch), timeout);
   if (!plan) return tl::unexpected(plan.error());
   plan->state_path = files.next_state();
   plan->launch.lock_fd = handover.lock.get();
@@ -272,7 +269,7 @@ Result<Started> restart_proxy(const Home& home, Launch launch, Milliseconds time
   if (!state) return start_proxy(home, std::move(launch), timeout);
   auto handover = receive_listeners(state->handover_socket);
   if (!handover) return tl::unexpected(handover.error());
-  return succeed(files, std::move(launch), sockets_of(*state), std::move(*handover), timeout);
+  return succeed(files, std::move(launch), std::move(*handover), timeout);
 }
 
 Result<void> forget_proxy(const Home& home, const std::string& id) {

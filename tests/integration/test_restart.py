@@ -1,0 +1,123 @@
+"""`restart` hands the listening socket over: nobody is refused, running work ends in peace."""
+
+import os
+import threading
+
+import psycopg2
+import pytest
+
+from support.hyperdrive import Hyperdrive
+from support.ports import wait_for
+from support.postgres import Postgres
+
+
+@pytest.fixture(scope="module")
+def pg():
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def hd(pg):
+    with Hyperdrive() as installation:
+        installation.create("shop", pg.url())
+        yield installation
+
+
+class Knocker(threading.Thread):
+    """Connects, asks, leaves, again and again, until told to end."""
+
+    def __init__(self, url):
+        super().__init__()
+        self.url, self.done, self.answers, self.failures = url, threading.Event(), 0, []
+
+    def run(self):
+        while not self.done.is_set():
+            try:
+                connection = psycopg2.connect(self.url, connect_timeout=10)
+                with connection.cursor() as cursor:
+                    cursor.execute("select 1")
+                    assert cursor.fetchone() == (1,)
+                connection.close()
+                self.answers += 1
+            except (psycopg2.Error, AssertionError) as error:
+                self.failures.append(repr(error))
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_no_connection_is_refused_during_restarts(hd):
+    knockers = [Knocker(hd.start("shop")) for _ in range(3)]
+    for knocker in knockers:
+        knocker.start()
+    try:
+        pids = [hd.pid("shop")]
+        for _ in range(3):
+            hd("restart", "shop")
+            pids.append(hd.pid("shop"))
+            wait_for(lambda: not alive(pids[-2]), 40, "the old proxy is gone")
+    finally:
+        for knocker in knockers:
+            knocker.done.set()
+        for knocker in knockers:
+            knocker.join()
+    assert len(set(pids)) == 4
+    assert [knocker.failures for knocker in knockers] == [[], [], []]
+    assert all(knocker.answers > 0 for knocker in knockers)
+    assert hd.json("status", "shop", "--json") is not None
+
+
+def test_a_transaction_that_is_open_at_a_restart_is_not_cut(hd):
+    url = hd.start("shop")
+    old = hd.pid("shop")
+    connection = psycopg2.connect(url)
+    with connection.cursor() as cursor:
+        cursor.execute("create temp table t(x int) on commit drop")
+        hd("restart", "shop")
+        assert hd.pid("shop") != old
+        cursor.execute("insert into t values (7) returning x")
+        assert cursor.fetchone() == (7,)
+    connection.commit()
+    connection.close()
+    wait_for(lambda: not alive(old), 40, "the old proxy is gone")
+    with psycopg2.connect(url) as fresh, fresh.cursor() as cursor:
+        cursor.execute("select 1")
+        assert cursor.fetchone() == (1,)
+
+
+def test_a_restart_that_fails_changes_nothing(hd, tmp_path):
+    url = hd.start("shop")
+    before = hd.pid("shop")
+    broken = tmp_path / "broken-proxy"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    result = hd.run("restart", "shop", env={"HYPERDRIVE_PROXY": str(broken)})
+    assert result.returncode == 1
+    assert "exit code 3" in result.stderr
+    assert hd.pid("shop") == before
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("select 1")
+        assert cursor.fetchone() == (1,)
+    hd("restart", "shop")
+
+
+def test_two_restarts_at_once(hd):
+    url = hd.start("shop")
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(hd.run("restart", "shop"))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [r.returncode for r in results] == [0, 0], [r.stderr for r in results]
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("select 1")
+        assert cursor.fetchone() == (1,)
+    hd("stop", "shop")
+    assert not os.path.exists(os.path.join(hd.home, "run", hd.json("get", "shop")["id"] + ".json"))

@@ -16,6 +16,9 @@
 
 namespace hyperdrive::proxy::server {
 
+/// A Worker's connection lives some milliseconds: after this time only pools of idle ones are left.
+constexpr std::chrono::seconds kHandoverGrace{1};
+
 using session::postgres::Worker;
 
 core::Result<std::unique_ptr<Proxy>> Proxy::create(core::Launch launch) {
@@ -100,6 +103,7 @@ void Proxy::start(session::EventSink* sink) {
     }
     deadlines_.push_back(loops_[i]->timer([worker] { worker->close_all(); }));
   }
+  grace_ = loops_[0]->timer([this] { drain(launch().config.local.drain_timeout); });
   for (std::size_t i = 0; i < loops_.size(); ++i) {
     threads_.emplace_back([this, i] { run_worker(i); });
   }
@@ -122,7 +126,14 @@ void Proxy::drain(std::chrono::milliseconds timeout) {
   }
 }
 
-void Proxy::hand_over() { drain(launch().config.local.drain_timeout); }
+void Proxy::hand_over() {
+  for (std::size_t i = 0; i < loops_.size(); ++i) {
+    loops_[i]->post([this, i] {
+      listeners_[i].clear();
+      if (i == 0) grace_->arm(kHandoverGrace);
+    });
+  }
+}
 
 void Proxy::worker_empty() {
   if (busy_workers_.fetch_sub(1) == 1) end_loops();

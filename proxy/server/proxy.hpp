@@ -38,7 +38,8 @@ class Proxy {
   /// the deadline. `ended` is called once, from a worker's thread, when nobody is left.
   void drain(std::chrono::milliseconds timeout);
   void stop_now();
-  /// A new process accepts from here on: closes the listeners without a word and drains.
+  /// A new process accepts from here on: closes the listeners without a word. Who has just connected
+  /// here gets a moment to do what it came for; then drains.
   void hand_over();
   void on_ended(std::function<void()> ended) { ended_ = std::move(ended); }
 
@@ -69,6 +70,7 @@ class Proxy {
   std::unique_ptr<session::postgres::OriginOpener> opener_;
   std::vector<std::vector<std::unique_ptr<net::Listener>>> listeners_;  // by worker
   std::vector<std::unique_ptr<net::Timer>> deadlines_;
+  std::unique_ptr<net::Timer> grace_;  // on the first loop
   std::vector<std::thread> threads_;
   std::vector<int> listen_fds_;
   std::uint16_t port_ = 0;

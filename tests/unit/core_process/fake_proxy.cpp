@@ -113,6 +113,7 @@ void serve_http(int fd) {
 
 [[noreturn]] void run(const std::map<std::string, int>& fds, bool verify) {
   ::signal(SIGTERM, [](int) { stopped = 1; });
+  ::signal(SIGPIPE, SIG_IGN);  // as the proxy: a peer may only look whether somebody listens
   std::string text;
   char chunk[4096];
   for (ssize_t got; (got = ::read(fds.at("--config-fd"), chunk, sizeof chunk)) > 0;)

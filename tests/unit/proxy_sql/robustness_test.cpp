@@ -51,7 +51,7 @@ TEST_CASE("nesting of any kind and depth is survived") {
       const auto analysis = analyse(text);
       REQUIRE(analysis);
       REQUIRE(analyse_mysql(text));
-      CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(3));
+      CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(15));
     }
   }
 }

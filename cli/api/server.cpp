@@ -84,7 +84,7 @@ asio::awaitable<void> converse(tcp::socket socket, const Handler& handler, int& 
     co_await http::async_read(stream, buffer, parser,
                               asio::redirect_error(asio::use_awaitable, error));
     if (error == http::error::end_of_stream || error == beast::error::timeout ||
-        error.category() == asio::error::get_system_category()) {
+        (error && error.category() == asio::error::get_system_category())) {
       break;
     }
     more = !error && parser.get().keep_alive();

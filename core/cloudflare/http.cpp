@@ -110,6 +110,9 @@ Reply Http::send(const Request& request) {
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.list);
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "hyperdrive");
   curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  // On a kept connection that the server has closed curl would send the request again by itself;
+  // whether a POST may be sent again is for the caller to find out.
+  if (request.method == "POST") curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
   if (has_body) {
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, static_cast<long>(request.body.reveal().size()));
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.reveal().data());

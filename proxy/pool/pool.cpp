@@ -232,7 +232,7 @@ void Pool::discard(std::unique_ptr<OriginConnection> connection) {
   consider_opening(workers_.size());
 }
 
-void Pool::lost(OriginConnection& connection) {
+std::unique_ptr<OriginConnection> Pool::lost(OriginConnection& connection) {
   const std::size_t worker = connection.worker_;
   std::unique_ptr<OriginConnection> gone;
   {
@@ -240,11 +240,12 @@ void Pool::lost(OriginConnection& connection) {
     auto& idle = workers_[worker].idle;
     const auto found = std::find_if(idle.begin(), idle.end(),
                                     [&](const auto& held) { return held.get() == &connection; });
-    if (found == idle.end()) return;
+    if (found == idle.end()) return nullptr;
     gone = std::move(*found);
     idle.erase(found);
   }
-  discard(std::move(gone));
+  discard(nullptr);
+  return gone;
 }
 
 // --- opening ------------------------------------------------------------------------------------

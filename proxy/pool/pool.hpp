@@ -112,8 +112,9 @@ class Pool {
   void release(std::unique_ptr<OriginConnection> connection);
   /// Ends a lease of a connection that is of no more use.
   void discard(std::unique_ptr<OriginConnection> connection);
-  /// An idle connection died or said something: it is taken out and destroyed.
-  void lost(OriginConnection& connection);
+  /// An idle connection died or said something: it is taken out and given back, for it must not be
+  /// destroyed while it is calling.
+  std::unique_ptr<OriginConnection> lost(OriginConnection& connection);
 
   /// Any thread.
   void configure(const PoolOptions& options);

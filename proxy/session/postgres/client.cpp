@@ -256,7 +256,16 @@ void Client::close_politely() {
 void Client::leave() {
   if (phase_ == Phase::kGone) return;
   const bool rest_missing = streaming_ > 0 && !streaming_drops_;
+  const bool was_ready = phase_ == Phase::kReady;
   phase_ = Phase::kGone;
+  if (was_ready && told_of()) {
+    SessionEvent event;
+    event.at = std::chrono::system_clock::now();
+    event.connected = false;
+    event.client = process_id_;
+    event.clients = worker_.service.telemetry.clients.load(std::memory_order_relaxed) - 1;
+    worker_.service.telemetry.sink()->publish(std::move(event));
+  }
   if (waiting()) worker_.pool().forget(*this);
   if (worker_.gate != nullptr) worker_.gate->gone(*this);
   if (tap_) {

@@ -48,6 +48,10 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   /// A statement of `text` is complete: its effect on the session.
   void completed(TextInfo& text, std::size_t statement, net::Bytes tag);
   void failed(net::Bytes error_body);
+  /// For those who listen to events: a statement is over. `error`: of an ErrorResponse, or empty.
+  void tell(const Expected& entry, net::Bytes tag_body, net::Bytes error, std::uint64_t rows,
+            std::uint64_t bytes);
+  bool told_of() const { return worker_.service.telemetry.listening(); }
   void unnamed_parsed(const Expected& entry);
   void unnamed_failed();  ///< there is none any more
   void query_done();
@@ -86,6 +90,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void adopt(net::Bytes group);
   void retry_group();
   bool features_pin() const;
+  /// What became of the present statement at the cache, for its event.
+  void set_cache_outcome(sql::CacheStatus status, std::string reason);
 
   // --- for the worker
   void sweep(std::chrono::steady_clock::time_point now);
@@ -184,6 +190,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step ensure_prepared(const NamedRef& named, net::Bytes rest);
   Step ensure_unnamed(net::Bytes rest);
   Step check(std::string_view name, const NamedRef& named);
+  void parse_again(const wire::postgres::Parse& parse, const NamedRef& existing);
+  void inject(const Named& named);
   void make_room();
   StatementRef statement_for(TextInfo& text, std::span<const std::uint32_t> types);
   StatementRef statement_for(TextInfo& text, const wire::postgres::Oids& types);
@@ -256,12 +264,15 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool cancelled_ = false;
   bool ending_tap_ = false;  // the answer that is being captured ends with this message
   bool clean_ = false;       // that answer held no error and left no transaction
-  bool reapply_ = false;     // a RESET took the startup's settings away too
+  std::uint16_t lost_ = 0;   // bits by Feature: for the present statement's event
+  sql::CacheStatus cache_status_ = sql::CacheStatus::kDisabled;
+  bool reapply_ = false;                           // a RESET took the startup's settings away too
   std::chrono::steady_clock::time_point since_{};  // of the phase; kReady: of the last activity
 };
 
 /// Savepoints and named portals: rare enough to live apart.
 struct Client::Session {
+  std::string cache_reason;
   std::vector<std::pair<std::string, SettingsRef>> savepoints;
   std::vector<Portal> portals;
 };

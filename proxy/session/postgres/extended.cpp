@@ -106,8 +106,8 @@ bool Client::parse_known(const pg::Parse& parse, const TextRef& text) {
 
 Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef text) {
   std::string name(parse.name);
-  if (names_.contains(name)) {
-    poison(pg::sqlstate::kDuplicateStatement, "prepared statement \"" + name + "\" already exists");
+  if (const auto found = names_.find(name); found != names_.end()) {
+    parse_again(parse, NamedRef(found->second));
     return Step::kDone;
   }
   StatementRef statement = statement_for(*text, parse.types);
@@ -137,6 +137,17 @@ Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef
   return Step::kDone;
 }
 
+/// The name is taken, which the origin is to say itself, after whatever else is wrong with the
+/// text: it gets the new text under the old statement's name.
+void Client::parse_again(const pg::Parse& parse, const NamedRef& existing) {
+  if (!lease_->prepared().use(existing->statement->id)) inject(*existing);
+  std::string& out = worker_.scratch;
+  pg::append_parse(out, existing->statement->name, parse.text, parse.types);
+  forward_extended(out);
+  out.clear();
+  lease_->expect(ReplyKind::kParse).named = existing;
+}
+
 /// Closes the least recently used statement of a connection that is full, in the stream; a later
 /// message that needs it again will parse it again.
 void Client::make_room() {
@@ -153,9 +164,8 @@ void Client::make_room() {
 
 // --- statements that must be there --------------------------------------------------------------
 
-Client::Step Client::ensure_prepared(const NamedRef& named, net::Bytes rest) {
-  const StatementRef& statement = named->statement;
-  if (lease_->prepared().use(statement->id)) return Step::kDone;
+void Client::inject(const Named& named) {
+  const StatementRef& statement = named.statement;
   make_room();
   std::string& out = worker_.scratch;
   pg::append_parse(out, statement->name, statement->text, statement->types);
@@ -164,8 +174,13 @@ Client::Step Client::ensure_prepared(const NamedRef& named, net::Bytes rest) {
   lease_->prepared().add(statement->id);
   lease_->expect(ReplyKind::kParse, ReplyAction::kSwallow).prepared = statement;
   worker_.telemetry.add(Counter::kParsesInjected);
+}
+
+Client::Step Client::ensure_prepared(const NamedRef& named, net::Bytes rest) {
+  if (lease_->prepared().use(named->statement->id)) return Step::kDone;
+  inject(*named);
   if (!told(named->told) || describes(rest)) return Step::kDone;
-  return check(statement->name, named);
+  return check(named->statement->name, named);
 }
 
 Client::Step Client::ensure_unnamed(net::Bytes rest) {

@@ -70,7 +70,7 @@ std::size_t Origin::on_parked_data(net::Bytes data) {
       if (told) identity_.reports = with(identity_.reports, told->name, told->value);
     } else if (status != pg::ReadStatus::kOk || !header.is(Backend::kNoticeResponse)) {
       broken_ = true;
-      worker_->loop.defer([worker = worker_, self = this] { worker->pool().lost(*self); });
+      worker_->bury(worker_->pool().lost(*this));
       return data.size();
     }
     at += header.size();
@@ -82,7 +82,7 @@ void Origin::on_closed(net::CloseReason) {
   broken_ = true;
   worker_->telemetry.add(Counter::kOriginDisconnects);
   if (parked_) {
-    worker_->pool().lost(*this);
+    worker_->bury(worker_->pool().lost(*this));
     return;
   }
   lost();

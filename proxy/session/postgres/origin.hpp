@@ -122,6 +122,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   Pass parameter_status(net::Bytes body);
   Pass asynchronous(const wire::postgres::Header& header);
   void fail_segment();
+  void tell(Expected& entry, net::Bytes tag, net::Bytes error);
   void undo(Expected& entry, bool failed_itself);
   void drop_copy_syncs();
   bool forwards() const;
@@ -141,6 +142,10 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   SettingsRef applied_;
   std::vector<std::string> dirty_;
   std::string replacement_;
+  std::string last_tag_;           // of a simple Query's statements, for its event
+  std::string last_error_;         // likewise
+  std::uint64_t answer_rows_ = 0;  // since the last event
+  std::uint64_t answer_bytes_ = 0;
   std::chrono::steady_clock::time_point last_reply_{};
   std::chrono::steady_clock::time_point last_ready_{};
   std::size_t rest_ = 0;  // bytes of the present message still to come

@@ -40,6 +40,7 @@ std::size_t Origin::on_data(net::Bytes data) {
         run = at;
       }
       rest_ = header.size();
+      answer_bytes_ += rest_;
       continue;
     }
     if (data.size() - at < header.size()) break;
@@ -49,6 +50,7 @@ std::size_t Origin::on_data(net::Bytes data) {
       break;
     }
     const std::size_t end = at + header.size();
+    answer_bytes_ += header.size();
     if (pass != Pass::kForward) {
       cut(at);
       run = end;
@@ -161,6 +163,22 @@ Origin::Pass Origin::described(const pg::Header& header, net::Bytes body) {
   return pass;
 }
 
+namespace {
+
+std::uint64_t rows_of(net::Bytes tag_body) {
+  const auto tag = pg::parse_command_complete(tag_body);
+  return tag ? pg::tag_rows(*tag).value_or(0) : 0;
+}
+
+}  // namespace
+
+void Origin::tell(Expected& entry, net::Bytes tag, net::Bytes error) {
+  owner_->tell(entry, tag, error, answer_rows_, answer_bytes_);
+  answer_rows_ = answer_bytes_ = 0;
+  last_tag_.clear();
+  last_error_.clear();
+}
+
 Origin::Pass Origin::command_complete(net::Bytes body) {
   if (in_flight_.empty()) return Pass::kBroken;
   Expected& entry = in_flight_.front();
@@ -168,12 +186,20 @@ Origin::Pass Origin::command_complete(net::Bytes body) {
   if (entry.kind == ReplyKind::kQuery) {
     if (owner_ != nullptr && entry.text) owner_->completed(*entry.text, entry.statement, body);
     ++entry.statement;
+    if (owner_ != nullptr && owner_->told_of()) {
+      last_tag_ = body;
+      answer_rows_ += rows_of(body);
+    }
     return pass;
   }
   if (entry.kind != ReplyKind::kExecute) return Pass::kBroken;
   if (owner_ != nullptr && entry.action == ReplyAction::kForward) {
     worker_->telemetry.add(Counter::kQueries);
     if (entry.text) owner_->completed(*entry.text, 0, body);
+    if (owner_->told_of()) {
+      answer_rows_ = rows_of(body);
+      tell(entry, body, {});
+    }
   }
   in_flight_.pop();
   return pass;
@@ -265,7 +291,16 @@ Origin::Pass Origin::error(net::Bytes body) {
     replacement_ = renamed_error(body, *head.named);
     told = Pass::kReplace;
   }
-  if (owner_ != nullptr) owner_->failed(body);
+  if (owner_ != nullptr) {
+    owner_->failed(body);
+    if (owner_->told_of()) {
+      if (head.kind == ReplyKind::kQuery) {
+        last_error_ = body;
+      } else if (head.kind != ReplyKind::kSync) {
+        tell(head, {}, body);
+      }
+    }
+  }
   if (head.kind == ReplyKind::kQuery || head.kind == ReplyKind::kFunctionCall ||
       head.kind == ReplyKind::kSync) {
     if (head.action == ReplyAction::kSwallow) return Pass::kSwallow;
@@ -297,14 +332,14 @@ void Origin::undo(Expected& entry, bool failed_itself) {
       }
       if (entry.unnamed) unnamed_serial = kSomeones;
       if (owner_ == nullptr) break;
-      if (entry.named) owner_->undo_parse(entry);
+      if (entry.changes_names) owner_->undo_parse(entry);
       if (entry.unnamed && failed_itself && entry.action == ReplyAction::kForward) {
         owner_->unnamed_failed();
       }
       break;
     case ReplyKind::kClose:
       if (entry.action == ReplyAction::kSwallow && entry.serial != 0) prepared_.add(entry.serial);
-      if (entry.named && owner_ != nullptr) owner_->undo_close(entry);
+      if (entry.changes_names && owner_ != nullptr) owner_->undo_close(entry);
       break;
     case ReplyKind::kDescribeStatement:
       if (entry.check && owner_ != nullptr) owner_->check_gone();
@@ -331,7 +366,9 @@ Origin::Pass Origin::ready(net::Bytes body) {
   if (entry.kind != ReplyKind::kSync) {
     worker_->telemetry.add(Counter::kQueries);
     if (entry.kind == ReplyKind::kQuery) owner_->query_done();
+    if (owner_->told_of()) tell(entry, last_tag_, last_error_);
   }
+  answer_bytes_ = 0;
   const auto spent = worker_->loop.now() - entry.start;
   const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(spent).count();
   worker_->telemetry.query.add(static_cast<std::uint64_t>(std::max<long>(micros, 0)));

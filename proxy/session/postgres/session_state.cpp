@@ -67,6 +67,7 @@ void Client::note(const Findings& findings) {
     if ((findings.lost & bit(feature)) != 0) worker_.telemetry.lost(feature);
   }
   pins_ |= findings.pins;
+  lost_ |= findings.lost;
 }
 
 /// Statements that concern what the proxy keeps for the session: DEALLOCATE and DISCARD ALL. They

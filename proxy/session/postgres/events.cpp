@@ -1,0 +1,67 @@
+// Client: what listeners hear. Nothing here runs while nobody listens.
+#include "proxy/session/postgres/client.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+namespace pg = wire::postgres;
+
+namespace {
+
+constexpr std::size_t kMaxSql = 4096;
+
+std::string feature_names(std::uint16_t bits) {
+  std::string out;
+  for (std::size_t i = 0; i < kFeatureCount; ++i) {
+    const auto feature = static_cast<Feature>(i);
+    if ((bits & bit(feature)) == 0) continue;
+    if (!out.empty()) out += ", ";
+    out += name(feature);
+  }
+  return out;
+}
+
+/// At most kMaxSql bytes, cut where a character ends.
+std::string cut(std::string_view sql) {
+  if (sql.size() <= kMaxSql) return std::string(sql);
+  std::size_t end = kMaxSql;
+  while (end > 0 && (static_cast<unsigned char>(sql[end]) & 0xc0) == 0x80) --end;
+  return std::string(sql.substr(0, end));
+}
+
+}  // namespace
+
+void Client::set_cache_outcome(sql::CacheStatus status, std::string reason) {
+  cache_status_ = status;
+  if (!reason.empty() || session_) session().cache_reason = std::move(reason);
+}
+
+void Client::tell(const Expected& entry, net::Bytes tag_body, net::Bytes error, std::uint64_t rows,
+                  std::uint64_t bytes) {
+  const TextInfo* text = entry.text.get();
+  if (text == nullptr && entry.named) text = entry.named->text.get();
+  if (text == nullptr) text = unnamed_.text.get();
+  QueryEvent event;
+  event.at = std::chrono::system_clock::now();
+  event.client = process_id_;
+  if (text != nullptr) event.sql = cut(text->text);
+  const auto tag = pg::parse_command_complete(tag_body);
+  if (tag) event.command = pg::tag_command(*tag);
+  event.status = name(cache_status_);
+  if (session_) event.reason = session_->cache_reason;
+  const auto spent = std::chrono::steady_clock::now() - entry.start;
+  event.duration_us = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(spent).count());
+  event.origin_us = event.duration_us;
+  event.rows = rows;
+  event.bytes = bytes;
+  if (const auto fields = pg::parse_error_response(error)) {
+    event.sqlstate = fields->sqlstate;
+    event.error = fields->message;
+  }
+  event.pinned = feature_names(pins_);
+  event.refused_in_production = feature_names(static_cast<std::uint16_t>(pins_ | lost_));
+  lost_ = 0;
+  worker_.service.telemetry.sink()->publish(std::move(event));
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

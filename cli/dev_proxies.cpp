@@ -84,17 +84,16 @@ void DevProxies::watch() {
 }
 
 void DevProxies::stop() {
-  if (stopped_) return;
-  stopped_ = true;
+  if (ending_.exchange(true)) return;
+  for (std::thread& watcher : watchers_) watcher.join();
+  watchers_.clear();
   auto home = context_.home();
-  // First the proxies, then the watchers: a stream ends with its proxy, so the last lines are seen.
+  if (!home) return;
   for (const Proxy& proxy : proxies_) {
-    if (!proxy.ours || !home) continue;
+    if (!proxy.ours) continue;
     auto stopped = core::stop_proxy(*home, proxy.id);
     if (!stopped) context_.out().warn(stopped.error().message);
   }
-  ending_ = true;
-  for (std::thread& watcher : watchers_) watcher.join();
 }
 
 bool DevProxies::all_running() const {

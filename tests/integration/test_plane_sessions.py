@@ -1,0 +1,183 @@
+"""Session state over pooled connections: nothing leaks, what cannot be kept is refused with words."""
+
+import psycopg
+import pytest
+from support import pgwire as w
+from support.postgres import Postgres
+from support.proxy import Proxy
+
+
+@pytest.fixture(scope="module")
+def origin():
+    with Postgres() as pg:
+        pg.psql("create table t (k int primary key, v text); insert into t select n, 'v' || n from generate_series(1, 100) n; "
+                "create role other; grant other to app; grant select on t to other")
+        yield pg
+
+
+@pytest.fixture(scope="module")
+def proxy(origin):
+    with Proxy(origin, origin_connection_limit=1) as p:
+        yield p
+
+
+@pytest.fixture(scope="module")
+def pinning(origin):
+    with Proxy(origin, origin_connection_limit=3, local={"session_features": "pin"}) as p:
+        yield p
+
+
+def connect(proxy, **parameters):
+    return w.Connection.open(proxy.url(), **parameters)
+
+
+def test_a_setting_is_lost_at_the_end_of_its_transaction_and_reaches_nobody(proxy):
+    with connect(proxy) as a, connect(proxy) as b:
+        default = b.value("show statement_timeout")
+        a.query("begin")
+        a.query("set statement_timeout = '7s'")
+        assert a.value("show statement_timeout") == "7s"
+        a.query("commit")
+        assert b.value("show statement_timeout") == default
+        a.query("set search_path = pg_catalog")
+        assert b.value("show search_path") != "pg_catalog"
+        assert a.value("show search_path") != "pg_catalog"
+        a.query("select set_config('app.user', 'alice', false)")
+        assert b.value("select current_setting('app.user', true)") in (None, "")
+    assert proxy.stats()["lost"]["set"] >= 2
+
+
+def test_a_role_reaches_nobody(proxy):
+    with connect(proxy) as a, connect(proxy) as b:
+        a.query("set role other")
+        assert b.value("select current_user") == "app"
+        a.query("begin; set role other")
+        assert a.value("select current_user") == "other"
+        a.query("rollback")
+        assert b.value("select current_user") == "app"
+
+
+def test_startup_settings_belong_to_the_session(proxy):
+    with connect(proxy, TimeZone="Asia/Tokyo", options="-c statement_timeout=12s -c search_path=pg_catalog") as a, \
+            connect(proxy, timezone="Europe/Paris") as b, connect(proxy) as c:
+        assert a.parameters["TimeZone"] == "Asia/Tokyo" and b.parameters["TimeZone"] == "Europe/Paris"
+        for _ in range(3):
+            assert a.value("show timezone") == "Asia/Tokyo"
+            assert a.value("show statement_timeout") == "12s"
+            assert a.value("show search_path") == "pg_catalog"
+            assert b.value("show timezone") == "Europe/Paris"
+            assert b.value("show statement_timeout") == "0"
+            assert c.value("show timezone") not in ("Asia/Tokyo", "Europe/Paris")
+        a.query("reset all")
+        assert a.value("show timezone") == "Asia/Tokyo"
+
+
+def test_a_bad_startup_setting_is_the_origins_own_error(proxy):
+    with pytest.raises(w.Refused) as refused:
+        connect(proxy, TimeZone="Nowhere/Atall")
+    assert refused.value.code == "22023"
+    with connect(proxy) as c:
+        assert c.value("select 1") == "1"
+
+
+@pytest.mark.parametrize("sql", ["listen news", "prepare p as select 1", "create temp table tt (x int)",
+                                 "select pg_advisory_lock(1)", "declare c cursor with hold for select 1"])
+def test_what_needs_a_connection_of_its_own_is_refused(proxy, sql):
+    with connect(proxy) as c:
+        with pytest.raises(w.Refused) as refused:
+            c.query(sql)
+        assert refused.value.code == "58000" and "pin" in refused.value.fields["H"]
+        assert c.value("select 1") == "1"
+        c.send(w.parse("", sql), w.bind("", ""), w.execute(), w.SYNC)
+        answer = c.until_ready()
+        assert [k for k, _ in answer][-2:] == ["E", "Z"]
+        assert w.error_fields(answer[-2][1])["C"] == "58000"
+        assert c.value("select 1") == "1"
+
+
+def test_a_refusal_fails_the_transaction(proxy):
+    with connect(proxy) as c:
+        c.query("begin")
+        with pytest.raises(w.Refused):
+            c.query("listen news")
+        with pytest.raises(w.Refused) as refused:
+            c.query("select 1")
+        assert refused.value.code == "25P02"
+        c.query("rollback")
+
+
+def test_a_temporary_table_lives_in_its_transaction_and_is_gone_after_it(proxy):
+    for _ in range(2):
+        with connect(proxy) as c:
+            c.query("begin")
+            c.query("create temp table scratch (x int)")
+            c.query("insert into scratch values (1)")
+            assert c.value("select count(*) from scratch") == "1"
+            c.query("commit")
+            with pytest.raises(w.Refused) as refused:
+                c.query("select * from scratch")
+            assert refused.value.code == "42P01"
+
+
+def test_advisory_locks_taken_in_a_transaction_end_with_it(origin, proxy):
+    with connect(proxy) as c:
+        c.query("begin")
+        c.query("select pg_advisory_lock(77)")
+        c.query("commit")
+        assert c.value("select 1") == "1"
+    assert origin.psql("select count(*) from pg_locks where locktype = 'advisory'").strip() == "0"
+
+
+def test_clean_up_that_drivers_send_by_habit_works(proxy):
+    with connect(proxy) as c:
+        for sql in ("discard all", "reset all", "unlisten *", "close all", "deallocate all",
+                    "select pg_advisory_unlock_all()",
+                    "SELECT pg_advisory_unlock_all();CLOSE ALL;UNLISTEN *;RESET ALL;"):
+            c.query(sql)
+        c.send(w.parse("s", "select 1"), w.SYNC)
+        c.until_ready()
+        c.query("deallocate s")
+        with pytest.raises(w.Refused) as refused:
+            c.query("deallocate s")
+        assert refused.value.code == "26000"
+        c.query("begin")
+        with pytest.raises(w.Refused) as refused:
+            c.query("discard all")
+        assert refused.value.code == "25001"
+        c.query("rollback")
+
+
+def test_pin_keeps_listen_temp_tables_and_locks_for_their_session(origin, pinning):
+    with psycopg.connect(pinning.url(), autocommit=True) as a, connect(pinning) as b:
+        a.execute("create temp table mine (x int)")
+        a.execute("insert into mine values (1)")
+        with pytest.raises(w.Refused) as refused:
+            b.query("select * from mine")
+        assert refused.value.code == "42P01"
+        a.execute("listen news")
+        b.query("notify news, 'hello'")
+        assert next(a.notifies()).payload == "hello"
+        a.execute("select pg_advisory_lock(5)")
+        assert b.value("select pg_try_advisory_xact_lock(5)") == "f"
+        a.execute("discard all")
+        assert b.value("select pg_try_advisory_xact_lock(5)") == "t"
+    pinning.wait_quiet()
+    assert pinning.stats()["pins"]["temp_table"] >= 1
+    assert origin.psql("select count(*) from pg_locks where locktype = 'advisory'").strip() == "0"
+
+
+def test_pin_replays_tracked_settings_on_whatever_connection_comes(pinning):
+    sessions = [connect(pinning) for _ in range(6)]
+    try:
+        for i, c in enumerate(sessions):
+            c.query(f"set statement_timeout = '{i + 10}s'")
+        for i, c in enumerate(sessions):
+            c.query("begin; set statement_timeout = '99s'")
+            c.query("rollback")
+            assert c.value("show statement_timeout") == f"{i + 10}s"
+        for c in sessions:
+            c.query("reset statement_timeout")
+            assert c.value("show statement_timeout") == "0"
+    finally:
+        for c in sessions:
+            c.close()

@@ -84,16 +84,17 @@ void DevProxies::watch() {
 }
 
 void DevProxies::stop() {
-  if (ending_.exchange(true)) return;
-  for (std::thread& watcher : watchers_) watcher.join();
-  watchers_.clear();
+  if (stopped_) return;
+  stopped_ = true;
   auto home = context_.home();
-  if (!home) return;
+  // First the proxies, then the watchers: a stream ends with its proxy, so the last lines are seen.
   for (const Proxy& proxy : proxies_) {
-    if (!proxy.ours) continue;
+    if (!proxy.ours || !home) continue;
     auto stopped = core::stop_proxy(*home, proxy.id);
     if (!stopped) context_.out().warn(stopped.error().message);
   }
+  ending_ = true;
+  for (std::thread& watcher : watchers_) watcher.join();
 }
 
 bool DevProxies::all_running() const {

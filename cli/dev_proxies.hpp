@@ -31,7 +31,7 @@ class DevProxies {
   /// Prints a line for every query of every proxy from now on.
   void watch();
 
-  /// Ends the watching, drains what was started here.
+  /// Drains what was started here, ends the watching.
   void stop();
 
   /// Whether every proxy that was started here still runs.
@@ -51,7 +51,8 @@ class DevProxies {
   Context& context_;
   std::vector<Proxy> proxies_;
   std::vector<std::thread> watchers_;
-  std::atomic<bool> ending_{false};
+  std::atomic<bool> ending_{false};  ///< the watchers shall end
+  bool stopped_ = false;
   std::mutex printing_;
 };
 

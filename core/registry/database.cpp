@@ -43,6 +43,7 @@ CREATE TABLE configs (
   created_on TEXT NOT NULL,
   modified_on TEXT NOT NULL,
   remote_id TEXT NOT NULL,
+  pushed_on TEXT NOT NULL DEFAULT '',
   local_port INTEGER NOT NULL UNIQUE,
   local_user TEXT NOT NULL,
   settings TEXT NOT NULL,

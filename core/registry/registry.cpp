@@ -272,6 +272,26 @@ Result<Config> Registry::update(std::string_view id_or_name, const Edit& edit) {
   });
 }
 
+Result<void> Registry::link_remote(std::string_view id, std::string_view remote_id) {
+  return impl_->database->atomically([&]() -> Result<void> {
+    SQLite::Statement statement(
+        impl_->sqlite(), "UPDATE configs SET remote_id = ?, pushed_on = modified_on WHERE id = ?");
+    statement.bind(1, std::string(remote_id));
+    statement.bind(2, std::string(id));
+    statement.exec();
+    return {};
+  });
+}
+
+Result<bool> Registry::changed_since_push(std::string_view id) {
+  return impl_->database->guarded([&]() -> Result<bool> {
+    SQLite::Statement query(impl_->sqlite(),
+                            "SELECT modified_on <> pushed_on FROM configs WHERE id = ?");
+    query.bind(1, std::string(id));
+    return !query.executeStep() || query.getColumn(0).getInt() != 0;
+  });
+}
+
 Result<Config> Registry::remove(std::string_view id_or_name) {
   return impl_->database->atomically([&]() -> Result<Config> {
     auto config = impl_->find(id_or_name);

@@ -61,6 +61,11 @@ class Registry {
   /// Id and creation stay. When the old secret does not open, `edit` must supply a new one.
   using Edit = std::function<Result<void>(Config&)>;
   Result<Config> update(std::string_view id_or_name, const Edit& edit);
+  /// Notes the id at Cloudflare and that this state of the config is what lies there (after a push
+  /// or a pull). Unlike `update` it is no change of the config.
+  Result<void> link_remote(std::string_view id, std::string_view remote_id);
+  /// Whether the config was changed since `link_remote`: then its password may be new there.
+  Result<bool> changed_since_push(std::string_view id);
   /// Deletes and returns what was deleted.
   Result<Config> remove(std::string_view id_or_name);
 

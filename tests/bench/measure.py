@@ -70,10 +70,10 @@ def pgbench_once(target, *, mode: str = "simple", clients: int = 32, seconds: fl
         used = cpu_seconds(target.pid) - before
         done = re.search(r"actually processed: (\d+)", result.stdout)
         tps = re.search(r"tps = ([\d.]+) \(", result.stdout)
+        if done and int(done[1]) == 0:
+            return None
         if result.returncode or not done or not tps:
             raise RuntimeError(f"pgbench against {target.name}: {result.stderr[-1500:]}")
-        if int(done[1]) == 0:
-            return None
         sample = Sample(float(tps[1]), used / int(done[1]) * 1e6)
         if latencies:
             times = sorted(int(line.split()[2]) for name in glob.glob(f"{folder}/log*")

@@ -1,0 +1,230 @@
+"""`hyperdrive dev`, start, stop, restart, status: with a real Postgres and real signals."""
+
+import os
+import re
+import signal
+import subprocess
+
+import psycopg
+import pytest
+from support.hyperdrive import BIN, Hyperdrive
+from support.ports import can_connect, wait_for
+from support.postgres import Postgres
+from support.terminal import Terminal
+
+VARIABLE = "CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_"
+
+
+@pytest.fixture(scope="module")
+def origin():
+    with Postgres() as pg:
+        pg.psql("create table products(id int primary key, name text); insert into products values (1, 'one'), (2, 'two')")
+        yield pg
+
+
+@pytest.fixture
+def hd(origin):
+    with Hyperdrive() as hd:
+        hd("create", "shop", "--connection-string", origin.url())
+        yield hd
+
+
+def wrangler_file(hd, text):
+    with open(os.path.join(hd.cwd, "wrangler.toml"), "w") as f:
+        f.write(text)
+
+
+def bound(hd, *names):
+    text = 'name = "w"\n'
+    for name in names:
+        text += f'[[hyperdrive]]\nbinding = "{name}"\nid = "{hd.json("get", "shop")["id"]}"\n'
+    wrangler_file(hd, text)
+
+
+def start_dev(hd, *words, **more):
+    return subprocess.Popen([os.path.join(BIN, "hyperdrive"), "dev", *words], env=hd.env, cwd=hd.cwd, text=True,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
+
+
+def port_of(hd, name="shop"):
+    return int(re.search(r":(\d+)/", hd("url", name))[1])
+
+
+def gone(hd):
+    wait_for(lambda: not can_connect(port_of(hd)), what="the proxy to end")
+    wait_for(lambda: hd.json("status", "shop", "--json")["state"] == "stopped", what="its files to go")
+
+
+def test_the_command_gets_a_variable_for_each_binding_and_gives_its_exit_code(hd):
+    bound(hd, "HYPERDRIVE", "OTHER")
+    result = hd.run("dev", "--", "sh", "-c", f'env | grep ^CLOUDFLARE_; exit 7')
+    assert result.returncode == 7
+    lines = dict(line.split("=", 1) for line in result.stdout.splitlines() if line.startswith(VARIABLE))
+    assert lines == {VARIABLE + "HYPERDRIVE": hd("url", "shop").strip(), VARIABLE + "OTHER": hd("url", "shop").strip()}
+    gone(hd)
+
+
+def test_a_query_of_the_command_is_answered_and_shown(hd):
+    bound(hd, "HYPERDRIVE")
+    result = hd.run("dev", "--", "sh", "-c", f'psql "${VARIABLE}HYPERDRIVE" -Atc "select name from products where id = 2"')
+    assert result.returncode == 0 and "two" in result.stdout
+    assert re.search(r"[A-Z]+ +[0-9.]+ ms +1 row +select name from products where id = 2", result.stdout)
+
+
+def test_environments_have_their_own_bindings(hd):
+    wrangler_file(hd, f'name = "w"\n[env.staging]\n[[env.staging.hyperdrive]]\nbinding = "S"\nid = "{hd.json("get", "shop")["id"]}"\n')
+    result = hd.run("dev", "--", "env")
+    assert result.returncode == 1 and "no Hyperdrive binding" in result.stderr
+    assert VARIABLE + "S=" in hd("dev", "-e", "staging", "--", "env")
+
+
+def test_an_unknown_id_uses_the_local_connection_string(hd, origin):
+    wrangler_file(hd, f'name = "w"\n[[hyperdrive]]\nbinding = "DB"\nid = "ffffffffffffffffffffffffffffffff"\n'
+                      f'localConnectionString = "{origin.url()}"\n')
+    result = hd.run("dev", "--", "sh", "-c", f'psql "${VARIABLE}DB" -Atc "select name from products where id = 1"')
+    assert result.returncode == 0 and "one" in result.stdout, result.stderr
+    wrangler_file(hd, 'name = "w"\n[[hyperdrive]]\nbinding = "DB"\nid = "ffffffffffffffffffffffffffffffff"\n')
+    result = hd.run("dev", "--", "true")
+    assert result.returncode == 1 and "pull" in result.stderr and "create" in result.stderr
+
+
+def test_a_command_that_is_not_there(hd):
+    assert hd.run("dev", "shop", "--", "no-such-program-here").returncode == 127
+    gone(hd)
+    result = hd.run("dev", "npx", "wrangler", "dev")
+    assert result.returncode == 1 and "hyperdrive dev -- npx" in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_passed_on(hd, number):
+    name = signal.Signals(number).name.removeprefix("SIG")
+    process = start_dev(hd, "shop", "--", "bash", "-c", f'trap "echo got-{name}; exit 9" {name}; echo ready; while :; do sleep 0.1; done')
+    while "ready" not in process.stdout.readline():
+        pass
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 9 and f"got-{name}" in out
+    gone(hd)
+
+
+def test_without_a_command_it_runs_until_ctrl_c(hd):
+    with Terminal(hd, "dev", "shop") as terminal:
+        terminal.expect("Ctrl-C ends it")
+        with psycopg.connect(hd("url", "shop").strip()) as connection:
+            assert connection.execute("select name from products where id = 1").fetchone() == ("one",)
+        terminal.expect("select name from products where id = 1")
+        terminal.interrupt()
+        assert terminal.wait() == 130
+    gone(hd)
+
+
+def test_ctrl_c_on_a_terminal_reaches_the_command_once(hd):
+    with Terminal(hd, "dev", "shop", "--", "bash", "-c",
+                  'n=0; trap "n=\\$((n+1)); echo int-\\$n" INT; echo ready; while [ $n -lt 2 ]; do sleep 0.1; done; echo end; exit 4') as terminal:
+        terminal.expect("ready")
+        terminal.interrupt()
+        terminal.expect("int-1")
+        terminal.interrupt()
+        terminal.expect("int-2")
+        assert terminal.wait() == 4
+        assert "int-3" not in terminal.output
+    gone(hd)
+
+
+def test_kill_9_of_dev_ends_its_proxy_and_its_command(hd):
+    process = start_dev(hd, "shop", "--", "sh", "-c", "echo pid $$; exec sleep 1000", start_new_session=True)
+    line = ""
+    while not line.startswith("pid "):
+        line = process.stdout.readline()
+    child = int(line.split()[1])
+    assert can_connect(port_of(hd))
+    process.kill()
+    process.wait()
+    wait_for(lambda: not os.path.exists(f"/proc/{child}"), what="the command to end")
+    gone(hd)
+    hd("start", "shop")
+
+
+def test_a_proxy_that_runs_already_is_used_and_left_running(hd):
+    hd("start", "shop")
+    pid = hd.pid("shop")
+    assert hd.run("dev", "shop", "--", "true").returncode == 0
+    assert hd.json("status", "shop", "--json")["state"] == "running" and hd.pid("shop") == pid
+
+
+def test_start_stop_and_status_tell_the_truth(hd):
+    assert hd.json("status", "shop", "--json")["state"] == "stopped"
+    started = hd.json("start", "shop", "--json")
+    assert started["port"] == port_of(hd) and not started["already_running"]
+    assert hd.json("start", "shop", "--json")["already_running"]
+    assert "running" in hd("list")
+    assert hd.run("delete", "shop", "--yes").returncode == 1
+    os.kill(hd.pid("shop"), signal.SIGKILL)
+    wait_for(lambda: not can_connect(port_of(hd)), what="the proxy to be gone")
+    assert hd.json("status", "shop", "--json")["state"] in ("crashed", "stopped")
+    assert "not running" in hd.run("stats", "shop").stderr
+    hd("start", "shop")
+    assert hd.json("stop", "shop", "--json")["was_running"]
+    assert not hd.json("stop", "shop", "--json")["was_running"]
+    hd("start", "shop")
+    hd("delete", "shop", "--yes", "--force")
+    assert hd.json("list", "--json") == []
+
+
+def test_restart_cuts_no_query(hd):
+    hd("start", "shop")
+    before = hd.pid("shop")
+    with psycopg.connect(hd("url", "shop").strip(), autocommit=True) as connection:
+        running = connection.cursor()
+        with subprocess.Popen([os.path.join(BIN, "hyperdrive"), "restart", "shop"], env=hd.env, cwd=hd.cwd,
+                              stdout=subprocess.DEVNULL) as restart:
+            assert running.execute("select 1 from pg_sleep(0.5)").fetchone() == (1,)
+            assert restart.wait(timeout=30) == 0
+    assert hd.pid("shop") != before
+    with psycopg.connect(hd("url", "shop").strip()) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+def test_update_reaches_a_running_proxy_without_dropping_its_clients(hd):
+    hd("start", "shop")
+    with psycopg.connect(hd("url", "shop").strip(), autocommit=True) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+        result = hd.run("update", "shop", "--max-age", "7", "--origin-connection-limit", "9")
+        assert result.returncode == 0 and "has taken the change" in result.stderr
+        assert connection.execute("select 2").fetchone() == (2,)
+    result = hd.run("update", "shop", "--workers", "1")
+    assert "hyperdrive restart shop" in result.stderr
+
+
+def test_a_port_in_use_is_named_with_its_holder_and_the_next_free_one(hd):
+    import socket
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = hd.run("update", "shop", "--local-port", str(port))
+        assert result.returncode == 0, result.stderr
+        result = hd.run("start", "shop")
+        assert result.returncode == 1
+        assert str(port) in result.stderr and str(os.getpid()) in result.stderr, result.stderr
+    hd("start", "shop")
+
+
+def test_stats_watch_ends_with_130(hd):
+    hd("start", "shop")
+    with Terminal(hd, "stats", "shop", "--watch") as terminal:
+        terminal.expect("origin connections")
+        terminal.interrupt()
+        assert terminal.wait() == 130
+    with Terminal(hd, "top", "shop") as terminal:
+        terminal.expect("q ends")
+        terminal.type("q")
+        assert terminal.wait() == 0
+        assert terminal.echo()
+
+
+def test_ten_starts_at_once_start_one_proxy(hd):
+    processes = [subprocess.Popen([os.path.join(BIN, "hyperdrive"), "start", "shop"], env=hd.env, cwd=hd.cwd,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(10)]
+    outputs = [p.communicate(timeout=60)[0] for p in processes]
+    assert [p.returncode for p in processes] == [0] * 10, outputs
+    assert sum("already" not in out for out in outputs) == 1
+    assert hd.pid("shop") > 0

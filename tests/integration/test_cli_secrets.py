@@ -1,0 +1,137 @@
+"""A secret that goes in is found nowhere: not in system calls, files, logs, the process list, output."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+from support.hyperdrive import BIN, Hyperdrive
+from support.ports import wait_for
+from support.postgres import Postgres
+
+PASSWORD = "S3cr3t-xyzzy-4711"
+URL = f"postgresql://app:{PASSWORD}@127.0.0.1:5432/shop"
+
+
+@pytest.fixture
+def hd():
+    with Hyperdrive() as hd:
+        yield hd
+
+
+def files_with(folder: str, text: str) -> list[str]:
+    found = []
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(root, name)
+            if os.path.isfile(path):
+                with open(path, "rb") as f:
+                    if text.encode() in f.read():
+                        found.append(path)
+    return found
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="no strace here")
+def test_create_writes_the_password_into_a_pipe_at_most(hd):
+    trace = os.path.join(hd.folder, "trace")
+    subprocess.run(["strace", "-f", "-s", "9999", "-o", trace, os.path.join(BIN, "hyperdrive"), "create", "x",
+                    "--connection-string", "-", "--no-verify"], input=URL, text=True, env=hd.env, cwd=hd.cwd, check=True,
+                   capture_output=True)
+    with open(trace, errors="replace") as f:
+        lines = [line for line in f if PASSWORD in line]
+    os.remove(trace)
+    assert len(lines) == 1 and re.search(r"\bread\(0, ", lines[0]), f"only the reading of standard input: {lines}"
+    assert files_with(hd.folder, PASSWORD) == []
+
+
+def test_nothing_printed_and_nothing_stored_holds_the_password(hd):
+    hd("create", "x", "--connection-string", URL, "--no-verify")
+    for words in (["list"], ["list", "--json"], ["get", "x"], ["get", "x", "--all"], ["env", "x"], ["url", "x"], ["status", "--all"],
+                  ["doctor"], ["bindings"], ["update", "x", "--max-age", "5"], ["test", "x"], ["test", "x", "--json"],
+                  ["create", "x", "--connection-string", URL], ["create", "y", "--connection-string", URL],
+                  ["create", "y", "--connection-string", URL.replace("5432", "notaport")],
+                  ["create", "y", "--connection-string", URL, "--databse", "d"],
+                  ["create", "y", "--connection-string", URL + "?sslmode=nonsense"],
+                  ["__complete", "--", "get", ""], ["delete", "x", "--yes"]):
+        result = hd.run(*words)
+        assert PASSWORD not in result.stdout + result.stderr, words
+    assert files_with(hd.folder, PASSWORD) == []
+    assert os.stat(hd.home).st_mode & 0o077 == 0
+    for name in os.listdir(hd.home):
+        assert os.stat(os.path.join(hd.home, name)).st_mode & 0o077 == 0, name
+
+
+def test_the_process_list_shows_no_secret(hd):
+    program = os.path.join(hd.folder, "slow-proxy")
+    with open(program, "w") as f:
+        f.write("#!/bin/sh\nsleep 3\necho '{\"ok\":true,\"steps\":[]}'\n")
+    os.chmod(program, 0o700)
+    for flags in (["--connection-string", URL], [f"--connectionString={URL}"],
+                  ["--host", "127.0.0.1", "--user", "u", "--database", "d", "--password", PASSWORD],
+                  ["--host=127.0.0.1", "--user=u", "--database=d", f"--originPassword={PASSWORD}"]):
+        process = subprocess.Popen([os.path.join(BIN, "hyperdrive"), "create", "x", *flags], env=hd.env | {"HYPERDRIVE_PROXY": program},
+                                   cwd=hd.cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        def children():
+            with open(f"/proc/{process.pid}/task/{process.pid}/children") as f:
+                return f.read().split()
+
+        wait_for(children, what="the verification to run")
+        for pid in [str(process.pid), *children()]:
+            for file in ("cmdline", "environ"):
+                with open(f"/proc/{pid}/{file}", "rb") as f:
+                    assert PASSWORD.encode() not in f.read(), (flags, file)
+        process.kill()
+        process.wait()
+
+
+def test_a_crash_of_the_cli_leaves_no_core_dump_with_the_secret(hd):
+    program = os.path.join(hd.folder, "slow-proxy")
+    with open(program, "w") as f:
+        f.write("#!/bin/sh\nsleep 3\n")
+    os.chmod(program, 0o700)
+    process = subprocess.Popen(["sh", "-c", 'ulimit -c unlimited; exec "$@"', "sh", os.path.join(BIN, "hyperdrive"), "create", "x",
+                                "--connection-string", URL], env=hd.env | {"HYPERDRIVE_PROXY": program}, cwd=hd.cwd,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def running():
+        with open(f"/proc/{process.pid}/task/{process.pid}/children") as f:
+            return f.read()
+
+    wait_for(running, what="the verification to run")
+    process.send_signal(signal.SIGABRT)
+    process.wait()
+    assert process.returncode == -signal.SIGABRT
+    assert files_with(hd.cwd, PASSWORD) == []
+
+
+def test_a_running_proxy_shows_no_secret(hd):
+    with Postgres() as pg:
+        hd("create", "x", "--connection-string", pg.url())
+        hd("start", "x")
+        pid = hd.pid("x")
+        secret = pg.url().split(":")[2].split("@")[0]
+        for file in ("cmdline", "environ"):
+            with open(f"/proc/{pid}/{file}", "rb") as f:
+                assert secret.encode() not in f.read(), file
+        assert files_with(hd.home, secret) == []
+        assert secret not in hd("logs", "x")
+        hd("stop", "x")
+
+
+def test_an_altered_row_is_reported_and_not_used(hd):
+    import sqlite3
+    hd("create", "x", "--connection-string", URL, "--no-verify")
+    db = sqlite3.connect(os.path.join(hd.home, "registry.db"))
+    db.execute("update configs set host = 'evil.example.com'")
+    db.commit()
+    db.close()
+    for words in (["start", "x"], ["test", "x"], ["update", "x", "--max-age", "5", "--no-verify"]):
+        result = hd.run(*words)
+        assert result.returncode == 1, words
+        assert PASSWORD not in result.stdout + result.stderr
+    assert hd.run("doctor").returncode == 1
+    hd("update", "x", "--connection-string", URL, "--no-verify")
+    assert hd("url", "x").startswith("postgresql://")

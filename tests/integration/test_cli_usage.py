@@ -1,0 +1,238 @@
+"""How the command line is read, and how it says what is wrong. No proxy and no database needed."""
+
+import json
+import os
+import stat
+
+import pytest
+from support.hyperdrive import Hyperdrive
+
+URL = "postgresql://app:secret@db.example.com:5432/shop"
+
+
+@pytest.fixture
+def hd():
+    with Hyperdrive() as hd:
+        yield hd
+
+
+def create(hd, name, *flags):
+    return hd.json("create", name, "--connection-string", URL, "--no-verify", "--json", *flags)
+
+
+@pytest.mark.parametrize("words, code, says", [
+    (["crate"], 64, "Did you mean 'create'?"),
+    (["cache", "purg"], 64, "Did you mean 'purge'?"),
+    (["create", "x", "--orign-host", "h"], 64, "Did you mean --origin-host"),
+    (["create", "x", "--conection-string", URL], 64, "--connection-string"),
+    (["create"], 64, "<name>"),
+    (["create", "x", "y"], 64, "Unknown argument: y"),
+    (["create", "x", "--database"], 64, "--database"),
+    (["create", "x", "--connection-string", URL, "--max-age", "abc"], 64, "--max-age"),
+    (["create", "x", "--connection-string", URL, "--swr", "-1"], 64, "--swr"),
+    (["create", "x", "--connection-string", URL, "--origin-connection-limit", "1001"], 64, "1000"),
+    (["create", "x", "--connection-string", URL, "--cache-size", "lots"], 64, "lots"),
+    (["create", "x", "--connection-string", URL, "--caching-disabled=maybe"], 64, "maybe"),
+    (["create", "x", "--host", "h", "--port", "70000", "--database", "d", "--user", "u", "--password", "p"], 64, "65535"),
+    (["create", "x", "--connection-string-env", "NOT_SET_HERE"], 64, "NOT_SET_HERE"),
+    (["create", "x", "--connection-string", "-"], 64, "Standard input"),
+    (["create", "x", "--connection-string", URL, "--sslmode", "VERIFY_CA"], 64, "verify-ca"),
+    (["get", "nothing"], 1, "[code: 2006]"),
+    (["list", "--cwd", "/does/not/exist"], 1, "/does/not/exist"),
+    (["list", "-c"], 64, "--config"),
+    (["completions", "bsh"], 64, "bash"),
+    (["bind", "x"], 1, "2006"),
+    (["update", "x"], 64, "nothing to update"),
+])
+def test_wrong_usage_says_what_and_what_to_do(hd, words, code, says):
+    result = hd.run(*words)
+    assert result.returncode == code, result.stderr
+    assert says in result.stderr
+    assert result.stderr.startswith("✘ [ERROR] ")
+    assert "\x1b" not in result.stderr
+    assert "secret" not in result.stderr
+
+
+def test_json_errors_are_one_document_on_standard_error(hd):
+    for words in (["get", "nothing", "--json"], ["--json", "get", "nothing"], ["get", "nothing", "--jsn", "--json"]):
+        result = hd.run(*words)
+        assert result.stdout == ""
+        error = json.loads(result.stderr)["error"]
+        assert set(error) >= {"code", "message", "hint"} and error["message"]
+    assert json.loads(hd.run("get", "nothing", "--json").stderr)["error"]["code"] == 2006
+
+
+def test_flags_are_read_as_wrangler_reads_them(hd):
+    spellings = [
+        ["--origin-host", "h", "--origin-port", "1", "--origin-user", "u", "--database", "d", "--origin-password", "p"],
+        ["--host=h", "--port=1", "--user=u", "--database=d", "--password=p"],
+        ["--originHost", "h", "--originPort=1", "--originUser", "u", "--database", "d", "--originPassword", "p"],
+    ]
+    for n, flags in enumerate(spellings):
+        hd("create", f"c{n}", *flags, "--no-verify", "--no-caching-disabled")
+        origin = hd.json("get", f"c{n}")["origin"]
+        assert (origin["host"], origin["port"], origin["user"], origin["database"]) == ("h", 1, "u", "d")
+    for n, flags in enumerate([["--caching-disabled"], ["--caching-disabled", "true"], ["--cachingDisabled=true"],
+                               ["--no-caching-disabled", "--caching-disabled"]]):
+        assert create(hd, f"off{n}", *flags)["caching"]["disabled"] is True
+    for n, flags in enumerate([["--caching-disabled", "false"], ["--caching-disabled=false"], ["--no-caching-disabled"]]):
+        assert create(hd, f"on{n}", *flags)["caching"]["disabled"] is False
+
+
+def test_a_password_may_begin_with_a_dash_when_it_is_written_with_an_equals_sign(hd):
+    hd("create", "x", "--host", "h", "--database", "d", "--user", "u", "--password=-secret", "--no-verify")
+    result = hd.run("create", "y", "--host", "h", "--database", "d", "--user", "u", "--password", "-secret")
+    assert result.returncode == 64 and "--origin-password=-value" in result.stderr
+
+
+def test_global_flags_stand_anywhere(hd):
+    create(hd, "x")
+    assert hd.json("--json", "list") == hd.json("list", "--json")
+    assert hd("-q", "list") and hd("list", "-qy")
+    assert hd("--version").strip() == hd("list", "-v").strip()
+    os.makedirs(os.path.join(hd.cwd, "below"))
+    hd("--cwd", "below", "list")
+
+
+def test_default_ports_follow_the_scheme(hd):
+    base = ["--host", "h", "--database", "d", "--user", "u", "--password", "p", "--no-verify"]
+    hd("create", "pg", *base)
+    hd("create", "my", *base, "--scheme", "mysql")
+    assert hd.json("get", "pg")["origin"]["port"] == 5432
+    assert hd.json("get", "my")["origin"]["port"] == 3306
+
+
+def test_if_not_exists_and_upsert(hd):
+    first = create(hd, "x", "--max-age", "10")
+    assert create(hd, "x", "--if-not-exists", "--max-age", "99")["caching"]["max_age"] == 10
+    changed = create(hd, "x", "--upsert", "--max-age", "20")
+    assert changed["id"] == first["id"] and changed["caching"]["max_age"] == 20
+    again = hd.run("create", "x", "--connection-string", URL, "--no-verify", "--json")
+    assert again.returncode == 1 and json.loads(again.stderr)["error"]["code"] == 2017
+
+
+def test_quiet_create_prints_the_id_alone(hd):
+    assert hd("create", "x", "--connection-string", URL, "--no-verify", "-q").strip() == hd.json("get", "x")["id"]
+
+
+def test_secrets_by_file_standard_input_and_variable(hd):
+    path = os.path.join(hd.cwd, "password")
+    with open(path, "w") as f:
+        f.write("from-a-file\n")
+    hd("create", "a", "--host", "h", "--database", "d", "--user", "u", "--origin-password-file", path, "--no-verify")
+    hd("create", "b", "--connection-string", "-", "--no-verify", stdin=URL + "\n")
+    hd("create", "c", "--connection-string-env", "MY_URL", "--no-verify", env={"MY_URL": URL})
+    assert [c["name"] for c in hd.json("list", "--json")] == ["a", "b", "c"]
+
+
+def test_help_of_every_command_has_examples(hd):
+    overview = hd("--help")
+    commands = [line.split()[1] for line in overview.split("GLOBAL FLAGS")[0].splitlines() if line.startswith("  hyperdrive ")]
+    assert {"create", "dev", "cache", "cert", "doctor"} <= set(commands)
+    for command in commands:
+        text = hd(command, "--help")
+        assert text.startswith(f"hyperdrive {command}")
+        if "COMMANDS" not in text:
+            assert "EXAMPLES" in text and f"hyperdrive {command}" in text.split("EXAMPLES")[1], command
+    assert hd("cert", "upload", "--help").startswith("hyperdrive cert upload")
+
+
+def test_bindings_in_a_toml_file(hd):
+    path = os.path.join(hd.cwd, "wrangler.toml")
+    original = '# mine\nname = "demo"\r\n\n[env.staging]\nname = "s"  # keep\n'
+    with open(path, "w", newline="") as f:
+        f.write(original)
+    os.chmod(path, 0o640)
+    created = create(hd, "x")
+    hd("bind", "x", "--binding", "my-db")
+    hd("bind", "x", "-e", "staging")
+    rows = hd.json("bindings", "--json")
+    assert [(r["environment"], r["binding"], r["id"], r["config"]) for r in rows] == \
+           [("", "my_db", created["id"], "x"), ("staging", "HYPERDRIVE", created["id"], "x")]
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
+    assert "still binds it" in hd.run("delete", "x", "--yes").stderr
+    assert [r["known"] for r in hd.json("bindings", "--json")] == [False, False]
+    hd("unbind", "my_db")
+    hd("unbind", "HYPERDRIVE", "-e", "staging")
+    with open(path, newline="") as f:
+        assert f.read() == original
+
+
+def test_a_broken_wrangler_file_stops_create_before_anything_is_stored(hd):
+    path = os.path.join(hd.cwd, "wrangler.toml")
+    with open(path, "w") as f:
+        f.write('name = "demo"\nmain = \n')
+    result = hd.run("create", "x", "--connection-string", URL, "--no-verify", "--binding", "DB")
+    assert result.returncode == 1 and "wrangler.toml" in result.stderr and "2" in result.stderr
+    assert hd.json("list", "--json") == []
+    with open(path) as f:
+        assert f.read() == 'name = "demo"\nmain = \n'
+
+
+def test_env_lines(hd):
+    create(hd, "x")
+    url = hd("url", "x").strip()
+    assert hd("env", "x").strip() == f"CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE={url}"
+    with open(os.path.join(hd.cwd, ".env"), "w") as f:
+        f.write("A=1\n# mine\nB='2'\n")
+    hd("env", "x", "--write", ".env")
+    with open(os.path.join(hd.cwd, ".env")) as f:
+        text = f.read()
+    assert text.startswith("A=1\n# mine\nB='2'\n") and url in text
+    hd("env", "x", "--write", ".env")
+    with open(os.path.join(hd.cwd, ".env")) as f:
+        assert f.read() == text, "writing twice changes nothing"
+
+
+def test_local_flags_are_stored_and_shown_with_their_defaults(hd):
+    create(hd, "x", "--cache-rule", "orders:max-age=5", "--cache-rule", "audit.*:no-cache", "--invalidation", "writes",
+           "--idle-timeout", "30s", "--fold-begin", "--cache-size", "8MiB")
+    everything = hd.json("get", "x", "--all")["local"]
+    assert everything["invalidation"]["value"] == "writes" and everything["invalidation"]["default"] == "none"
+    assert len(everything["cache_rules"]["value"]) == 2
+    assert everything["idle_timeout"]["value"] != everything["idle_timeout"]["default"]
+    assert "password" not in everything and "local_password" not in everything
+
+
+def test_an_origin_that_only_cloudflare_reaches_is_stored_and_said(hd):
+    result = hd.run("create", "x", "--service-id", "0191-abc", "--database", "d", "--user", "u", "--password", "p")
+    assert result.returncode == 0 and "Cloudflare" in result.stderr
+    assert hd.json("get", "x")["origin"]["service_id"] == "0191-abc"
+    assert "Cloudflare" in hd.run("start", "x").stderr
+
+
+@pytest.mark.parametrize("damage, says", [
+    (b"this is not a database, and never was one" * 40, "registry"),
+    (b"", ""),
+])
+def test_a_damaged_registry_is_reported_and_left_alone(hd, damage, says):
+    create(hd, "x")
+    path = os.path.join(hd.home, "registry.db")
+    for extra in ("-wal", "-shm"):
+        if os.path.exists(path + extra):
+            os.remove(path + extra)
+    with open(path, "wb") as f:
+        f.write(damage)
+    result = hd.run("list")
+    if damage:
+        assert result.returncode == 1 and says in result.stderr
+        with open(path, "rb") as f:
+            assert f.read() == damage
+        os.remove(path)
+    else:
+        assert result.returncode == 0
+
+
+def test_a_newer_registry_is_refused_and_left_alone(hd):
+    import sqlite3
+    create(hd, "x")
+    path = os.path.join(hd.home, "registry.db")
+    db = sqlite3.connect(path)
+    db.execute("pragma user_version = 9999")
+    db.close()
+    result = hd.run("list")
+    assert result.returncode == 1 and "newer" in result.stderr
+    db = sqlite3.connect(path)
+    assert db.execute("pragma user_version").fetchone()[0] == 9999
+    db.execute("pragma user_version = 1")
+    db.close()

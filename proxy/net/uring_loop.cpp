@@ -73,10 +73,12 @@ void UringLoop::run() {
     wait();
     woken();
     read_clock();
+    settle();
     reap();
     finish_turn();
   }
   ::io_uring_submit(&ring_);
+  settle();
   running_ = false;
 }
 
@@ -130,6 +132,8 @@ void UringLoop::complete(const io_uring_cqe& completion) {
     }
     case Op::kWake:
       return wait_for_wake();
+    case Op::kSendNow:
+      return on_short_send(index, completion.res);
     case Op::kNone:
       return;
   }

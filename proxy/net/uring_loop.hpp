@@ -3,6 +3,11 @@
 //
 // Every request carries the slot of what it belongs to. A slot outlives its stream until the kernel
 // has completed all its requests, and keeps a send's bytes alive for so long.
+//
+// A send is tried once without waiting, and the kernel is asked to report it only if it could not
+// take all bytes. Such a send is over when its submission returns, so silence means success: no
+// completion to wake up for, no system call but one a turn. What was left is then sent by a second
+// request that waits for room.
 // The ring accepts requests from one thread: the first that calls run().
 #pragma once
 
@@ -43,13 +48,14 @@ class UringLoop final : public LoopCore {
   class WriteWatch;
 
   /// What a completion is for; the low bits of its user data.
-  enum class Op : std::uint8_t { kNone, kReceive, kSend, kAccept, kPoll, kWake };
+  enum class Op : std::uint8_t { kNone, kReceive, kSend, kSendNow, kAccept, kPoll, kWake };
   enum class Kind : std::uint8_t { kFree, kStream, kAccepting, kWatch };
   struct Slot {
     void* target = nullptr;  // null once the owner has gone
     Kind kind = Kind::kFree;
     bool reading = false;  // a receive, accept or poll is with the kernel
     bool sending = false;
+    bool immediate = false;   // the send is one that cannot outlast its submission
     bool cancelling = false;  // the reading request has been asked to end
     bool arrived = false;     // something came while the stream was being detached
     Buffer orphan;            // bytes of a send that outlives its stream
@@ -67,6 +73,8 @@ class UringLoop final : public LoopCore {
   void on_bytes(std::uint32_t index, char* bytes, int size);
   void on_receive_ended(SocketStream& stream, int result);
   void on_sent(std::uint32_t index, int result);
+  void on_short_send(std::uint32_t index, int result);
+  void settle();
   void wait_for_wake();
 
   io_uring_sqe* request(std::uint32_t slot, Op op);
@@ -90,6 +98,7 @@ class UringLoop final : public LoopCore {
   ProvidedBuffers buffers_;
   std::deque<Slot> slots_;  // stable addresses: handlers add slots
   std::vector<std::uint32_t> free_;
+  std::vector<std::uint32_t> immediate_;  // slots with an immediate send since the last submission
   std::vector<Detaching> detaching_;
 };
 

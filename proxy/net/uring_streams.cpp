@@ -7,12 +7,22 @@
 #include "proxy/net/uring_loop.hpp"
 
 namespace hyperdrive::proxy::net {
+namespace {
+
+/// A request's length and result have 32 bits.
+int immediate_size(const SocketStream& stream) {
+  constexpr std::size_t kMost = 1 << 30;
+  return static_cast<int>(std::min(stream.in_flight.size(), kMost));
+}
+
+}  // namespace
 
 // --- life and death of a stream's slot
 // ----------------------------------------------------------------
 
 void UringLoop::arm(SocketStream& stream) {
   stream.slot = take_slot(Kind::kStream, &stream);
+  stream.blocked = false;
   receive(stream);
 }
 
@@ -153,16 +163,53 @@ void UringLoop::send(SocketStream& stream) {
     stream.in_flight.swap(stream.out);
   }
   if (!stream.in_flight.empty()) {
-    io_uring_sqe* sqe = request(stream.slot, Op::kSend);
-    const std::size_t size = std::min(stream.in_flight.size(), kSendLimit);
-    ::io_uring_prep_send(sqe, stream.fd(), stream.in_flight.data(), size,
-                         MSG_NOSIGNAL | MSG_WAITALL);
     slot.sending = true;
+    slot.immediate = !stream.blocked;
+    if (slot.immediate) {
+      immediate_.push_back(stream.slot);
+      io_uring_sqe* sqe = request(stream.slot, Op::kSendNow);
+      ::io_uring_prep_send(sqe, stream.fd(), stream.in_flight.data(),
+                           static_cast<std::size_t>(immediate_size(stream)),
+                           MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL);
+      sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    } else {
+      const std::size_t size = std::min(stream.in_flight.size(), kSendLimit);
+      ::io_uring_prep_send(request(stream.slot, Op::kSend), stream.fd(), stream.in_flight.data(),
+                           size, MSG_NOSIGNAL | MSG_WAITALL);
+    }
   } else if (stream.finishing() && !stream.shut) {
     stream.shut = true;
     ::shutdown(stream.fd(), SHUT_WR);
     stream.output_done();
   }
+}
+
+/// After a submission: tells the immediate sends that succeeded from those reported as short.
+void UringLoop::settle() {
+  // What the kernel has not taken yet (it was short of memory) is not over.
+  if (immediate_.empty() || ::io_uring_sq_ready(&ring_) != 0) return;
+  unsigned head;
+  io_uring_cqe* completion;
+  io_uring_for_each_cqe(&ring_, head, completion) {
+    if (static_cast<Op>(completion->user_data & 0xff) != Op::kSendNow) continue;
+    on_short_send(static_cast<std::uint32_t>(completion->user_data >> 8), completion->res);
+  }
+  for (const std::uint32_t index : immediate_) {
+    Slot& slot = slots_[index];
+    if (!slot.immediate) continue;
+    slot.immediate = false;
+    const auto* stream = static_cast<SocketStream*>(slot.target);
+    on_sent(index, stream == nullptr ? 0 : immediate_size(*stream));
+  }
+  immediate_.clear();
+}
+
+void UringLoop::on_short_send(std::uint32_t index, int result) {
+  Slot& slot = slots_[index];
+  if (!slot.immediate) return;  // seen before
+  slot.immediate = false;
+  if (slot.target != nullptr) static_cast<SocketStream*>(slot.target)->blocked = true;
+  on_sent(index, result);
 }
 
 void UringLoop::on_sent(std::uint32_t index, int result) {
@@ -179,7 +226,10 @@ void UringLoop::on_sent(std::uint32_t index, int result) {
   } else {
     const std::size_t size = result > 0 ? static_cast<std::size_t>(result) : 0;
     stream.in_flight.consume(size);
-    if (stream.in_flight.empty()) stream.in_flight.release(pool());
+    if (stream.in_flight.empty()) {
+      stream.in_flight.release(pool());
+      stream.blocked = false;
+    }
     stream.sent(size);
     if (stream.unsent() != 0 || stream.finishing()) output_waits(stream);
   }

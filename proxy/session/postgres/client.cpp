@@ -9,6 +9,18 @@ namespace hyperdrive::proxy::session::postgres {
 namespace pg = wire::postgres;
 using pg::Backend;
 
+namespace {
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+  }
+  return out;
+}
+
+}  // namespace
+
 Client::Client(Worker& worker, std::unique_ptr<net::Stream> stream)
     : Waiter(worker.index), worker_(worker), stream_(std::move(stream)), since_(worker.loop.now()) {
   stream_->set_handler(this);
@@ -114,8 +126,15 @@ void Client::sync_reports() {
 }
 
 bool Client::report(const SettingsRef& reports) {
-  const bool news = told_ != reports;
-  told_ = reports;
+  SettingsRef now = reports;
+  if (reapply_ && startup_ && told_) {
+    // A RESET took the connection to its own defaults; this session's are on their way back.
+    for (const auto& [name, value] : told_->pairs()) {
+      if (startup_->find(lower(name)) != nullptr) now = with(now, name, value);
+    }
+  }
+  const bool news = told_ != now;
+  told_ = now;
   return news;
 }
 

@@ -170,7 +170,11 @@ bool Client::names_uncertain(const pg::Header& header) const {
 }
 
 Client::Step Client::message(const Message& message) {
-  if (names_uncertain(message.header)) {
+  // Whether the transaction has failed meanwhile decides what a known statement's Parse answers.
+  const bool parse_in_doubt = message.header.is(Frontend::kParse) && !message.body.empty() &&
+                              message.body[0] != '\0' && lease_ && !lease_->open() &&
+                              in_transaction() && !lease_->in_flight().empty();
+  if (parse_in_doubt || names_uncertain(message.header)) {
     block(Block::kReplies);
     return Step::kBlocked;
   }

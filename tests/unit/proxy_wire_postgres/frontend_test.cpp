@@ -43,7 +43,8 @@ TEST_CASE("a startup packet arrives byte by byte") {
   for (std::size_t size = 0; size < packet.size(); ++size) {
     CHECK(read_startup(Bytes(packet).substr(0, size)).kind == Kind::kNeedMore);
   }
-  const StartupRead read = read_startup(packet + "rest");
+  const std::string with_more = packet + "rest";
+  const StartupRead read = read_startup(with_more);
   REQUIRE(read.kind == Kind::kStartup);
   CHECK(read.size == packet.size());
   CHECK(read.startup.version == kVersion30);

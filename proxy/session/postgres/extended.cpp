@@ -124,8 +124,16 @@ Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef
     if (lease_->in_flight().size() == 1) lease_->answer_fakes();
     return Step::kDone;
   }
-  make_room();
   std::string& out = worker_.scratch;
+  if (lease_->prepared().use(statement->id)) {
+    // It is there, and must not be in the way of the answer.
+    pg::append_close(out, Target::kStatement, statement->name);
+    forward_extended(out);
+    out.clear();
+    lease_->prepared().remove(statement->id);
+    lease_->expect(ReplyKind::kClose, ReplyAction::kSwallow).serial = statement->id;
+  }
+  make_room();
   pg::append_parse(out, statement->name, statement->text, statement->types);
   forward_extended(out);
   out.clear();

@@ -313,13 +313,13 @@ Origin::Pass Origin::error(net::Bytes body) {
 /// After an error in the extended protocol the origin skips everything up to the next Sync; so do
 /// the entries of what was sent, and what was believed of their success is taken back.
 void Origin::fail_segment() {
-  bool first = true;
+  std::vector<Expected> lost;
   while (!in_flight_.empty() && in_flight_.front().kind != ReplyKind::kSync) {
-    Expected entry = std::move(in_flight_.front());
+    lost.push_back(std::move(in_flight_.front()));
     in_flight_.pop();
-    undo(entry, first);
-    first = false;
   }
+  // Backwards: each step finds what was there when it was done.
+  for (std::size_t i = lost.size(); i-- > 0;) undo(lost[i], i == 0);
   ignoring_ = in_flight_.empty();
   if (owner_ != nullptr) owner_->restore_unnamed();
 }

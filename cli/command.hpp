@@ -23,7 +23,7 @@ enum class FlagKind {
 };
 
 /// What the shell offers after a flag or in the place of a positional.
-enum class Offer { kNothing, kConfigs, kBindings, kFiles, kFolders, kChoices };
+enum class Offer { kNothing, kConfigs, kBindings, kTemplates, kFiles, kFolders, kChoices };
 
 struct Flag {
   std::string_view name;          ///< without dashes; its camelCase spelling is accepted too

@@ -44,8 +44,11 @@ constexpr std::array kCommands = {
     &kCertDelete,
     &kApply,
     &kExport,
+    &kInit,
+    &kTemplates,
     &kCompletions,
     &kComplete,
+    &kDocs,
 };
 
 constexpr std::pair<std::string_view, std::string_view> kGroups[] = {

@@ -5,6 +5,7 @@
 
 #include "cli/command_tree.hpp"
 #include "cli/parse.hpp"
+#include "cli/template_files.hpp"
 #include "cli/wrangler_file.hpp"
 
 namespace hyperdrive::cli {
@@ -117,6 +118,12 @@ void offer_bindings(Completion& completion, Context& context, std::string_view t
   for (const auto& binding : (*file)->reading.bindings) add(completion, typed, binding.name);
 }
 
+void offer_templates(Completion& completion, std::string_view typed) {
+  auto templates = list_templates();
+  if (!templates) return;
+  for (const Template& one : *templates) add(completion, typed, one.name, one.says);
+}
+
 void offer_choices(Completion& completion, std::string_view choices, std::string_view typed) {
   while (!choices.empty()) {
     const auto end = std::min(choices.find('|'), choices.size());
@@ -132,6 +139,8 @@ void offer(Completion& completion, Context& context, Offer what, std::string_vie
       return offer_configs(completion, context, typed);
     case Offer::kBindings:
       return offer_bindings(completion, context, typed);
+    case Offer::kTemplates:
+      return offer_templates(completion, typed);
     case Offer::kChoices:
       return offer_choices(completion, choices, typed);
     case Offer::kFiles:

@@ -237,7 +237,9 @@ std::string command_help(const Command& command, std::size_t width) {
 }
 
 std::string commands_markdown() {
-  std::string text;
+  std::string text =
+      "# Commands\n\nMade from the program by `hyperdrive __docs`; `hyperdrive <command> --help` "
+      "prints the same. Every command also takes the global flags of `hyperdrive --help`.\n\n";
   for (const Command* command : commands()) {
     if (command->hidden) continue;
     text += fmt::format("## hyperdrive {}\n{}.\n\n", command->path, command->summary);
@@ -254,11 +256,13 @@ std::string commands_markdown() {
       }
       text += "\n";
     }
+    text += "```sh\n";
     for (const Example& example : command->examples) {
-      text += fmt::format("```sh\n{}    # {}\n```\n", example.line, example.says);
+      text += fmt::format("{}    # {}\n", example.line, example.says);
     }
-    text += "\n";
+    text += "```\n\n";
   }
+  if (text.ends_with("\n\n")) text.pop_back();
   return text;
 }
 

@@ -341,7 +341,9 @@ void apply_network(const ConfigEdit& edit, core::Origin& origin) {
     origin.service_id.clear();
   } else if (edit.host) {
     origin.host = *edit.host;
-    origin.port = edit.port.value_or(core::default_port(origin.scheme));
+    // An update of the host alone keeps the port.
+    const auto present = origin.port != 0 ? origin.port : core::default_port(origin.scheme);
+    origin.port = edit.port.value_or(present);
     origin.service_id.clear();
     origin.access_client_id.clear();
     origin.access_client_secret = {};

@@ -38,6 +38,9 @@ extern const Command kCertDelete;
 extern const Command kApply;
 extern const Command kExport;
 extern const Command kCompletions;
+extern const Command kInit;
+extern const Command kTemplates;
 extern const Command kComplete;
+extern const Command kDocs;
 
 }  // namespace hyperdrive::cli

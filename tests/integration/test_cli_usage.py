@@ -100,6 +100,9 @@ def test_default_ports_follow_the_scheme(hd):
     hd("create", "my", *base, "--scheme", "mysql")
     assert hd.json("get", "pg")["origin"]["port"] == 5432
     assert hd.json("get", "my")["origin"]["port"] == 3306
+    hd("update", "my", "--origin-host", "other", "--origin-port", "1234", "--no-verify")
+    hd("update", "my", "--origin-host", "third", "--no-verify")
+    assert (hd.json("get", "my")["origin"]["host"], hd.json("get", "my")["origin"]["port"]) == ("third", 1234)
 
 
 def test_if_not_exists_and_upsert(hd):

@@ -128,24 +128,45 @@ Capture Cache::capture() {
   return capture;
 }
 
-Cache::Outcome Cache::finish(Leader leader, const Answer& answer, Capture capture, TimePoint now) {
+bool Cache::too_big(const Answer& answer, const Capture& capture) const {
   const std::uint64_t size = capture.size() + answer.key.size() + answer.head.size();
-  if (capture.overflowed_ || size > store_.max_entry()) {
+  return capture.overflowed_ || size > store_.max_entry();
+}
+
+EntryRef Cache::make(const Answer& answer, std::span<Mark* const> marks, Stamp stamp,
+                     Capture capture, TimePoint now) {
+  const EntryFacts facts{answer.key, answer.head, answer.tail, marks,
+                         stamp,      now,         answer.cost, answer.row_count};
+  EntryRef entry = Entry::make(facts, std::move(capture.rows_));
+  capture.drop();
+  return entry;
+}
+
+Cache::Outcome Cache::store(EntryRef entry) {
+  // Open first, then age: a commit raises the age before it closes its marks.
+  const bool overlapped = (obeys_writes() && epochs_.any_open(entry->marks())) || !usable(*entry);
+  if (overlapped) {
+    counters_.add(Count::kOverlapped);
+    return Outcome::kOverlapped;
+  }
+  return store_.insert(std::move(entry)) ? Outcome::kStored : Outcome::kOversized;
+}
+
+Cache::Outcome Cache::finish(Leader leader, const Answer& answer, Capture capture, TimePoint now) {
+  if (too_big(answer, capture)) {
     leader.refuse();
     return Outcome::kOversized;
   }
-  const EntryFacts facts{answer.key,     answer.head, answer.tail, leader.marks(),
-                         leader.stamp(), now,         answer.cost, answer.row_count};
-  EntryRef entry = Entry::make(facts, std::move(capture.rows_));
-  capture.rows_.clear();
-  capture.drop();
-  // Open first, then age: a commit raises the age before it closes its marks.
-  const bool overlapped = (obeys_writes() && epochs_.any_open(entry->marks())) || !usable(*entry);
-  Outcome outcome = Outcome::kOverlapped;
-  if (!overlapped) outcome = store_.insert(entry) ? Outcome::kStored : Outcome::kOversized;
-  if (overlapped) counters_.add(Count::kOverlapped);
+  EntryRef entry = make(answer, leader.marks(), leader.stamp(), std::move(capture), now);
+  const Outcome outcome = store(entry);
   leader.land(std::move(entry));
   return outcome;
+}
+
+Cache::Outcome Cache::keep(const Answer& answer, std::span<Mark* const> marks, Stamp stamp,
+                           Capture capture, TimePoint now) {
+  if (too_big(answer, capture)) return Outcome::kOversized;
+  return store(make(answer, marks, stamp, std::move(capture), now));
 }
 
 Purged Cache::purge(Mark& mark) {
@@ -159,8 +180,6 @@ Purged Cache::purge_all() {
 }
 
 Purged Cache::purge_table(TableId table) { return purge(epochs_.table(table)); }
-
-Purged Cache::purge_tag(std::string_view tag) { return purge(epochs_.tag(tag)); }
 
 std::shared_ptr<const Policy> Cache::policy() const {
   std::lock_guard lock(policy_mutex_);

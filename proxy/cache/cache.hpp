@@ -99,12 +99,16 @@ class Cache {
   };
   /// The leader's answer is complete and may be cached. Followers are woken before it returns.
   Outcome finish(Leader leader, const Answer& answer, Capture capture, TimePoint now);
+  /// Keeps an answer that came along with another's flight; stamped when its query was sent.
+  Outcome keep(const Answer& answer, std::span<Mark* const> marks, Stamp stamp, Capture capture,
+               TimePoint now);
 
   // --- control; see also epochs()
   // ------------------------------------------------------------------
   Purged purge_all();
   Purged purge_table(TableId table);
-  Purged purge_tag(std::string_view tag);
+  /// Of a table, a tag, a query.
+  Purged purge(Mark& mark);
 
   /// The policy in force. Compare generations (cheap) to know whether a kept copy is still right.
   std::shared_ptr<const Policy> policy() const;
@@ -118,7 +122,10 @@ class Cache {
   bool obeys_writes() const { return obeys_writes_.load(std::memory_order_acquire); }
   bool usable(const Entry& entry) const;
   bool may_join(Stamp stamp, std::span<Mark* const> marks) const;
-  Purged purge(Mark& mark);
+  bool too_big(const Answer& answer, const Capture& capture) const;
+  EntryRef make(const Answer& answer, std::span<Mark* const> marks, Stamp stamp, Capture capture,
+                TimePoint now);
+  Outcome store(EntryRef entry);
 
   Epochs epochs_;
   Counters counters_;

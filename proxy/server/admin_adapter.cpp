@@ -61,24 +61,53 @@ admin::Readiness AdminAdapter::readiness() {
 admin::Stats AdminAdapter::stats() {
   admin::Stats stats = admin::Stats::from(proxy_.telemetry().snapshot());
   stats.gauges = gauges();
+  cache::Cache& cache = proxy_.cache().cache();
+  const cache::CountsSnapshot counts = cache.counters().snapshot();
+  stats.cache.by_status = counts.statuses;
+  stats.cache.stale_hits = counts.of(cache::Count::kStaleHits);
+  stats.cache.bytes = cache.store().bytes();
+  stats.cache.entries = cache.store().entries();
+  stats.cache.evictions = cache.store().evictions();
+  stats.cache.coalesced = counts.of(cache::Count::kCoalesced);
+  stats.cache.origin_ms_saved = counts.of(cache::Count::kOriginMicroseconds) / 1000;
+  stats.cache.purges = proxy_.cache().purges();
+  stats.cache.verified = counts.of(cache::Count::kVerified);
+  stats.cache.verified_stale = counts.of(cache::Count::kVerifiedStale);
   return stats;
 }
 
 std::string AdminAdapter::config_json() { return core::all_json(proxy_.launch().config).dump(); }
 
 core::Result<admin::Explanation> AdminAdapter::explain(const std::string& sql) {
-  const auto analysis = proxy_.service().analyses.get(sql);
+  auto explained = proxy_.cache().explain(sql);
+  if (!explained) return tl::unexpected(std::move(explained.error()));
   admin::Explanation out;
-  out.cacheable = analysis->status == sql::CacheStatus::kMiss;
-  out.status = name(analysis->status);
-  out.reason = analysis->reason;
-  for (const sql::Name& table : analysis->tables) {
-    out.tables.push_back(table.schema.empty() ? table.name : table.schema + '.' + table.name);
-  }
+  out.cacheable = explained->status == sql::CacheStatus::kMiss;
+  out.status = name(explained->status);
+  out.reason = explained->reason;
+  out.tables = explained->tables;
+  out.functions = explained->functions;
+  out.production_status = explained->cloudflare.empty() ? out.status : "uncacheable";
+  out.production_reason = explained->cloudflare;
   return out;
 }
 
-core::Result<std::uint64_t> AdminAdapter::purge(const admin::Purge&) { return 0; }
+core::Result<std::uint64_t> AdminAdapter::purge(const admin::Purge& purge) {
+  session::postgres::CacheService& cache = proxy_.cache();
+  switch (purge.what) {
+    case admin::Purge::What::kAll:
+      return cache.purge_all().entries;
+    case admin::Purge::What::kTag:
+      return cache.purge_tag(purge.name).entries;
+    case admin::Purge::What::kQuery:
+      return cache.purge_query(purge.name).entries;
+    case admin::Purge::What::kTable:
+      break;
+  }
+  auto purged = cache.purge_table(purge.name);
+  if (!purged) return tl::unexpected(std::move(purged.error()));
+  return purged->entries;
+}
 
 core::Result<std::vector<std::string>> AdminAdapter::reload(std::string_view launch_json) {
   auto launch = core::parse_launch(launch_json);

@@ -144,7 +144,9 @@ int serve(core::Launch launch, int ready_fd) {
   if (auto opened = supervisor.open(); !opened) return fail(ready_fd, opened.error(), {});
   admin::EventHub hub;
   AdminAdapter adapter(**proxy);
-  (*proxy)->start(&hub);
+  if (auto started = (*proxy)->start(&hub); !started) {
+    return fail(ready_fd, started.error(), "config");
+  }
   auto admin = admin::AdminServer::start(admin_options, adapter, hub);
   if (!admin) return fail(ready_fd, admin.error(), {});
   core::announce_ready(handover_fd);

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/config/settings.hpp"
+#include "proxy/session/postgres/cache_service.hpp"
 #include "proxy/session/postgres/origin_login.hpp"
 
 namespace hyperdrive::proxy::server {
@@ -38,7 +39,8 @@ core::Result<OptionsRef> make_options(const core::Launch& launch) {
 }
 
 pool::PoolOptions pool_options(const core::Config& config) {
-  return {std::max(config.origin_connection_limit, 1), config.local.idle_timeout,
+  const int own = session::postgres::CacheService::own_connections(config);
+  return {std::max(config.origin_connection_limit - own, 1), config.local.idle_timeout,
           config.local.max_lifetime, config.local.wait_timeout};
 }
 

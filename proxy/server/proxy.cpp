@@ -47,6 +47,8 @@ Proxy::Proxy(core::Launch launch, session::postgres::OptionsRef options,
   }
   service_->pool = std::make_unique<pool::Pool>(plain, *opener_, pool_options(launch_.config));
   listeners_.resize(loops_.size());
+  cache_ = std::make_unique<session::postgres::CacheService>(*service_, launch_.config);
+  cache_->attach();
 }
 
 Proxy::~Proxy() {
@@ -54,7 +56,11 @@ Proxy::~Proxy() {
     stop_now();
     for (std::thread& thread : threads_) thread.join();
   }
+  cache_->detach();
   opener_.reset();
+  service_->pool.reset();
+  service_->workers.clear();
+  cache_.reset();
   service_.reset();
   listeners_.clear();
   deadlines_.clear();
@@ -92,8 +98,9 @@ core::Result<void> Proxy::listen(std::string& reason) {
   return {};
 }
 
-void Proxy::start(session::EventSink* sink) {
+core::Result<void> Proxy::start(session::EventSink* sink) {
   telemetry_.set_sink(sink);
+  if (auto started = cache_->start(); !started) return started;
   for (std::size_t i = 0; i < loops_.size(); ++i) {
     Worker* worker = service_->workers[i].get();
     for (const int fd : listen_fds_) {
@@ -107,6 +114,7 @@ void Proxy::start(session::EventSink* sink) {
   for (std::size_t i = 0; i < loops_.size(); ++i) {
     threads_.emplace_back([this, i] { run_worker(i); });
   }
+  return {};
 }
 
 void Proxy::run_worker(std::size_t index) { loops_[index]->run(); }
@@ -176,6 +184,7 @@ core::Result<std::vector<std::string>> Proxy::reload(core::Launch launch) {
     worker->loop.post([target = worker.get(), fresh = *options] { target->options = fresh; });
   }
   service_->pool->configure(pool_options(launch.config));
+  cache_->reload(launch.config, new_origin);
   if (new_origin) {
     service_->profiles.clear();
     service_->pool->renew();

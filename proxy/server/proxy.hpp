@@ -16,6 +16,7 @@
 #include "core/base/error.hpp"
 #include "core/config/config.hpp"
 #include "proxy/net/loop.hpp"
+#include "proxy/session/postgres/cache_service.hpp"
 #include "proxy/session/postgres/opener.hpp"
 #include "proxy/session/postgres/worker.hpp"
 #include "proxy/session/telemetry.hpp"
@@ -32,7 +33,8 @@ class Proxy {
   /// Takes the inherited listeners or opens its own. The error's `reason` for the ready line is
   /// `port_in_use` when that was it.
   core::Result<void> listen(std::string& reason);
-  void start(session::EventSink* sink);
+  /// Fails where invalidation = replication cannot be had from the origin.
+  core::Result<void> start(session::EventSink* sink);
 
   /// Stops accepting; idle clients leave now, the others after their transaction, all of them at
   /// the deadline. `ended` is called once, from a worker's thread, when nobody is left.
@@ -52,6 +54,7 @@ class Proxy {
   net::Loop::Backend backend() const { return loops_.front()->backend(); }
   std::size_t workers() const { return loops_.size(); }
   session::postgres::Service& service() { return *service_; }
+  session::postgres::CacheService& cache() { return *cache_; }
   session::Telemetry& telemetry() { return telemetry_; }
   core::Launch launch() const;
 
@@ -67,6 +70,7 @@ class Proxy {
   session::Telemetry telemetry_;
   std::vector<std::unique_ptr<net::Loop>> loops_;
   std::unique_ptr<session::postgres::Service> service_;
+  std::unique_ptr<session::postgres::CacheService> cache_;
   std::unique_ptr<session::postgres::OriginOpener> opener_;
   std::vector<std::vector<std::unique_ptr<net::Listener>>> listeners_;  // by worker
   std::vector<std::unique_ptr<net::Timer>> deadlines_;

@@ -147,6 +147,8 @@ void CacheKeeper::reload() {
   builder_result_ = {};
   std::string text =
       "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+      "SELECT pg_catalog.current_setting('search_path'), session_user,"
+      " pg_catalog.current_setting('role');"
       // Compiling these questions would take seconds, answering them does not.
       "SET LOCAL search_path = pg_catalog; SET LOCAL jit = off;";
   text += kFingerprint;
@@ -159,10 +161,13 @@ void CacheKeeper::reload() {
 
 void CacheKeeper::catalog_row(std::size_t result, SideConnection::Row row) {
   if (result == 0) {
-    new_fingerprint_ = row.empty() ? "" : std::string(row[0].value_or(""));
-    return;
+    base_ = {std::string(row[0].value_or("")), std::string(row[1].value_or("")),
+             row[2].value_or("none") == "none" ? "" : std::string(*row[2])};
+  } else if (result == 1) {
+    new_fingerprint_ = row[0].value_or("");
+  } else if (builder_result_) {
+    builder_result_ = builder_->add(result - 2, row);
   }
-  if (builder_result_) builder_result_ = builder_->add(result - 1, row);
 }
 
 void CacheKeeper::reloaded(core::Result<void> result) {
@@ -196,6 +201,7 @@ void CacheKeeper::publish(std::shared_ptr<const sql::Catalog> catalog) {
   {
     std::lock_guard lock(mutex_);
     known_.catalog = std::move(catalog);
+    known_.base = base_;
     generation_.store(++known_.generation, std::memory_order_release);
   }
   // After the generation: a query that was judged by the old catalog and is stamped later sees, at
@@ -231,9 +237,35 @@ void CacheKeeper::announce_unknown(std::vector<cache::WriteIntent>& to) {
   to.back().add_everything();
 }
 
+/// On the keeper's thread. Before start() (caching was never enabled) there is nothing to do.
+void CacheKeeper::run(std::function<void()> task) {
+  if (loop_) loop_->post(std::move(task));
+}
+
+void CacheKeeper::retarget(std::unique_ptr<KeeperConnector> connector) {
+  if (!loop_) {
+    connector_ = std::move(connector);
+    return;
+  }
+  auto shared = std::make_shared<std::unique_ptr<KeeperConnector>>(std::move(connector));
+  run([this, shared] {
+    connector_ = std::move(*shared);
+    fingerprint_.clear();
+    {
+      std::lock_guard lock(mutex_);
+      known_.catalog = nullptr;
+      generation_.store(++known_.generation, std::memory_order_release);
+    }
+    cache_.purge_all();
+    log_ended("the origin has been changed", "");
+    asker_lost("the origin has been changed");
+  });
+}
+
 void CacheKeeper::schema_changed(cache::WriteIntent intent) {
+  if (!loop_) return intent.commit();
   auto shared = std::make_shared<cache::WriteIntent>(std::move(intent));
-  loop_->post([this, shared] {
+  run([this, shared] {
     awaiting_next_.push_back(std::move(*shared));
     reload();
   });

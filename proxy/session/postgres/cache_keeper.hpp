@@ -51,6 +51,7 @@ class KeeperConnector {
 
 struct KnownCatalog {
   std::shared_ptr<const sql::Catalog> catalog;  ///< null: not known
+  sql::Context base;                            ///< what a session is that has set nothing
   std::uint64_t generation = 0;
 };
 
@@ -88,6 +89,8 @@ class CacheKeeper {
   void prepared(cache::WriteIntent intent, std::string gid);
 
   void set_replication(bool wanted);
+  /// Another origin from now on: everything known of the old one is forgotten.
+  void retarget(std::unique_ptr<KeeperConnector> connector);
   /// For people: what replication does not see, why the log is not followed; empty if all is well.
   std::vector<std::string> warnings() const;
 
@@ -99,6 +102,7 @@ class CacheKeeper {
     std::string backend_start;  // as first seen; a later one under that id is another
   };
 
+  void run(std::function<void()> task);
   // cache_keeper.cpp: the connection for questions, the catalogs
   void open_asker();
   void asker_opened(core::Result<std::unique_ptr<net::Stream>> stream);
@@ -148,6 +152,7 @@ class CacheKeeper {
   core::Result<void> builder_result_;
   std::string fingerprint_;  // of the catalog in force
   std::string new_fingerprint_;
+  sql::Context base_;
   std::vector<cache::WriteIntent> awaiting_reload_;  // settled by the reload under way
   std::vector<cache::WriteIntent> awaiting_next_;    // … by the one after it
 

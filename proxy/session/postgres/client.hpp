@@ -86,8 +86,12 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Meaning meaning(std::string_view statement_name) const;
   const SettingsRef& settings() const { return settings_; }
   const SettingsRef& reports() const { return told_; }
-  /// Takes note of a group that was answered from memory: its Parses and Closes.
-  void adopt(net::Bytes group);
+  /// Takes note of a group that was answered from memory: its Parse, and what it was told of it.
+  void adopt(net::Bytes group, const Shape& told);
+  /// The connection in use; null between transactions.
+  void adopt_description(net::Bytes describe_body, const Shape& told);
+  Origin* lease() const { return lease_.get(); }
+  bool in_transaction_block() const { return in_transaction(); }
   void retry_group();
   bool features_pin() const;
   /// What became of the present statement at the cache, for its event.

@@ -185,7 +185,12 @@ void Client::inject(const Named& named) {
 }
 
 Client::Step Client::ensure_prepared(const NamedRef& named, net::Bytes rest) {
-  if (lease_->prepared().use(named->statement->id)) return Step::kDone;
+  if (lease_->prepared().use(named->statement->id)) {
+    if (!named->unconfirmed || describes(rest)) return Step::kDone;
+    named->unconfirmed = false;
+    return check(named->statement->name, named);
+  }
+  named->unconfirmed = false;
   inject(*named);
   if (!told(named->told) || describes(rest)) return Step::kDone;
   return check(named->statement->name, named);
@@ -238,6 +243,8 @@ void Client::checked(Expected& entry, const Shape& now) {
   if (!fits(before, now)) {
     check_failed_ = true;
     worker_.telemetry.add(Counter::kPlansChanged);
+    const TextRef& text = entry.named ? entry.named->text : unnamed_.text;
+    if (worker_.gate != nullptr && text) worker_.gate->shape_changed(*text);
     if (entry.named) worker_.service.statements.retire(*entry.named->statement);
   }
   unblock(Block::kCheck);

@@ -30,6 +30,7 @@
 namespace hyperdrive::proxy::session::postgres {
 
 class Client;
+class Origin;
 
 /// Sees the bytes of an answer as they go to the client. Dies with on_end or on_cut.
 class Tap {
@@ -47,6 +48,7 @@ enum class Verdict : std::uint8_t { kForward, kAnswered, kCapture, kWait };
 struct Offer {
   Verdict verdict = Verdict::kForward;
   std::shared_ptr<Tap> tap;  ///< kCapture
+  Shape told;                ///< kAnswered: the statement's description in the answer, if any
 };
 
 class Gate {
@@ -55,7 +57,19 @@ class Gate {
   /// `group`: whole messages, ending with Query, Sync or Flush.
   virtual Offer offer(Client& client, net::Bytes group) = 0;
   virtual void will_run(Client& client, TextInfo& text) = 0;
+  /// A FunctionCall is about to be sent.
+  virtual void will_call(Client& client) = 0;
+  /// A statement is complete, or has failed.
+  virtual void completed(Client& client, net::Bytes tag) = 0;
+  virtual void failed(Client& client, net::Bytes error_body) = 0;
   virtual void ready(Client& client, wire::postgres::TransactionStatus status) = 0;
+  /// Answers and descriptions of this text have another shape by now.
+  virtual void shape_changed(TextInfo& text) = 0;
+  /// Everything sent on this connection is answered and it is idle; its client, if it still has one,
+  /// has not seen it yet: the moment to settle Origin::writes.
+  virtual void settle(Origin& origin) = 0;
+  /// It is destroyed with writes whose end nobody saw.
+  virtual void orphaned(Origin& origin) = 0;
   /// The client is gone; a wait for it ends.
   virtual void gone(Client& client) = 0;
 };

@@ -23,6 +23,7 @@ struct Named {
   TextRef text;
   Shape told;
   std::string name;
+  bool unconfirmed = false;  ///< told from memory: to be compared before it runs
 };
 using NamedRef = std::shared_ptr<Named>;
 

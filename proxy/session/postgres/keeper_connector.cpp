@@ -20,7 +20,6 @@ class LoginConnector final : public KeeperConnector {
     } else {
       // A role's own short limits are meant for its sessions, not for reading a big schema.
       extra.emplace_back("statement_timeout", "60s");
-      extra.emplace_back("search_path", "pg_catalog");
     }
     *attempt =
         log_in(loop, target_, std::move(extra), [opened = std::move(opened)](LoginResult result) {

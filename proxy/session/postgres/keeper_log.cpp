@@ -35,7 +35,11 @@ constexpr std::string_view kLevelAndBlindSpots =
 }  // namespace
 
 void CacheKeeper::set_replication(bool wanted) {
-  loop_->post([this, wanted] {
+  if (!loop_) {
+    options_.replication = wanted;
+    return;
+  }
+  run([this, wanted] {
     if (std::exchange(options_.replication, wanted) == wanted) return;
     if (wanted) {
       distrust_log();

@@ -21,17 +21,19 @@ constexpr std::string_view kStillThere =
 }  // namespace
 
 void CacheKeeper::outcome_unknown(cache::WriteIntent intent, std::uint32_t backend) {
+  if (!loop_) return intent.commit();
   auto shared = std::make_shared<Unsettled>();
   shared->intent = std::move(intent);
   shared->backend = std::to_string(backend);
-  loop_->post([this, shared] { unsettled(std::move(*shared)); });
+  run([this, shared] { unsettled(std::move(*shared)); });
 }
 
 void CacheKeeper::prepared(cache::WriteIntent intent, std::string gid) {
+  if (!loop_) return intent.commit();
   auto shared = std::make_shared<Unsettled>();
   shared->intent = std::move(intent);
   shared->gid = std::move(gid);
-  loop_->post([this, shared] { unsettled(std::move(*shared)); });
+  run([this, shared] { unsettled(std::move(*shared)); });
 }
 
 void CacheKeeper::unsettled(Unsettled unsettled) {
@@ -78,6 +80,8 @@ void CacheKeeper::polled(std::size_t asked) {
       left.push_back(std::move(one));
     }
   }
+  // One of them may have changed the schema.
+  if (left.size() < unsettled_.size()) look();
   unsettled_ = std::move(left);
   if (unsettled_.empty()) outcome_timer_->disarm();
 }

@@ -32,6 +32,7 @@ Origin::Origin(Worker& worker, std::unique_ptr<net::Stream> stream, Identity ide
 
 Origin::~Origin() {
   if (cancels_running > 0) worker_->forget_cancels(*this);
+  if (writes.intent.pending() && worker_->gate != nullptr) worker_->gate->orphaned(*this);
 }
 
 void Origin::cancel_ended() {

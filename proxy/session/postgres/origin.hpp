@@ -18,6 +18,7 @@
 #include "proxy/net/stream.hpp"
 #include "proxy/pool/origin_connection.hpp"
 #include "proxy/session/postgres/in_flight.hpp"
+#include "proxy/session/postgres/pending_writes.hpp"
 #include "proxy/session/postgres/settings.hpp"
 #include "proxy/session/postgres/worker.hpp"
 #include "proxy/wire/postgres/build.hpp"
@@ -89,12 +90,18 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   bool copying_in() const { return copying_in_; }
   void copy_ended() { copying_in_ = false; }
   void set_open(bool open) { open_ = open; }
+  /// A pipeline was begun and flushed, and has been answered so far: its owner decides what next.
+  bool at_flush() const {
+    return open_ && in_flight_.empty() && !ignoring_ && !copying_in_ && rest_ == 0 &&
+           status_ == wire::postgres::TransactionStatus::kIdle;
+  }
   bool open() const { return open_; }
 
   /// Whose unnamed statement the origin has: kNone, kSomeones, or the serial of a client's Parse.
   static constexpr std::uint64_t kNone = 0, kSomeones = 1;
   std::uint64_t unnamed_serial = kNone;
   Leftovers left;
+  PendingWrites writes;  ///< kept by the gate
   void mark_dirty(std::string_view setting);
   void mark_settings_unknown() { left.anything = true; }
 

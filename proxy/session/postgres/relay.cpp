@@ -113,7 +113,7 @@ std::size_t Client::relay(net::Bytes data) {
 
 /// Runs the messages of a group, or of a piece of one; returns how many bytes are done with.
 std::size_t Client::run_group(net::Bytes group, bool whole) {
-  if (whole && worker_.gate != nullptr && !lease_ && !skip_to_sync_) {
+  if (whole && worker_.gate != nullptr && !skip_to_sync_ && (!lease_ || lease_->at_flush())) {
     Step step = Step::kDone;
     if (offered(group, step)) return step == Step::kDone ? group.size() : 0;
   }
@@ -136,7 +136,7 @@ bool Client::offered(net::Bytes group, Step& step) {
   Offer offer = worker_.gate->offer(*this, group);
   switch (offer.verdict) {
     case Verdict::kAnswered:
-      adopt(group);
+      adopt(group, offer.told);
       worker_.telemetry.add(Counter::kQueries);
       return true;
     case Verdict::kWait:
@@ -291,6 +291,7 @@ Client::Step Client::function_call(const Message& message) {
     return Step::kDone;
   }
   if (!need_origin()) return Step::kBlocked;
+  if (worker_.gate != nullptr) worker_.gate->will_call(*this);
   forward(message.whole);
   lease_->expect(ReplyKind::kFunctionCall);
   // Whatever it called may have left anything.

@@ -183,6 +183,10 @@ Origin::Pass Origin::command_complete(net::Bytes body) {
   if (in_flight_.empty()) return Pass::kBroken;
   Expected& entry = in_flight_.front();
   const Pass pass = forwards() ? Pass::kForward : Pass::kSwallow;
+  // Our own settings do not count; the ROLLBACK of a connection that is being finished does.
+  if (entry.action == ReplyAction::kForward || owner_ == nullptr) {
+    writes.note(pg::parse_command_complete(body).value_or(net::Bytes{}));
+  }
   if (entry.kind == ReplyKind::kQuery) {
     if (owner_ != nullptr && entry.text) owner_->completed(*entry.text, entry.statement, body);
     ++entry.statement;
@@ -360,6 +364,13 @@ Origin::Pass Origin::ready(net::Bytes body) {
   last_ready_ = worker_->loop.now();
   copying_in_ = false;
   in_flight_.pop();
+  if (*status == pg::TransactionStatus::kIdle && worker_->gate != nullptr) {
+    if (in_flight_.empty()) {
+      worker_->gate->settle(*this);
+    } else {
+      writes.pass_idle();
+    }
+  }
   if (owner_ == nullptr) return Pass::kSwallow;
   if (entry.settings) owner_->settings_applied(true, {});
   if (entry.action != ReplyAction::kForward) return Pass::kSwallow;

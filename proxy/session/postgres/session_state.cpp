@@ -177,6 +177,9 @@ void Client::unpin(Feature feature) { pins_ &= static_cast<std::uint16_t>(~bit(f
 // --- effects ------------------------------------------------------------------------------------
 
 void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
+  if (worker_.gate != nullptr) {
+    worker_.gate->completed(*this, pg::parse_command_complete(tag_body).value_or(net::Bytes{}));
+  }
   if (text.plain || !text.analysis || index >= text.analysis->statements.size()) return;
   const sql::Statement& statement = text.analysis->statements[index];
   const net::Bytes tag = pg::parse_command_complete(tag_body).value_or(net::Bytes{});
@@ -273,6 +276,7 @@ void Client::run_settings(const sql::Statement& statement) {
 void Client::failed(net::Bytes error_body) {
   worker_.telemetry.add(Counter::kErrors);
   error_in_group_ = true;
+  if (worker_.gate != nullptr) worker_.gate->failed(*this, error_body);
   const auto fields = pg::parse_error_response(error_body);
   if (fields && fields->sqlstate == pg::sqlstate::kFeatureNotSupported && portal_named_ &&
       fields->message == "cached plan must not change result type") {
@@ -307,12 +311,13 @@ Client::Meaning Client::meaning(std::string_view name) const {
   return {found->second->text, found->second->statement, found->second->told, true};
 }
 
-void Client::adopt(net::Bytes group) {
+void Client::adopt(net::Bytes group, const Shape& told) {
   while (group.size() >= pg::kHeaderSize) {
     const auto [status, header, body] = pg::read_message(group);
     if (status != pg::ReadStatus::kOk) return;
     group.remove_prefix(header.size());
     if (header.is(Frontend::kQuery)) unnamed_ = confirmed_ = {};
+    if (header.is(Frontend::kDescribe)) adopt_description(body, told);
     if (!header.is(Frontend::kParse)) continue;
     const auto parse = pg::parse_parse(body);
     if (!parse) continue;
@@ -326,6 +331,19 @@ void Client::adopt(net::Bytes group) {
       auto named = std::make_shared<Named>(Named{std::move(statement), std::move(text), {}, name});
       names_.try_emplace(std::move(name), std::move(named));
     }
+  }
+}
+
+/// The client decodes by what it was told from memory; whatever runs the statement for it must be
+/// asked first whether that still holds.
+void Client::adopt_description(net::Bytes describe_body, const Shape& told) {
+  const auto what = pg::parse_describe(describe_body);
+  if (!what || what->target != pg::Target::kStatement) return;
+  if (what->name.empty()) {
+    unnamed_.told = confirmed_.told = told;
+  } else if (const auto found = names_.find(std::string(what->name)); found != names_.end()) {
+    found->second->told = told;
+    found->second->unconfirmed = true;
   }
 }
 

@@ -108,7 +108,7 @@ TEST_CASE("purges act in every mode") {
   CHECK(cache.purge_table(1).entries == 1);
   CHECK(cache.find("a", kMinute, kStart).state == State::kNone);
   CHECK(cache.find("b", kMinute, kStart).state == State::kFresh);
-  CHECK(cache.purge_tag("t").entries == 1);
+  CHECK(cache.purge(*tag).entries == 1);
   CHECK(cache.find("c", kMinute, kStart).state == State::kFresh);
   Boarding flying = cache.board("d", {}, [](Landing) {});
   CHECK(cache.purge_all().entries == 1);

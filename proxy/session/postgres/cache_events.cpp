@@ -1,0 +1,98 @@
+// CacheGate: what people see of each query (`hyperdrive dev`, `top`).
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "proxy/session/postgres/cache_gate.hpp"
+#include "proxy/wire/postgres/backend.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+namespace pg = wire::postgres;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+std::uint64_t micros(Clock::duration duration) {
+  const auto count = std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+  return count < 0 ? 0 : static_cast<std::uint64_t>(count);
+}
+}  // namespace
+
+std::string CacheGate::stale_reason(const cache::Found& found) {
+  if (found.written == nullptr) return {};
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(found.written_ago).count();
+  return fmt::format("{} was written {} s ago", planner_.table_name(*found.written), seconds);
+}
+
+void CacheGate::announce_hit(Client& client, const Question& question, const cache::Found& found,
+                             std::size_t bytes) {
+  const auto taken = micros(Clock::now() - worker_.loop.now());
+  worker_.telemetry.hit.add(taken);
+  worker_.telemetry.query.add(taken);
+  if (!worker_.service.telemetry.listening()) return;
+  QueryEvent event;
+  event.at = std::chrono::system_clock::now();
+  event.client = client.id();
+  event.sql = question.text->text;
+  event.status = sql::name(status_of(found));
+  event.reason = found.state == cache::Found::State::kNone ? "answered with another client's miss"
+                                                           : stale_reason(found);
+  event.duration_us = taken;
+  event.rows = found.entry->row_count();
+  event.bytes = bytes;
+  event.age_us = micros(found.age);
+  const auto tag = pg::parse_command_complete(
+      found.entry->tail().substr(std::min(pg::kHeaderSize, found.entry->tail().size())));
+  if (tag) event.command = pg::tag_command(*tag);
+  worker_.service.telemetry.sink()->publish(std::move(event));
+}
+
+void CacheGate::completed(Client& client, net::Bytes tag) {
+  const auto at = visits_.find(&client);
+  if (at == visits_.end() || at->second.running.empty()) return;
+  auto& running = at->second.running;
+  running.front().rows += pg::tag_rows(tag).value_or(0);
+  running.front().command = pg::tag_command(tag);
+  if (running.size() == 1) return;  // ReadyForQuery ends it
+  publish(client, running.front());
+  running.erase(running.begin());
+}
+
+void CacheGate::failed(Client& client, net::Bytes error_body) {
+  const auto at = visits_.find(&client);
+  if (at == visits_.end() || at->second.running.empty()) return;
+  Running& running = at->second.running.front();
+  if (const auto error = pg::parse_error_response(error_body)) {
+    running.sqlstate = error->sqlstate;
+    running.error = error->message;
+  }
+}
+
+void CacheGate::ready(Client& client, pg::TransactionStatus) {
+  const auto at = visits_.find(&client);
+  if (at == visits_.end()) return;
+  for (Running& running : at->second.running) publish(client, running);
+  at->second.running.clear();
+  at->second.describing = false;
+  forget_if_idle(client);
+}
+
+void CacheGate::publish(Client& client, Running& running) {
+  if (!worker_.service.telemetry.listening()) return;
+  QueryEvent event;
+  event.at = std::chrono::system_clock::now();
+  event.client = client.id();
+  event.sql = std::move(running.sql);
+  event.command = std::move(running.command);
+  event.status = sql::name(running.label.status);
+  event.reason = std::move(running.label.reason);
+  event.duration_us = micros(Clock::now() - running.start);
+  event.origin_us = event.duration_us;
+  event.rows = running.rows;
+  event.tables_written = std::move(running.tables_written);
+  event.sqlstate = std::move(running.sqlstate);
+  event.error = std::move(running.error);
+  worker_.service.telemetry.sink()->publish(std::move(event));
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

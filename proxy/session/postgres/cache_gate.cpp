@@ -1,0 +1,370 @@
+// CacheGate: from a group to an answer. The rest of its members: cache_writes.cpp,
+// cache_events.cpp.
+#include "proxy/session/postgres/cache_gate.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "proxy/session/postgres/cache_tap.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+namespace pg = wire::postgres;
+using cache::Found;
+using sql::CacheStatus;
+using Kind = GroupShape::Kind;
+using Clock = std::chrono::steady_clock;
+
+CacheGate::CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper)
+    : worker_(worker),
+      cache_(cache),
+      keeper_(keeper),
+      planner_(cache, keeper, worker.texts),
+      self_(std::make_shared<CacheGate*>(this)) {}
+
+CacheGate::~CacheGate() { *self_ = nullptr; }
+
+void CacheGate::gone(Client& client) {
+  const auto at = visits_.find(&client);
+  if (at == visits_.end()) return;
+  if (at->second.ticket != 0) waits_.erase(at->second.ticket);
+  visits_.erase(at);
+}
+
+// --- the question
+// -----------------------------------------------------------------------------------
+
+Offer CacheGate::offer(Client& client, net::Bytes group) {
+  const char type = group.empty() ? '\0' : group.front();
+  const bool may_ask = type == static_cast<char>(pg::Frontend::kQuery) ||
+                       type == static_cast<char>(pg::Frontend::kParse) ||
+                       type == static_cast<char>(pg::Frontend::kBind) ||
+                       type == static_cast<char>(pg::Frontend::kDescribe);
+  if (!may_ask || planner_.policy().disabled) return {};
+  // A connection that is held has a pipeline open. What ran in it before may be uncommitted.
+  if (client.lease() != nullptr && !is_describing(client)) return {};
+  Question question;
+  if (!ask(client, group, question)) return {};
+  const bool ignorant = keeper_.generation() == 0;
+  const bool hopeful = question.plan->plan->analysis->status == CacheStatus::kMiss;
+  if (ignorant && hopeful && !knows_catalogs_late(client)) return await_catalogs(client);
+  Offer offer;
+  if (auto label = refusal(question, group)) {
+    take_landing(client);
+    if (question.shape.answers_rows()) visits_[&client].label = std::move(label);
+  } else {
+    offer = look_up(client, question);
+  }
+  if (offer.verdict == Verdict::kWait) return offer;
+  const bool describes = question.shape.kind == Kind::kDescribe && !question.shape.syncs;
+  if (describes && offer.verdict != Verdict::kAnswered) visits_[&client].describing = true;
+  forget_wait(client);
+  return offer;
+}
+
+bool CacheGate::ask(Client& client, net::Bytes group, Question& question) {
+  question.shape = read_shape(group);
+  const GroupShape& shape = question.shape;
+  if (shape.kind == Kind::kOther) return false;
+  if (shape.kind == Kind::kQuery || shape.parses) {
+    // A name that is taken is the origin's error to make.
+    if (!shape.statement.empty() && client.meaning(shape.statement).found) return false;
+    question.text = worker_.texts.get(shape.text);
+    question.types = shape.types.raw();
+  } else {
+    Client::Meaning meaning = client.meaning(shape.statement);
+    if (!meaning.found || !meaning.text) return false;
+    question.text = std::move(meaning.text);
+    question.told = meaning.told;
+    types_.clear();
+    if (meaning.statement) {
+      for (const std::uint32_t type : meaning.statement->types) {
+        char bytes[sizeof type];
+        pg::store_u32(bytes, type);
+        types_.append(bytes, sizeof bytes);
+      }
+    }
+    question.types = types_;
+  }
+  question.plan = &planner_.plan(*question.text, client.settings());
+  return true;
+}
+
+/// Why the answer must not come from the cache; nothing if it may.
+std::optional<CacheGate::Label> CacheGate::refusal(const Question& question, net::Bytes group) {
+  const Plan& plan = *question.plan->plan;
+  const std::size_t size = std::max(question.text->text.size(), group.size());
+  if (size > sql::kMaxQueryBytes) {
+    return Label{CacheStatus::kOversizedQuery, "text and parameters are over 1 MiB"};
+  }
+  if (plan.status != CacheStatus::kMiss) return Label{plan.status, plan.reason};
+  if (question.shape.kind != Kind::kExecute) return std::nullopt;
+  const pg::Bind& bind = question.shape.bind;
+  std::size_t index = 0;
+  for (const auto& value : bind.parameters) {
+    const bool text = pg::format_of(bind.parameter_formats, index) == pg::Format::kText;
+    const std::size_t at = 4 * index++;
+    if (!text || !value) continue;
+    const std::uint32_t type =
+        at + 4 <= question.types.size() ? pg::load_u32(question.types.data() + at) : 0;
+    if (sql::parameter_is_volatile(*plan.analysis, type, *value)) {
+      return Label{CacheStatus::kVolatile, "a parameter holds a word that means the present"};
+    }
+  }
+  return std::nullopt;
+}
+
+/// Two sessions share answers only if they are alike in everything that this holds.
+const std::string& CacheGate::context(Client& client) {
+  constexpr std::size_t kKept = 1024;
+  if (sharers_.size() > kKept) sharers_.clear();
+  Sharers& sharers = sharers_[{client.settings().get(), client.reports().get()}];
+  if (!sharers.context.empty()) return sharers.context;
+  sharers.settings = client.settings();
+  sharers.reports = client.reports();
+  sharers.context =
+      worker_.options->config.origin.user + '\0' + worker_.options->config.origin.database + '\0';
+  for (const SettingsRef& set : {sharers.settings, sharers.reports}) {
+    sharers.context += '\1';
+    if (!set) continue;
+    for (const auto& [name, value] : set->pairs()) {
+      sharers.context.append(name).append(1, '\0').append(value).append(1, '\0');
+    }
+  }
+  return sharers.context;
+}
+
+// --- the answer
+// -------------------------------------------------------------------------------------
+
+Offer CacheGate::look_up(Client& client, const Question& question) {
+  const GroupShape& shape = question.shape;
+  const cache::Lifetime& lifetime = question.plan->plan->lifetime;
+  const std::string& asker = context(client);
+  const auto now = worker_.loop.now();
+  Found result, description;
+  if (shape.describes_statement) {
+    append_description_key(description_key_, asker, question.text->text, question.types);
+    description = cache_.find(description_key_, lifetime, now);
+  }
+  if (shape.answers_rows()) {
+    append_result_key(result_key_, asker, question.text->text, question.types, shape);
+    result = cache_.find(result_key_, lifetime, now);
+  }
+  // The answers of an open pipeline come from there.
+  const bool held = client.lease() != nullptr;
+  if (!held && can_serve(shape, result.entry.get(), description.entry.get(), question.told)) {
+    return answered(client, question, result, description);
+  }
+  cache::Landing landing = take_landing(client);
+  const std::string& key = shape.answers_rows() ? result_key_ : description_key_;
+  if (landing.entry && !held && landing.entry->key() == key) {
+    Found& arrived = shape.answers_rows() ? result : description;
+    arrived = {};  // counts as a miss
+    arrived.entry = landing.entry;
+    if (can_serve(shape, result.entry.get(), description.entry.get(), question.told)) {
+      cache_.counters().add(cache::Count::kCoalesced);
+      return answered(client, question, result, description);
+    }
+  }
+  return missed(client, question, std::move(landing.leader), held);
+}
+
+Offer CacheGate::answered(Client& client, const Question& question, const Found& result,
+                          const Found& description) {
+  const GroupShape& shape = question.shape;
+  const std::size_t bytes =
+      serve(client.stream(), scratch_, shape, result.entry.get(), description.entry.get());
+  worker_.telemetry.add(Counter::kBytesToClients, bytes);
+  Offer offer;
+  offer.verdict = Verdict::kAnswered;
+  if (shape.describes_statement) offer.told = kept_description(*description.entry);
+  if (!shape.answers_rows()) return offer;
+  cache::Counters& counters = cache_.counters();
+  counters.add(status_of(result));
+  if (result.state != Found::State::kNone) {
+    counters.add(cache::Count::kOriginMicroseconds,
+                 static_cast<std::uint64_t>(result.entry->cost().count()));
+  }
+  if (result.written != nullptr) counters.add(cache::Count::kStaleHits);
+  announce_hit(client, question, result, bytes);
+  return offer;
+}
+
+Offer CacheGate::missed(Client& client, const Question& question, cache::Leader leader, bool held) {
+  const GroupShape& shape = question.shape;
+  const std::string& key = shape.answers_rows() ? result_key_ : description_key_;
+  const auto& marks = question.plan->marks;
+  if (!leader && (held || has_waited(client))) {
+    if (auto lead = cache_.board_refresh(key, marks)) leader = std::move(*lead);
+  } else if (!leader) {
+    const std::uint64_t ticket = next_ticket_;
+    cache::Boarding boarding = cache_.board(
+        key, marks, [self = self_, loop = &worker_.loop, ticket](cache::Landing landing) {
+          auto arrived = std::make_shared<cache::Landing>(std::move(landing));
+          loop->post([self, ticket, arrived] {
+            if (*self != nullptr) (*self)->wake(ticket, std::move(*arrived));
+          });
+        });
+    if (boarding.follower) {
+      visits_[&client].follower = std::move(boarding.follower);
+      return wait(client, kFollow);
+    }
+    leader = std::move(boarding.leader);
+  }
+  Visit& visit = visits_[&client];
+  if (shape.answers_rows()) visit.label = Label{CacheStatus::kMiss, {}};
+  if (!leader) return {};
+  auto tap = std::make_shared<CacheTap>(*this, std::move(leader), cache_.capture(), shape.kind);
+  if (shape.answers_rows()) tap->result_key = result_key_;
+  if (shape.describes_statement) tap->description_key = description_key_;
+  tap->told = question.told;
+  tap->plan = question.plan->plan;
+  tap->marks = marks;
+  tap->stamp = cache_.epochs().now();
+  tap->start = Clock::now();
+  if (shape.answers_rows()) visit.tap = tap;
+  Offer offer;
+  offer.verdict = Verdict::kCapture;
+  offer.tap = std::move(tap);
+  return offer;
+}
+
+CacheStatus CacheGate::status_of(const Found& found) {
+  switch (found.state) {
+    case Found::State::kFresh:
+      return CacheStatus::kHit;
+    case Found::State::kStale:
+      return CacheStatus::kStale;
+    case Found::State::kNone:
+      break;  // it came with another client's miss
+  }
+  return CacheStatus::kMiss;
+}
+
+// --- waiting
+// ----------------------------------------------------------------------------------------
+
+Offer CacheGate::await_catalogs(Client& client) {
+  const std::uint64_t ticket = next_ticket_;
+  Offer waiting = wait(client, kAwaitCatalogs);
+  visits_[&client].waited = false;
+  visits_[&client].waited_for_catalogs = true;
+  keeper_.when_known([self = self_, loop = &worker_.loop, ticket] {
+    loop->post([self, ticket] {
+      if (*self != nullptr) (*self)->wake(ticket, {});
+    });
+  });
+  return waiting;
+}
+
+Offer CacheGate::wait(Client& client, std::chrono::milliseconds time) {
+  Visit& visit = visits_[&client];
+  const std::uint64_t ticket = next_ticket_++;
+  visit.ticket = ticket;
+  visit.waited = true;
+  waits_.emplace(ticket, &client);
+  visit.timer = worker_.loop.timer([this, ticket] { wake(ticket, {}); });
+  visit.timer->arm(time);
+  Offer offer;
+  offer.verdict = Verdict::kWait;
+  return offer;
+}
+
+void CacheGate::wake(std::uint64_t ticket, cache::Landing landing) {
+  const auto at = waits_.find(ticket);
+  if (at == waits_.end()) return;  // gone; a lead that was handed over passes on
+  Client& client = *at->second;
+  waits_.erase(at);
+  Visit& visit = visits_[&client];
+  visit.ticket = 0;
+  visit.follower.leave();
+  visit.landing = std::move(landing);
+  // A timer must not be destroyed by its own call.
+  worker_.loop.defer([timer = std::shared_ptr<net::Timer>(std::move(visit.timer))] {});
+  client.retry_group();
+}
+
+bool CacheGate::has_waited(Client& client) const {
+  const auto at = visits_.find(&client);
+  return at != visits_.end() && at->second.waited;
+}
+
+bool CacheGate::is_describing(Client& client) const {
+  const auto at = visits_.find(&client);
+  return at != visits_.end() && at->second.describing;
+}
+
+bool CacheGate::knows_catalogs_late(Client& client) const {
+  const auto at = visits_.find(&client);
+  return at != visits_.end() && at->second.waited_for_catalogs;
+}
+
+cache::Landing CacheGate::take_landing(Client& client) {
+  const auto at = visits_.find(&client);
+  return at == visits_.end() ? cache::Landing{} : std::exchange(at->second.landing, {});
+}
+
+void CacheGate::forget_wait(Client& client) {
+  const auto at = visits_.find(&client);
+  if (at == visits_.end()) return;
+  at->second.waited = false;
+  at->second.waited_for_catalogs = false;
+  forget_if_idle(client);
+}
+
+/// Idle clients cost nothing here.
+void CacheGate::forget_if_idle(Client& client) {
+  const auto at = visits_.find(&client);
+  if (at == visits_.end()) return;
+  const Visit& visit = at->second;
+  const bool busy = visit.ticket != 0 || visit.label || visit.describing || !visit.running.empty();
+  if (!busy) visits_.erase(at);
+}
+
+// --- keeping
+// ----------------------------------------------------------------------------------------
+
+void CacheGate::landed(CacheTap& tap, bool clean) {
+  const AnswerReader& reader = tap.reader;
+  const bool whole = clean && reader.clean();
+  if (whole && !tap.description_key.empty() && reader.has_description()) keep_description(tap);
+  if (tap.result_key.empty()) return tap.leader.fail();
+  if (!whole || !reader.has_result()) {
+    tap.leader.fail();
+    cache_.counters().add(CacheStatus::kMiss);
+    return;
+  }
+  std::uint64_t shape = tap.told.rows;
+  if (!reader.columns().empty()) {
+    shape = shape_of_columns(reader.columns());
+  } else if (!reader.statement_columns().empty()) {
+    shape = shape_of_columns(reader.statement_columns());
+  }
+  const std::string head = result_head(shape, reader.columns());
+  const auto cost = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - tap.start);
+  const std::string tail = reader.command_complete();
+  const cache::Cache::Answer answer{tap.result_key, head, tail, cost, reader.row_count()};
+  const auto outcome =
+      cache_.finish(std::move(tap.leader), answer, tap.reader.take_rows(), worker_.loop.now());
+  const bool oversized = outcome == cache::Cache::Outcome::kOversized;
+  cache_.counters().add(oversized ? CacheStatus::kOversizedResult : CacheStatus::kMiss);
+}
+
+void CacheGate::keep_description(CacheTap& tap) {
+  const AnswerReader& reader = tap.reader;
+  const std::string head = description_head(
+      {shape_of_parameters(reader.parameters()), shape_of_columns(reader.statement_columns())});
+  const auto cost = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - tap.start);
+  const cache::Cache::Answer answer{tap.description_key, head, {}, cost, 0};
+  cache::Capture body = cache_.capture();
+  body.append(reader.parameters());
+  body.append(reader.statement_columns());
+  if (tap.result_key.empty()) {
+    cache_.finish(std::move(tap.leader), answer, std::move(body), worker_.loop.now());
+  } else {
+    cache_.keep(answer, tap.marks, tap.stamp, std::move(body), worker_.loop.now());
+  }
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

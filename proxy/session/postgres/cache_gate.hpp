@@ -1,0 +1,136 @@
+// The cache's place in a Postgres session: answers groups from memory, captures the answers of
+// others, tells the epochs of writes (group.hpp says when it is called).
+//
+// One per worker, on its thread; Cache and CacheKeeper are shared by all workers. In the order of a
+// cached read's life:
+//
+//   offer ── not for the cache ───────────────► forward; will_run labels it with the reason
+//     ├── found, fresh or stale ──────────────► answered (stale: one background refresh)
+//     ├── somebody else is asking just now ───► wait for that answer, a bounded time
+//     └── nobody is ──────────────────────────► lead: forward, capture, keep, wake the followers
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_map.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/cache/cache.hpp"
+#include "proxy/session/postgres/cache_answer.hpp"
+#include "proxy/session/postgres/cache_keeper.hpp"
+#include "proxy/session/postgres/cache_plan.hpp"
+#include "proxy/session/postgres/cache_shape.hpp"
+#include "proxy/session/postgres/client.hpp"
+#include "proxy/session/postgres/group.hpp"
+#include "proxy/session/postgres/worker.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+class CacheTap;
+
+class CacheGate final : public Gate {
+ public:
+  /// How long a follower waits for somebody else's answer, and a first query for the catalogs.
+  static constexpr std::chrono::milliseconds kFollow{1'000};
+  static constexpr std::chrono::milliseconds kAwaitCatalogs{2'000};
+
+  CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper);
+  ~CacheGate() override;
+
+  Offer offer(Client& client, net::Bytes group) override;
+  void will_run(Client& client, TextInfo& text) override;
+  void will_call(Client& client) override;
+  void completed(Client& client, net::Bytes tag) override;
+  void failed(Client& client, net::Bytes error_body) override;
+  void ready(Client& client, wire::postgres::TransactionStatus status) override;
+  void gone(Client& client) override;
+  void shape_changed(TextInfo& text) override;
+  void settle(Origin& origin) override;
+  void orphaned(Origin& origin) override;
+
+ private:
+  friend class CacheTap;
+
+  struct Label {
+    sql::CacheStatus status = sql::CacheStatus::kUncacheable;
+    std::string reason;
+  };
+  /// A statement that has been sent and not yet been answered, for its event.
+  struct Running {
+    std::string sql;
+    Label label;
+    std::chrono::steady_clock::time_point start;
+    std::uint64_t rows = 0;
+    std::string command, sqlstate, error;
+    std::vector<std::string> tables_written;
+  };
+  /// What is remembered of a client between calls; most have none, idle ones never.
+  struct Visit {
+    std::optional<Label> label;   ///< of the group that is being forwarded
+    std::weak_ptr<CacheTap> tap;  ///< likewise
+    std::uint64_t ticket = 0;     ///< of the wait under way; 0: none
+    bool waited = false;          ///< for another's answer to this group: do not wait again
+    bool waited_for_catalogs = false;
+    bool describing = false;  ///< holds a connection only to have a statement described
+    cache::Follower follower;
+    std::unique_ptr<net::Timer> timer;
+    cache::Landing landing;
+    std::vector<Running> running;
+  };
+  /// Whoever has the same settings and has been told the same shares answers.
+  struct Sharers {
+    SettingsRef settings, reports;
+    std::string context;
+  };
+  /// A group, looked up.
+  struct Question {
+    GroupShape shape;
+    TextRef text;
+    std::string_view types;  ///< declared, as in Parse
+    Shape told;
+    const TextPlan* plan = nullptr;
+  };
+
+  bool ask(Client& client, net::Bytes group, Question& question);
+  std::optional<Label> refusal(const Question& question, net::Bytes group);
+  Offer look_up(Client& client, const Question& question);
+  Offer answered(Client& client, const Question& question, const cache::Found& result,
+                 const cache::Found& description);
+  Offer missed(Client& client, const Question& question, cache::Leader leader, bool held);
+  cache::Landing take_landing(Client& client);
+  bool has_waited(Client& client) const;
+  bool knows_catalogs_late(Client& client) const;
+  bool is_describing(Client& client) const;
+  void forget_wait(Client& client);
+  void forget_if_idle(Client& client);
+  Offer await_catalogs(Client& client);
+  static sql::CacheStatus status_of(const cache::Found& found);
+  Offer wait(Client& client, std::chrono::milliseconds time);
+  void wake(std::uint64_t ticket, cache::Landing landing);
+  const std::string& context(Client& client);
+  void landed(CacheTap& tap, bool clean);
+  void keep_description(CacheTap& tap);
+  Label classify(Client& client, TextInfo& text);
+  void mark_writes(Client& client, const Plan& plan);
+  void announce_hit(Client& client, const Question& question, const cache::Found& found,
+                    std::size_t bytes);
+  void publish(Client& client, Running& running);
+  std::string stale_reason(const cache::Found& found);
+
+  Worker& worker_;
+  cache::Cache& cache_;
+  CacheKeeper& keeper_;
+  Planner planner_;
+  boost::unordered_map<Client*, Visit> visits_;  // references stay valid
+  boost::unordered_map<std::pair<const SettingSet*, const SettingSet*>, Sharers> sharers_;
+  boost::unordered_flat_map<std::uint64_t, Client*> waits_;
+  std::uint64_t next_ticket_ = 1;
+  std::string result_key_, description_key_, types_, scratch_;
+  std::shared_ptr<CacheGate*> self_;  // for what other threads post back
+};
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -1,0 +1,145 @@
+#include "proxy/session/postgres/cache_service.hpp"
+
+#include <chrono>
+#include <cstdlib>
+#include <future>
+#include <utility>
+
+#include "proxy/session/postgres/keeper_connector.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+namespace {
+
+constexpr std::chrono::seconds kFirstLog{20};
+
+bool follows_log(const core::Config& config) {
+  return config.local.invalidation == core::Invalidation::kReplication && !config.caching.disabled;
+}
+
+KeeperOptions keeper_options(const core::Config& config) {
+  KeeperOptions options;
+  options.replication = follows_log(config);
+  // For the test that shows what the fence is for (tests/integration/test_cache_replication.py).
+  options.fence = std::getenv("HYPERDRIVE_TEST_WITHOUT_FENCE") == nullptr;
+  return options;
+}
+
+}  // namespace
+
+CacheService::CacheService(Service& service, const core::Config& config)
+    : service_(service),
+      cache_({config.local.cache_size}, cache::Policy::of(config)),
+      keeper_(cache_, make_keeper_connector(service.options()->target), keeper_options(config)),
+      replication_(follows_log(config)) {}
+
+CacheService::~CacheService() = default;
+
+int CacheService::own_connections(const core::Config& config) {
+  if (config.caching.disabled) return 0;
+  return follows_log(config) ? 2 : 1;
+}
+
+void CacheService::attach() {
+  for (const auto& worker : service_.workers) {
+    gates_.push_back(std::make_unique<CacheGate>(*worker, cache_, keeper_));
+    worker->gate = gates_.back().get();
+  }
+}
+
+void CacheService::detach() {
+  for (const auto& worker : service_.workers) worker->gate = nullptr;
+}
+
+core::Result<void> CacheService::start() {
+  if (cache_.policy()->disabled) return {};
+  return start_keeper(replication_);
+}
+
+core::Result<void> CacheService::start_keeper(bool wait) {
+  const std::lock_guard lock(mutex_);
+  if (std::exchange(started_, true)) return {};
+  auto told = std::make_shared<std::promise<core::Result<void>>>();
+  auto first = told->get_future();
+  auto started =
+      keeper_.start([told](core::Result<void> result) { told->set_value(std::move(result)); });
+  if (!started || !wait) return started;
+  if (first.wait_for(kFirstLog) == std::future_status::ready) return first.get();
+  return core::fail("The origin's log could not be followed within 20 s.",
+                    "A long transaction at the origin holds it up; or use --invalidation writes.");
+}
+
+void CacheService::reload(const core::Config& config, bool new_origin) {
+  cache_.reload(cache::Policy::of(config));
+  cache_.resize(config.local.cache_size);
+  if (new_origin) keeper_.retarget(make_keeper_connector(service_.options()->target));
+  if (!config.caching.disabled) (void)start_keeper(false);
+  keeper_.set_replication(follows_log(config));
+}
+
+std::vector<std::string> CacheService::warnings() const { return keeper_.warnings(); }
+
+// --- purges
+// -----------------------------------------------------------------------------------------
+
+cache::Purged CacheService::purge_all() {
+  ++purges_;
+  return cache_.purge_all();
+}
+
+cache::Purged CacheService::purge_tag(const std::string& tag) {
+  ++purges_;
+  return cache_.purge(Planner::tag_mark(cache_, tag));
+}
+
+cache::Purged CacheService::purge_query(const std::string& sql) {
+  ++purges_;
+  return cache_.purge(Planner::query_mark(cache_, sql));
+}
+
+core::Result<cache::Purged> CacheService::purge_table(const std::string& table) {
+  const KnownCatalog known = keeper_.catalog();
+  if (!known.catalog) {
+    return core::fail("The origin's catalogs are not known yet, so nothing is cached.",
+                      "Try again when the origin answers.");
+  }
+  const auto oids = known.catalog->tables_matching(table);
+  if (oids.empty()) {
+    return core::fail("The origin has no table that matches \"" + table + "\".",
+                      "Give it as table or schema.table; * and ? are wildcards.");
+  }
+  ++purges_;
+  cache::Purged purged;
+  for (const sql::Oid oid : oids) {
+    const cache::Purged one = cache_.purge_table(oid);
+    purged.entries += one.entries;
+    purged.bytes += one.bytes;
+  }
+  return purged;
+}
+
+core::Result<sql::Explanation> CacheService::explain(const std::string& text) {
+  const KnownCatalog known = keeper_.catalog();
+  if (!known.catalog) {
+    return core::fail(
+        "The origin's catalogs are not known yet: whether a query may be cached "
+        "depends on them.",
+        "Try again when the origin answers.");
+  }
+  const auto analysis = service_.analyses.get(text);
+  sql::Explanation explained = sql::explain(*analysis, text, *known.catalog, known.base);
+  const auto policy = cache_.policy();
+  if (policy->disabled) {
+    explained.status = sql::CacheStatus::kDisabled;
+    explained.reason = "caching is disabled";
+  } else if (explained.status == sql::CacheStatus::kMiss) {
+    const cache::Terms terms = policy->terms(explained.tables, analysis->hints);
+    if (terms.bypass) {
+      explained.status = sql::CacheStatus::kBypass;
+      explained.reason = terms.reason;
+    }
+  }
+  return explained;
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -1,0 +1,122 @@
+// CacheGate: what statements write, and how they end.
+#include <utility>
+
+#include "proxy/session/postgres/cache_gate.hpp"
+#include "proxy/session/postgres/cache_tap.hpp"
+#include "proxy/session/postgres/origin.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+using sql::CacheStatus;
+
+void CacheGate::will_run(Client& client, TextInfo& text) {
+  Origin* origin = client.lease();
+  if (origin == nullptr) return;
+  Visit& visit = visits_[&client];
+  Label label;
+  std::vector<std::string> tables;
+  if (planner_.policy().disabled) {
+    label = {CacheStatus::kDisabled, "caching is disabled"};
+    // Whoever enables the cache meanwhile must not keep what this changes.
+    if (!text.read_only) {
+      if (!origin->writes.intent.pending()) origin->writes.intent = cache_.epochs().begin_write();
+      origin->writes.intent.add_everything();
+    }
+  } else {
+    const PlanRef plan = planner_.plan(text, client.settings()).plan;
+    if (plan->writes_anything()) mark_writes(client, *plan);
+    if (worker_.service.telemetry.listening()) {
+      for (const cache::Mark* mark : plan->writes) tables.push_back(planner_.table_name(*mark));
+    }
+    label = visit.label ? *visit.label : classify(client, text);
+  }
+  const auto tap = visit.tap.lock();
+  visit.label.reset();
+  visit.tap.reset();
+  visit.describing = false;
+  if (tap && !tap->done) {
+    tap->stamp = cache_.epochs().now();
+    tap->leader.dispatch(tap->stamp);
+    // Judged by catalogs that are no longer in force: nothing of it may be kept.
+    if (tap->plan->catalog_generation != keeper_.generation()) {
+      tap->leader.fail();
+      tap->done = true;
+      cache_.counters().add(CacheStatus::kMiss);
+    }
+  } else {
+    cache_.counters().add(label.status);
+  }
+  if (!worker_.service.telemetry.listening()) return forget_if_idle(client);
+  constexpr std::size_t kShown = 4096;
+  visit.running.push_back({text.text.substr(0, kShown),
+                           std::move(label),
+                           std::chrono::steady_clock::now(),
+                           0,
+                           {},
+                           {},
+                           {},
+                           std::move(tables)});
+}
+
+/// FunctionCall: it may do anything.
+void CacheGate::will_call(Client& client) {
+  Origin* origin = client.lease();
+  if (origin == nullptr) return;
+  if (!origin->writes.intent.pending()) origin->writes.intent = cache_.epochs().begin_write();
+  origin->writes.intent.add_everything();
+  origin->writes.may_commit_inside = true;
+  cache_.counters().add(CacheStatus::kNotAQuery);
+}
+
+void CacheGate::mark_writes(Client& client, const Plan& plan) {
+  PendingWrites& writes = client.lease()->writes;
+  if (!writes.intent.pending()) writes.intent = cache_.epochs().begin_write();
+  writes.intent.add(plan.writes);
+  if (plan.writes_everything || plan.changes_catalog) writes.intent.add_everything();
+  writes.may_commit_inside |= plan.may_commit_inside;
+  writes.schema_changes |= plan.changes_catalog;
+  if (!plan.prepares.empty()) writes.prepared = plan.prepares;
+}
+
+/// Of a statement that was not offered, or is not for the cache: the first reason that applies.
+CacheGate::Label CacheGate::classify(Client& client, TextInfo& text) {
+  const Plan& plan = *planner_.plan(text, client.settings()).plan;
+  if (client.pinned()) return {CacheStatus::kBypass, "the session is pinned"};
+  const auto& statements = plan.analysis->statements;
+  const bool begins = !statements.empty() && statements.front().effect == sql::Effect::kBegin;
+  if (client.in_transaction_block() && !begins)
+    return {CacheStatus::kTransaction, "inside a transaction"};
+  if (text.text.size() > sql::kMaxQueryBytes) {
+    return {CacheStatus::kOversizedQuery, "text and parameters are over 1 MiB"};
+  }
+  if (plan.status != CacheStatus::kMiss) return {plan.status, plan.reason};
+  return {CacheStatus::kUncacheable, "part of a pipeline, or with a row limit"};
+}
+
+// --- ends
+// -------------------------------------------------------------------------------------------
+
+/// ReadyForQuery 'I' of this connection, not yet seen by its client.
+void CacheGate::settle(Origin& origin) {
+  PendingWrites writes = std::exchange(origin.writes, {});
+  if (writes.surely_undone()) return writes.intent.roll_back();
+  if (!writes.prepared.empty()) {
+    return keeper_.prepared(std::move(writes.intent), std::move(writes.prepared));
+  }
+  if (writes.schema_changes) return keeper_.schema_changed(std::move(writes.intent));
+  writes.intent.commit();
+}
+
+void CacheGate::shape_changed(TextInfo& text) {
+  cache_.epochs().purge(Planner::query_mark(cache_, text.text));
+}
+
+/// The connection is gone and nobody heard how its transaction ended.
+void CacheGate::orphaned(Origin& origin) {
+  PendingWrites writes = std::exchange(origin.writes, {});
+  if (writes.intent.pending()) {
+    keeper_.outcome_unknown(std::move(writes.intent), origin.identity().process_id);
+  }
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -47,52 +47,11 @@ void CacheGate::announce_hit(Client& client, const Question& question, const cac
   worker_.service.telemetry.sink()->publish(std::move(event));
 }
 
-void CacheGate::completed(Client& client, net::Bytes tag) {
-  const auto at = visits_.find(&client);
-  if (at == visits_.end() || at->second.running.empty()) return;
-  auto& running = at->second.running;
-  running.front().rows += pg::tag_rows(tag).value_or(0);
-  running.front().command = pg::tag_command(tag);
-  if (running.size() == 1) return;  // ReadyForQuery ends it
-  publish(client, running.front());
-  running.erase(running.begin());
-}
-
-void CacheGate::failed(Client& client, net::Bytes error_body) {
-  const auto at = visits_.find(&client);
-  if (at == visits_.end() || at->second.running.empty()) return;
-  Running& running = at->second.running.front();
-  if (const auto error = pg::parse_error_response(error_body)) {
-    running.sqlstate = error->sqlstate;
-    running.error = error->message;
-  }
-}
-
 void CacheGate::ready(Client& client, pg::TransactionStatus) {
   const auto at = visits_.find(&client);
   if (at == visits_.end()) return;
-  for (Running& running : at->second.running) publish(client, running);
-  at->second.running.clear();
   at->second.describing = false;
   forget_if_idle(client);
-}
-
-void CacheGate::publish(Client& client, Running& running) {
-  if (!worker_.service.telemetry.listening()) return;
-  QueryEvent event;
-  event.at = std::chrono::system_clock::now();
-  event.client = client.id();
-  event.sql = std::move(running.sql);
-  event.command = std::move(running.command);
-  event.status = sql::name(running.label.status);
-  event.reason = std::move(running.label.reason);
-  event.duration_us = micros(Clock::now() - running.start);
-  event.origin_us = event.duration_us;
-  event.rows = running.rows;
-  event.tables_written = std::move(running.tables_written);
-  event.sqlstate = std::move(running.sqlstate);
-  event.error = std::move(running.error);
-  worker_.service.telemetry.sink()->publish(std::move(event));
 }
 
 }  // namespace hyperdrive::proxy::session::postgres

@@ -153,19 +153,16 @@ Offer CacheGate::look_up(Client& client, const Question& question) {
   }
   // The answers of an open pipeline come from there.
   const bool held = client.lease() != nullptr;
-  if (!held && can_serve(shape, result.entry.get(), description.entry.get(), question.told)) {
-    return answered(client, question, result, description);
-  }
   cache::Landing landing = take_landing(client);
   const std::string& key = shape.answers_rows() ? result_key_ : description_key_;
-  if (landing.entry && !held && landing.entry->key() == key) {
+  if (landing.entry && landing.entry->key() == key) {
     Found& arrived = shape.answers_rows() ? result : description;
-    arrived = {};  // counts as a miss
+    arrived = {};  // counts as a miss, though the origin was not asked again
     arrived.entry = landing.entry;
-    if (can_serve(shape, result.entry.get(), description.entry.get(), question.told)) {
-      cache_.counters().add(cache::Count::kCoalesced);
-      return answered(client, question, result, description);
-    }
+    cache_.counters().add(cache::Count::kCoalesced);
+  }
+  if (!held && can_serve(shape, result.entry.get(), description.entry.get(), question.told)) {
+    return answered(client, question, result, description);
   }
   return missed(client, question, std::move(landing.leader), held);
 }
@@ -318,7 +315,7 @@ void CacheGate::forget_if_idle(Client& client) {
   const auto at = visits_.find(&client);
   if (at == visits_.end()) return;
   const Visit& visit = at->second;
-  const bool busy = visit.ticket != 0 || visit.label || visit.describing || !visit.running.empty();
+  const bool busy = visit.ticket != 0 || visit.label || visit.describing;
   if (!busy) visits_.erase(at);
 }
 

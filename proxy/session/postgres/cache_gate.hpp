@@ -44,8 +44,6 @@ class CacheGate final : public Gate {
   Offer offer(Client& client, net::Bytes group) override;
   void will_run(Client& client, TextInfo& text) override;
   void will_call(Client& client) override;
-  void completed(Client& client, net::Bytes tag) override;
-  void failed(Client& client, net::Bytes error_body) override;
   void ready(Client& client, wire::postgres::TransactionStatus status) override;
   void gone(Client& client) override;
   void shape_changed(TextInfo& text) override;
@@ -59,15 +57,6 @@ class CacheGate final : public Gate {
     sql::CacheStatus status = sql::CacheStatus::kUncacheable;
     std::string reason;
   };
-  /// A statement that has been sent and not yet been answered, for its event.
-  struct Running {
-    std::string sql;
-    Label label;
-    std::chrono::steady_clock::time_point start;
-    std::uint64_t rows = 0;
-    std::string command, sqlstate, error;
-    std::vector<std::string> tables_written;
-  };
   /// What is remembered of a client between calls; most have none, idle ones never.
   struct Visit {
     std::optional<Label> label;   ///< of the group that is being forwarded
@@ -79,7 +68,6 @@ class CacheGate final : public Gate {
     cache::Follower follower;
     std::unique_ptr<net::Timer> timer;
     cache::Landing landing;
-    std::vector<Running> running;
   };
   /// Whoever has the same settings and has been told the same shares answers.
   struct Sharers {
@@ -118,7 +106,6 @@ class CacheGate final : public Gate {
   void mark_writes(Client& client, const Plan& plan);
   void announce_hit(Client& client, const Question& question, const cache::Found& found,
                     std::size_t bytes);
-  void publish(Client& client, Running& running);
   std::string stale_reason(const cache::Found& found);
 
   Worker& worker_;

@@ -14,7 +14,6 @@ void CacheGate::will_run(Client& client, TextInfo& text) {
   if (origin == nullptr) return;
   Visit& visit = visits_[&client];
   Label label;
-  std::vector<std::string> tables;
   if (planner_.policy().disabled) {
     label = {CacheStatus::kDisabled, "caching is disabled"};
     // Whoever enables the cache meanwhile must not keep what this changes.
@@ -25,9 +24,6 @@ void CacheGate::will_run(Client& client, TextInfo& text) {
   } else {
     const PlanRef plan = planner_.plan(text, client.settings()).plan;
     if (plan->writes_anything()) mark_writes(client, *plan);
-    if (worker_.service.telemetry.listening()) {
-      for (const cache::Mark* mark : plan->writes) tables.push_back(planner_.table_name(*mark));
-    }
     label = visit.label ? *visit.label : classify(client, text);
   }
   const auto tap = visit.tap.lock();
@@ -46,16 +42,8 @@ void CacheGate::will_run(Client& client, TextInfo& text) {
   } else {
     cache_.counters().add(label.status);
   }
-  if (!worker_.service.telemetry.listening()) return forget_if_idle(client);
-  constexpr std::size_t kShown = 4096;
-  visit.running.push_back({text.text.substr(0, kShown),
-                           std::move(label),
-                           std::chrono::steady_clock::now(),
-                           0,
-                           {},
-                           {},
-                           {},
-                           std::move(tables)});
+  if (client.told_of()) client.set_cache_outcome(label.status, std::move(label.reason));
+  forget_if_idle(client);
 }
 
 /// FunctionCall: it may do anything.

@@ -59,9 +59,6 @@ class Gate {
   virtual void will_run(Client& client, TextInfo& text) = 0;
   /// A FunctionCall is about to be sent.
   virtual void will_call(Client& client) = 0;
-  /// A statement is complete, or has failed.
-  virtual void completed(Client& client, net::Bytes tag) = 0;
-  virtual void failed(Client& client, net::Bytes error_body) = 0;
   virtual void ready(Client& client, wire::postgres::TransactionStatus status) = 0;
   /// Answers and descriptions of this text have another shape by now.
   virtual void shape_changed(TextInfo& text) = 0;

@@ -177,9 +177,6 @@ void Client::unpin(Feature feature) { pins_ &= static_cast<std::uint16_t>(~bit(f
 // --- effects ------------------------------------------------------------------------------------
 
 void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
-  if (worker_.gate != nullptr) {
-    worker_.gate->completed(*this, pg::parse_command_complete(tag_body).value_or(net::Bytes{}));
-  }
   if (text.plain || !text.analysis || index >= text.analysis->statements.size()) return;
   const sql::Statement& statement = text.analysis->statements[index];
   const net::Bytes tag = pg::parse_command_complete(tag_body).value_or(net::Bytes{});
@@ -276,7 +273,6 @@ void Client::run_settings(const sql::Statement& statement) {
 void Client::failed(net::Bytes error_body) {
   worker_.telemetry.add(Counter::kErrors);
   error_in_group_ = true;
-  if (worker_.gate != nullptr) worker_.gate->failed(*this, error_body);
   const auto fields = pg::parse_error_response(error_body);
   if (fields && fields->sqlstate == pg::sqlstate::kFeatureNotSupported && portal_named_ &&
       fields->message == "cached plan must not change result type") {

@@ -53,7 +53,7 @@ COMP_WORDS=(hyperdrive get prod-d); COMP_CWORD=2; _hyperdrive; printf '%s\\n' "$
 
 @pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh here")
 def test_zsh(hd):
-    script = f"""autoload -Uz compinit; compinit -u -d /dev/null; source <({BIN}/hyperdrive completions zsh)
+    script = f"""autoload -Uz compinit; compinit -u -D; source <({BIN}/hyperdrive completions zsh)
 _describe() {{ print -l "${{(@P)2}}" }}; words=(hyperdrive get prod-d); CURRENT=3; _hyperdrive"""
     out = subprocess.run(["zsh", "-fc", script], env=hd.env, cwd=hd.cwd, capture_output=True, text=True)
     assert "prod-db" in out.stdout, out.stderr

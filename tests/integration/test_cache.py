@@ -253,6 +253,18 @@ def test_a_herd_on_one_cold_key_asks_the_origin_once(pg):
     assert asked == 1 and seen["coalesced"] == 199, (asked, seen)
 
 
+def test_a_stale_answer_is_served_and_then_refreshed(pg):
+    with proxy(pg, caching={"max_age": 1, "stale_while_revalidate": 30}) as p:
+        a, sql = connect(p), "select price from item where id = 9"
+        old = ask(a, sql)
+        pg.psql("update item set price = price + 1 where id = 9")
+        wait_for(lambda: ask(a, sql) and counts(p)["stale"] > 0, 10, "the answer is stale")
+        assert ask(a, sql) != old
+        seen = counts(p)
+        assert (seen["stale"], seen["miss"]) == (1, 2), seen
+        assert ask(a, sql) != old and counts(p)["hit"] == seen["hit"] + 1
+
+
 def test_replication_without_the_log_level_is_refused_with_the_settings_name():
     with Postgres() as plain:
         with pytest.raises(NotReady) as refused:

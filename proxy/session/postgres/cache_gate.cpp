@@ -161,6 +161,9 @@ Offer CacheGate::look_up(Client& client, const Question& question) {
     arrived.entry = landing.entry;
     cache_.counters().add(cache::Count::kCoalesced);
   }
+  if (!held && is_turn_to_refresh(result)) {
+    return missed(client, question, std::move(landing.leader), held);
+  }
   if (!held && can_serve(shape, result.entry.get(), description.entry.get(), question.told)) {
     return answered(client, question, result, description);
   }
@@ -225,6 +228,23 @@ Offer CacheGate::missed(Client& client, const Question& question, cache::Leader 
   offer.verdict = Verdict::kCapture;
   offer.tap = std::move(tap);
   return offer;
+}
+
+/// Who finds an answer stale first gets it at once; the next one asks the origin for all, if a
+/// connection is at hand (a dead origin must not take stale answers away).
+bool CacheGate::is_turn_to_refresh(const Found& found) {
+  constexpr std::size_t kRemembered = 4096;
+  if (found.state != Found::State::kStale) return false;
+  const std::uint64_t hash = found.entry->hash();
+  if (found.refresh) {
+    if (to_refresh_.size() >= kRemembered) to_refresh_.clear();
+    to_refresh_.insert(hash);
+    return false;
+  }
+  if (!to_refresh_.contains(hash) || worker_.pool().gauges().idle == 0) return false;
+  to_refresh_.erase(hash);
+  cache_.counters().add(cache::Count::kRefreshes);
+  return true;
 }
 
 CacheStatus CacheGate::status_of(const Found& found) {

@@ -5,12 +5,13 @@
 // cached read's life:
 //
 //   offer ── not for the cache ───────────────► forward; will_run labels it with the reason
-//     ├── found, fresh or stale ──────────────► answered (stale: one background refresh)
+//     ├── found, fresh or stale ──────────────► answered (stale: the next to ask refreshes it)
 //     ├── somebody else is asking just now ───► wait for that answer, a bounded time
 //     └── nobody is ──────────────────────────► lead: forward, capture, keep, wake the followers
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <boost/unordered/unordered_map.hpp>
 #include <cstdint>
 #include <memory>
@@ -96,6 +97,7 @@ class CacheGate final : public Gate {
   void forget_wait(Client& client);
   void forget_if_idle(Client& client);
   Offer await_catalogs(Client& client);
+  bool is_turn_to_refresh(const cache::Found& found);
   static sql::CacheStatus status_of(const cache::Found& found);
   Offer wait(Client& client, std::chrono::milliseconds time);
   void wake(std::uint64_t ticket, cache::Landing landing);
@@ -115,6 +117,7 @@ class CacheGate final : public Gate {
   boost::unordered_map<Client*, Visit> visits_;  // references stay valid
   boost::unordered_map<std::pair<const SettingSet*, const SettingSet*>, Sharers> sharers_;
   boost::unordered_flat_map<std::uint64_t, Client*> waits_;
+  boost::unordered_flat_set<std::uint64_t> to_refresh_;  // hashes of keys found stale here
   std::uint64_t next_ticket_ = 1;
   std::string result_key_, description_key_, types_, scratch_;
   std::shared_ptr<CacheGate*> self_;  // for what other threads post back

@@ -91,7 +91,8 @@ core::Result<std::vector<BoundConfig>> bound_configs(Context& context, std::stri
       }
       auto config = config_of(context, **registry, **file, binding);
       if (!config) return tl::unexpected(config.error());
-      bound.push_back({binding.name, std::move(*config), config->created_on.empty()});
+      const bool temporary = config->created_on.empty();  // the registry dates its own
+      bound.push_back({binding.name, std::move(*config), temporary});
     }
   }
   if (!bound.empty()) return bound;

@@ -69,8 +69,9 @@ core::Result<std::string> ask_text(Output& out, std::string_view question,
 }
 
 core::Result<core::Secret> ask_secret(Output& out, std::string_view question) {
-  show(out, question, {});
+  // Hidden before the question is seen: who types at once is neither shown nor lost.
   const HiddenInput hidden;
+  show(out, question, {});
   auto line = read_line();
   core::write_all(STDOUT_FILENO, "\n");
   if (!line) return tl::unexpected(line.error());

@@ -68,7 +68,8 @@ def test_a_query_of_the_command_is_answered_and_shown(hd):
     bound(hd, "HYPERDRIVE")
     result = hd.run("dev", "--", "sh", "-c", f'psql "${VARIABLE}HYPERDRIVE" -Atc "select name from products where id = 2"')
     assert result.returncode == 0 and "two" in result.stdout
-    assert re.search(r"[A-Z]+ +[0-9.]+ ms +1 row +select name from products where id = 2", result.stdout)
+    assert "localConnectionString" not in result.stderr, "the stored config serves"
+    assert re.search(r"[A-Z]+ +[0-9.]+ ms +\d+ rows? +select name from products where id = 2", result.stdout)
 
 
 def test_environments_have_their_own_bindings(hd):

@@ -12,6 +12,12 @@ namespace hyperdrive::cli {
 using nlohmann::ordered_json;
 
 core::Result<ordered_json> verification_report(Context& context, const core::Config& config) {
+  if (core::is_mysql(config.origin.scheme)) {
+    return core::fail(
+        "hyperdrive-proxy does not speak MySQL yet, so the origin cannot be tried.",
+        "A MySQL config can be stored, bound and pushed to Cloudflare, not served here.",
+        core::code::kOriginOther);
+  }
   auto registry = context.registry();
   if (!registry) return tl::unexpected(registry.error());
   core::Launch launch{.config = config};

@@ -96,6 +96,17 @@ Result<void> validate_local(const LocalSettings& local) {
   return {};
 }
 
+/// A setting that is read and stored but does nothing yet is refused, not ignored.
+Result<void> validate_available(const LocalSettings& local) {
+  if (!local.cache_url.empty())
+    return usage("cache-url is not available yet: the proxy caches in its own memory only.",
+                 "Leave out --cache-url; for a config that has one, give --cache-url=.");
+  if (local.verify_sample > 0)
+    return usage("verify-sample is not available yet: hits are not compared with the origin.",
+                 "Leave out --verify-sample, or give 0.");
+  return {};
+}
+
 }  // namespace
 
 Result<void> validate_name(std::string_view name) {
@@ -109,9 +120,9 @@ Result<void> validate_name(std::string_view name) {
 }
 
 Result<std::vector<std::string>> validate(const Config& config) {
-  for (const Result<void>& part :
-       {validate_name(config.name), validate_origin(config.origin), validate_tls(config),
-        validate_caching(config.caching), validate_local(config.local)})
+  for (const Result<void>& part : {validate_name(config.name), validate_origin(config.origin),
+                                   validate_tls(config), validate_caching(config.caching),
+                                   validate_local(config.local), validate_available(config.local)})
     if (!part) return tl::unexpected(part.error());
   const int limit = config.origin_connection_limit;
   if (limit < 1 || limit > kMaxOriginConnectionLimit)

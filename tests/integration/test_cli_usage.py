@@ -32,6 +32,8 @@ def create(hd, name, *flags):
     (["create", "x", "--connection-string", URL, "--swr", "-1"], 64, "--swr"),
     (["create", "x", "--connection-string", URL, "--origin-connection-limit", "1001"], 64, "1000"),
     (["create", "x", "--connection-string", URL, "--cache-size", "lots"], 64, "lots"),
+    (["create", "x", "--connection-string", URL, "--no-verify", "--cache-url", "redis://h/0"], 64, "cache-url is not available yet"),
+    (["create", "x", "--connection-string", URL, "--no-verify", "--verify-sample", "0.1"], 64, "verify-sample is not available yet"),
     (["create", "x", "--connection-string", URL, "--caching-disabled=maybe"], 64, "maybe"),
     (["create", "x", "--host", "h", "--port", "70000", "--database", "d", "--user", "u", "--password", "p"], 64, "65535"),
     (["create", "x", "--connection-string-env", "NOT_SET_HERE"], 64, "NOT_SET_HERE"),

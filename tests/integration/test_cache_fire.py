@@ -1,0 +1,283 @@
+"""Truth under fire: whichever way a write reaches a table, no reader sees less than what was acknowledged before it asked."""
+
+import asyncio
+import random
+import threading
+import time
+
+import asyncpg
+import psycopg
+import psycopg2
+import pytest
+
+from support import pgwire
+from support.fire_scenes import CALLED, DDL, PLAIN, REACH, SCENES
+from support.pgwire import Connection, Refused, bind, describe, execute, parse, query
+from support.ports import wait_for
+from support.postgres import Postgres
+from support.proxy import Proxy
+
+SEED = random.randrange(1 << 30)
+RETRY = {"0A000", "42P01", "42P05", "XX000", "40001"}   # what DDL does to a reader without a proxy, too
+
+
+@pytest.fixture(scope="module")
+def pg():
+    with Postgres(settings={"wal_level": "logical", "max_prepared_transactions": 10, "synchronous_commit": "on"}) as pg:
+        yield pg
+
+
+def prepare(pg):
+    pg.psql("drop owned by app cascade; drop schema if exists public cascade; create schema public authorization app")
+    pg.psql("".join(f"set role app; {scene.setup}" for scene in SCENES))
+
+
+def proxy(pg, mode, limit=16, **caching):
+    return Proxy(pg, caching={"disabled": False} | caching, origin_connection_limit=limit, local={"invalidation": mode, "session_features": "pin"})
+
+
+# --- readers: one for each shape in which drivers ask -------------------------------------------------
+
+def last_value(messages) -> int:
+    for kind, body in messages:
+        if kind == "E":
+            raise Refused(pgwire.error_fields(body))
+    return int(pgwire.data_row(next(body for kind, body in messages if kind == "D"))[-1])
+
+
+class Raw:
+    def __init__(self, url):
+        self.c, self.names = Connection.open(url), {}
+
+    def parameters(self, sql):
+        return (sql.replace("= 1", "= $1"), ["1"]) if sql.count("= 1") == 1 else (sql, [])
+
+    def close(self):
+        self.c.close()
+
+
+class Simple(Raw):
+    def read(self, sql):
+        return int(self.c.query(sql)[0][-1])
+
+
+class Unnamed(Raw):
+    def read(self, sql):
+        sql, values = self.parameters(sql)
+        self.c.send(parse("", sql), bind("", "", values), describe("P"), execute(), pgwire.SYNC)
+        return last_value(self.c.until_ready())
+
+
+class TwoSyncs(Raw):
+    def read(self, sql):
+        sql, values = self.parameters(sql)
+        self.c.send(parse("", sql), describe("S"), pgwire.SYNC)
+        first = self.c.until_ready()
+        self.c.send(bind("", "", values), execute(), pgwire.SYNC)
+        return last_value([m for m in first if m[0] == "E"] + self.c.until_ready())
+
+
+class Flushed(Raw):
+    def read(self, sql):
+        sql, values = self.parameters(sql)
+        self.c.send(parse("", sql), describe("S"), pgwire.FLUSH)
+        first = self.c.until("T", "E")
+        self.c.send(bind("", "", values), execute(), pgwire.SYNC)
+        return last_value([m for m in first if m[0] == "E"] + self.c.until_ready())
+
+
+class Warm(Raw):
+    def read(self, sql):
+        sql, values = self.parameters(sql)
+        if sql not in self.names:
+            self.names[sql] = f"r{len(self.names)}"
+            self.c.send(parse(self.names[sql], sql), describe("S", self.names[sql]), pgwire.SYNC)
+            if any(kind == "E" for kind, _ in self.c.until_ready()):
+                self.names.pop(sql)
+                return self.read(sql)
+        self.c.send(bind("", self.names[sql], values), execute(), pgwire.SYNC)
+        answer = self.c.until_ready()
+        if any(kind == "E" for kind, _ in answer):
+            self.c.query(f"deallocate {self.names.pop(sql)}")
+        return last_value(answer)
+
+
+class Psycopg:
+    def __init__(self, url):
+        self.c = psycopg.connect(url, autocommit=True)
+
+    def read(self, sql):
+        if sql.count("= 1") == 1 and "%" not in sql:
+            return int(self.c.execute(sql.replace("= 1", "= %s"), (1,)).fetchone()[-1])
+        return int(self.c.execute(sql).fetchone()[-1])
+
+    def close(self):
+        self.c.close()
+
+
+class Asyncpg:
+    def __init__(self, url):
+        self.loop = asyncio.new_event_loop()
+        self.c = self.loop.run_until_complete(asyncpg.connect(url))
+
+    def read(self, sql):
+        sql, values = (sql.replace("= 1", "= $1"), (1,)) if sql.count("= 1") == 1 else (sql, ())
+        return int(self.loop.run_until_complete(self.c.fetchrow(sql, *values))[-1])
+
+    def close(self):
+        self.loop.run_until_complete(self.c.close())
+        self.loop.close()
+
+
+SHAPES = (Simple, Unnamed, TwoSyncs, Flushed, Warm, Psycopg, Asyncpg)
+
+
+class Crowd:
+    """A reader thread for each shape; all read what `reads` says, and note whoever sees less than `told`."""
+
+    def __init__(self, url, shapes=SHAPES):
+        self.url, self.reads, self.told, self.done = url, (), {}, False
+        self.checks, self.errors, self.wrong, self.broken = 0, 0, [], []
+        self.rounds = {number: 0 for number in range(len(shapes))}
+        self.threads = [threading.Thread(target=self.run, args=(n, shape), daemon=True) for n, shape in enumerate(shapes)]
+
+    def run(self, number, shape):
+        try:
+            reader = shape(self.url)
+            while not self.done:
+                for scene, sql in self.reads:
+                    self.read(reader, scene, sql)
+                self.rounds[number] += 1
+                if not self.reads:
+                    time.sleep(0.001)
+            reader.close()
+        except BaseException as error:
+            self.broken.append(f"{shape.__name__}: {error!r}")
+
+    def read(self, reader, scene, sql):
+        least = self.told.get(scene, 0)
+        try:
+            seen = reader.read(sql)
+        except (Refused, psycopg.Error, asyncpg.PostgresError, RuntimeError) as error:
+            code = getattr(error, "code", None) or getattr(error, "sqlstate", None)
+            if code not in RETRY:
+                raise
+            self.errors += 1
+            return
+        self.checks += 1
+        if seen < least:
+            self.wrong.append((scene, type(reader).__name__, sql, f"saw {seen} after {least}"))
+
+    def go_round(self, times):
+        """Until every reader has begun and ended so many rounds."""
+        goal = {number: done + times for number, done in self.rounds.items()}
+        wait_for(lambda: self.broken or all(self.rounds[n] >= goal[n] for n in goal), 20, "the readers read", every=0.001)
+        assert not self.broken, self.broken
+
+    def wait_for_a_hit(self, p):
+        """After DDL nothing is stored until the catalog has been read again."""
+        before = hits(p)
+        wait_for(lambda: self.broken or hits(p) > before, 5, f"a hit on {self.reads}")
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.done = True
+        for thread in self.threads:
+            thread.join(20)
+
+
+def hits(p):
+    return p.stats()["cache"]["hit"]
+
+
+def settle(crowd, pg_url, reads, version):
+    """Until every shape has seen this version of every read."""
+    deadline = time.monotonic() + 3
+    readers = [Simple(pg_url), Unnamed(pg_url)]
+    late = list(reads)
+    while late and time.monotonic() < deadline:
+        late = [(scene, sql) for scene, sql in late for reader in readers if reader.read(sql) < version]
+        time.sleep(0.005)
+    for reader in readers:
+        reader.close()
+    return late
+
+
+def play(p, url, crowd, scene, versions, late=None):
+    """Returns how many hits there were while the versions went up."""
+    with Connection.open(url) as writer:
+        return play_with(p, writer, crowd, scene, versions, late)
+
+
+def play_with(p, writer, crowd, scene, versions, late):
+    before = hits(p)
+    crowd.reads = [(scene.name, sql) for sql in scene.reads]
+    crowd.go_round(2)
+    if scene.cached:
+        crowd.wait_for_a_hit(p)
+    for version in range(1, versions + 1):
+        scene.write(writer, version)
+        if late is not None:
+            late += settle(crowd, p.url(), crowd.reads, version)
+        crowd.told[scene.name] = version
+        crowd.go_round(2 if version % 3 else 3)
+    crowd.reads = ()
+    return hits(p) - before
+
+
+def report(what, crowd, seen):
+    cold = [name for name, count in seen.items() if not count]
+    print(f"{what}: seed {SEED}, {crowd.checks} checks, {crowd.errors} retried, {len(crowd.wrong)} violations, "
+          f"hits {sum(seen.values())}, without a hit: {cold}")
+    assert not crowd.wrong, (sorted({scene for scene, *_ in crowd.wrong}), crowd.wrong[:8])
+    return cold
+
+
+@pytest.mark.parametrize("scenes", [PLAIN, REACH, CALLED, DDL], ids=["plain", "reach", "called", "ddl"])
+def test_a_write_through_the_proxy_is_seen_by_every_shape_at_once(pg, scenes):
+    prepare(pg)
+    with proxy(pg, "writes") as p, Crowd(p.url()) as crowd:
+        seen = {scene.name: play(p, p.url(), crowd, scene, 6) for scene in scenes}
+        cold = report("writes", crowd, seen)
+    assert len(cold) <= len(scenes) // 3, cold
+
+
+def test_writers_on_many_tables_at_the_same_time(pg):
+    prepare(pg)
+    chosen = random.Random(SEED).sample(PLAIN[:-2] + REACH[:13], 12)
+    with proxy(pg, "writes") as p, Crowd(p.url()) as crowd:
+        crowd.reads = [(scene.name, sql) for scene in chosen for sql in scene.reads]
+        end = time.monotonic() + 5
+
+        def write(scenes):
+            with Connection.open(p.url()) as writer:
+                version = 0
+                while time.monotonic() < end:
+                    version += 1
+                    for scene in scenes:
+                        scene.write(writer, version)
+                        crowd.told[scene.name] = version
+                    time.sleep(0.03)
+        writers = [threading.Thread(target=write, args=(chosen[n::3],)) for n in range(3)]
+        for thread in writers:
+            thread.start()
+        for thread in writers:
+            thread.join()
+        crowd.go_round(2)
+        report("at once", crowd, {"all": hits(p)})
+        assert crowd.checks > 500 and hits(p) > 50
+        assert min(crowd.told.get(scene.name, 0) for scene in chosen) > 3, crowd.told
+
+
+def test_replication_shows_writes_past_the_proxy(pg):
+    prepare(pg)
+    scenes = [scene for scene in PLAIN + REACH if scene.streamed]
+    late = []
+    with proxy(pg, "replication") as p, Crowd(p.url(), SHAPES[:5]) as crowd:
+        seen = {scene.name: play(p, pg.url(), crowd, scene, 2, late) for scene in scenes}
+        report("replication", crowd, seen)
+    assert not late, late

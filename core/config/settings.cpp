@@ -274,7 +274,7 @@ constexpr std::array kSettings = {
             "Threads of the proxy; 0: as many as there are cores, at most 4.", false,
             set_integer<"workers", &L::workers, 0, 64>, get_integer<&L::workers>},
     Setting{"fold_begin", "fold-begin", "", Kind::kBoolean, "true|false",
-            "Send BEGIN together with the first statement that follows it: one round trip less.",
+            "Not available yet: BEGIN and the first statement after it sent in one round trip.",
             true, set_boolean<"fold-begin", &L::fold_begin>, get_boolean<&L::fold_begin>},
     Setting{"scram_rounds", "scram-rounds", "NUMBER", Kind::kInteger, "1-1000000",
             "Iterations of SCRAM-SHA-256 for the local login.", false,

@@ -34,6 +34,7 @@ def create(hd, name, *flags):
     (["create", "x", "--connection-string", URL, "--cache-size", "lots"], 64, "lots"),
     (["create", "x", "--connection-string", URL, "--no-verify", "--cache-url", "redis://h/0"], 64, "cache-url is not available yet"),
     (["create", "x", "--connection-string", URL, "--no-verify", "--verify-sample", "0.1"], 64, "verify-sample is not available yet"),
+    (["create", "x", "--connection-string", URL, "--no-verify", "--fold-begin"], 64, "fold-begin is not available yet"),
     (["create", "x", "--connection-string", URL, "--caching-disabled=maybe"], 64, "maybe"),
     (["create", "x", "--host", "h", "--port", "70000", "--database", "d", "--user", "u", "--password", "p"], 64, "65535"),
     (["create", "x", "--connection-string-env", "NOT_SET_HERE"], 64, "NOT_SET_HERE"),
@@ -191,7 +192,7 @@ def test_env_lines(hd):
 
 def test_local_flags_are_stored_and_shown_with_their_defaults(hd):
     create(hd, "x", "--cache-rule", "orders:max-age=5", "--cache-rule", "audit.*:no-cache", "--invalidation", "writes",
-           "--idle-timeout", "30s", "--fold-begin", "--cache-size", "8MiB")
+           "--idle-timeout", "30s", "--cache-size", "8MiB")
     everything = hd.json("get", "x", "--all")["local"]
     assert everything["invalidation"]["value"] == "writes" and everything["invalidation"]["default"] == "none"
     assert len(everything["cache_rules"]["value"]) == 2

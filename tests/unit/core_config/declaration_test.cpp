@@ -223,7 +223,7 @@ TEST_CASE("what is exported applies without a difference, as TOML and as JSON") 
   config.caching.max_age = 0;
   config.origin.password = Secret("SECRET");
   for (const auto& [key, value] :
-       {std::pair("cache_rules", "a:max-age=1\nb.*:no-cache"), std::pair("fold_begin", "true"),
+       {std::pair("cache_rules", "a:max-age=1\nb.*:no-cache"), std::pair("workers", "3"),
         std::pair("cache_size", "1GiB"), std::pair("drain_timeout", "1500ms")})
     REQUIRE(find_setting(key)->set(config.local, value));
   Config mysql = stored(read_toml(kShop)[0]);

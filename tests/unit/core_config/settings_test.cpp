@@ -172,6 +172,8 @@ TEST_CASE("what a config may be") {
              Catch::Contains("cache-url is not available yet"));
   CHECK_THAT(refused([](Config& c) { c.local.verify_sample = 0.01; }),
              Catch::Contains("verify-sample is not available yet"));
+  CHECK_THAT(refused([](Config& c) { c.local.fold_begin = true; }),
+             Catch::Contains("fold-begin is not available yet"));
   refused([](Config& c) { c.local.admin_port = c.local.local_port = 9000; });
 }
 

@@ -106,7 +106,11 @@ core::Result<void> CatalogBuilder::add(std::size_t query, Row row) {
       data.cascades[oid(row, 0)].push_back(oid(row, 1));
       break;
     case 4:
-      data.side_effects.emplace(oid(row, 0), value(row, 1));
+      if (oid(row, 0) == 0) {
+        data.volatile_conversion = value(row, 1);
+      } else {
+        data.side_effects.emplace(oid(row, 0), value(row, 1));
+      }
       break;
     case 5:
       add_function(data, row);

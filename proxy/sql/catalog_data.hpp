@@ -72,7 +72,9 @@ struct CatalogData {
   std::unordered_map<Oid, std::vector<Oid>> children;
   std::unordered_map<Oid, std::vector<Oid>> cascades;  ///< referenced -> referencing
   std::unordered_map<Oid, std::string> side_effects;   ///< "trigger audit": a write does anything
-  std::unordered_map<Oid, std::string> definitions;    ///< of views and materialised views
+  /// "a domain calls f": a VOLATILE function that a conversion runs unnamed; empty: there is none.
+  std::string volatile_conversion;
+  std::unordered_map<Oid, std::string> definitions;  ///< of views and materialised views
   NameMap<std::vector<Function>> functions;
   NameMap<std::vector<Operator>> operators;
   NameMap<std::vector<Type>> types;

@@ -27,7 +27,7 @@ constexpr std::string_view kCascades =
     "SELECT confrelid, conrelid FROM pg_catalog.pg_constraint WHERE contype = 'f'"
     " AND (confdeltype IN ('c','n','d') OR confupdtype IN ('c','n','d'))";
 
-// What makes a write to a relation do more than it says.
+// What makes a write to a relation do more than it says; relation 0: whatever converts a value may.
 constexpr std::string_view kSideEffects =
     "SELECT tgrelid, 'trigger ' || tgname FROM pg_catalog.pg_trigger"
     " WHERE NOT tgisinternal AND tgenabled <> 'D'"
@@ -49,7 +49,28 @@ constexpr std::string_view kSideEffects =
     " JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid"
     " WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.conrelid <> 0"
     " AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
-    " AND p.provolatile = 'v' AND p.oid >= 16384";
+    " AND p.provolatile = 'v' AND p.oid >= 16384"
+    " UNION ALL"
+    " SELECT y.polrelid, 'a policy that calls ' || p.proname FROM pg_catalog.pg_depend d"
+    " JOIN pg_catalog.pg_policy y ON y.oid = d.objid"
+    " JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid"
+    " WHERE d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass"
+    " AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
+    " AND p.provolatile = 'v' AND p.oid >= 16384"
+    " UNION ALL"
+    " SELECT 0::pg_catalog.oid, 'a domain calls ' || p.proname FROM pg_catalog.pg_depend d"
+    " JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid"
+    " LEFT JOIN pg_catalog.pg_constraint k ON k.oid = d.objid"
+    "  AND d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.contypid <> 0"
+    " LEFT JOIN pg_catalog.pg_type t ON t.oid = d.objid"
+    "  AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.typtype = 'd'"
+    " WHERE COALESCE(k.oid, t.oid) IS NOT NULL"
+    " AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
+    " AND p.provolatile = 'v' AND p.oid >= 16384"
+    " UNION ALL"
+    " SELECT 0::pg_catalog.oid, 'a cast calls ' || p.proname FROM pg_catalog.pg_cast k"
+    " JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc"
+    " WHERE p.provolatile = 'v' AND p.oid >= 16384";
 
 // Of an aggregate pg_proc says IMMUTABLE whatever its parts are.
 constexpr std::string_view kFunctions =
@@ -76,6 +97,12 @@ constexpr std::string_view kTypes =
     " EXISTS (SELECT FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc"
     "  WHERE t.oid IN (k.castsource, k.casttarget) AND p.provolatile <> 'i')"
     " OR COALESCE(o.provolatile <> 'i' AND o.oid >= 16384, false)"
+    " OR t.typtype = 'd' AND EXISTS (SELECT FROM pg_catalog.pg_constraint k"
+    "  JOIN pg_catalog.pg_depend d ON d.objid = k.oid"
+    "   AND d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass"
+    "   AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
+    "  JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid"
+    "  WHERE k.contypid = t.oid AND p.provolatile <> 'i')"
     " FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace"
     " LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid"
     " LEFT JOIN pg_catalog.pg_proc i ON i.oid = t.typinput"
@@ -94,16 +121,16 @@ constexpr std::string_view kColumns =
     " pg_catalog.count(*) OVER (PARTITION BY attname) = 1"
     " FROM (SELECT attname, class, pg_catalog.string_agg(attrelid::pg_catalog.text, ',') relations"
     "  FROM (SELECT a.attname, a.attrelid, CASE"
+    "   WHEN b.oid >= 16384 AND (b.typtype = 'b' AND EXISTS (SELECT FROM pg_catalog.pg_proc o"
+    "    WHERE o.oid = b.typoutput AND o.provolatile <> 'i') OR EXISTS (SELECT"
+    "    FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc"
+    "    WHERE k.castsource = b.oid AND p.provolatile <> 'i')) THEN 'u'"
     "   WHEN b.oid IN (1082,1114,1184,3908,3910,3912,4533,4534,4535) THEN 'd'"
     "   WHEN b.oid = 1083 THEN 'h' WHEN b.oid = 1266 THEN 'z'"
     "   WHEN b.oid IN (16,17,20,21,23,26,700,701,790,1186,1560,1562,1700,2950,869,650,829,774,"
     "    3904,3906,3926) OR b.typtype = 'e' THEN 'n'"
     "   WHEN b.oid IN (18,19,25,1042,1043) THEN 't'"
-    "   WHEN b.oid = 3614 THEN 'v' WHEN b.oid IN (114,3802) THEN 'j'"
-    "   WHEN b.oid >= 16384 AND b.typtype = 'b' AND (EXISTS (SELECT FROM pg_catalog.pg_proc o"
-    "    WHERE o.oid = b.typoutput AND o.provolatile <> 'i') OR EXISTS (SELECT"
-    "    FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc"
-    "    WHERE k.castsource = b.oid AND p.provolatile <> 'i')) THEN 'u' ELSE 'x' END AS class"
+    "   WHEN b.oid = 3614 THEN 'v' WHEN b.oid IN (114,3802) THEN 'j' ELSE 'x' END AS class"
     "   FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid"
     "   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     "   JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"

@@ -48,7 +48,7 @@ void Resolver::read(const Analysis& analysis) {
   for (const Call& call : analysis.functions) judge_call(call);
   for (const OperatorUse& use : analysis.operators) judge_operator(use);
   if (analysis.is_skimmed) {
-    if (data_.has_volatile_operator ||
+    if (data_.has_volatile_operator || !data_.volatile_conversion.empty() ||
         (data_.has_volatile_function && !data_.definitions.empty())) {
       may_write_anything("the statement is not understood, and could call a VOLATILE function");
     }
@@ -109,6 +109,10 @@ void Resolver::read_found(const Relation& relation) {
     default:
       if (relation.row_security) {
         refuse(shown(relation) + " has row-level security");
+        const auto effects = data_.side_effects.find(relation.oid);
+        if (effects != data_.side_effects.end()) {
+          may_write_anything(effects->second + " on " + shown(relation));
+        }
       }
       add_with_children(relation);
   }
@@ -305,7 +309,18 @@ char Resolver::column_class(const Analysis& analysis, const std::string& column)
   return result;
 }
 
+/// The text does not name the functions that casts and domains run.
+void Resolver::judge_conversion(const Cast& cast, bool is_call) {
+  if (data_.volatile_conversion.empty()) return;
+  const bool from_expression = cast.source == Cast::Source::kOther && !is_call;
+  if (!from_expression && !data_.types.contains(cast.type.name)) return;
+  refuse_volatile("a conversion to " + shown(cast.type) +
+                  " may be VOLATILE: " + data_.volatile_conversion);
+  may_write_anything("converts values, and " + data_.volatile_conversion);
+}
+
 void Resolver::judge_cast(const Cast& cast, bool is_call) {
+  judge_conversion(cast, is_call);
   bool composite = false;
   const std::string type = shown(cast.type);
   switch (classify(cast.type, composite)) {
@@ -364,6 +379,7 @@ void Resolver::judge_columns(const Analysis& analysis) {
     if (!data_.with_unsafe.contains(oid)) continue;
     refuse_volatile("a column of " + shown(*data_.relation(oid)) +
                     " has a type whose output or casts are not IMMUTABLE");
+    if (!data_.volatile_conversion.empty()) may_write_anything(data_.volatile_conversion);
   }
   if (data_.with_time.empty()) return;
   const bool names_one = std::any_of(named_.begin(), named_.end(),
@@ -393,6 +409,7 @@ void Resolver::write(const Name& target, Reach reach) {
 }
 
 void Resolver::write(Oid target, Reach reach) {
+  if (!data_.volatile_conversion.empty()) may_write_anything(data_.volatile_conversion);
   std::vector<Oid> pending{target};
   const auto add_all = [&](const std::unordered_map<Oid, std::vector<Oid>>& edges, Oid from) {
     const auto found = edges.find(from);

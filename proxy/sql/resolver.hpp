@@ -50,6 +50,7 @@ class Resolver {
   void judge_builtin(const Call& call, char volatility);
   void judge_operator(const OperatorUse& use);
   void judge_attribute(const std::string& name);
+  void judge_conversion(const Cast& cast, bool is_call);
   void judge_cast(const Cast& cast, bool is_call);
   void judge_input_words(const Analysis& analysis);
   void judge_text_search(const Analysis& analysis);

@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 
 from support import pgwire
-from support.fire_scenes import CALLED, DDL, PLAIN, REACH, SCENES
+from support.fire_scenes import CALLED, CONVERTED, DDL, PLAIN, REACH, SCENES
 from support.pgwire import Connection, Refused, bind, describe, execute, parse, query
 from support.ports import wait_for
 from support.postgres import Postgres
@@ -27,9 +27,9 @@ def pg():
         yield pg
 
 
-def prepare(pg):
+def prepare(pg, scenes=SCENES):
     pg.psql("drop owned by app cascade; drop schema if exists public cascade; create schema public authorization app")
-    pg.psql("".join(f"set role app; {scene.setup}" for scene in SCENES))
+    pg.psql("".join(f"set role app; {scene.setup}" for scene in scenes))
 
 
 def proxy(pg, mode, limit=16, **caching):
@@ -237,9 +237,10 @@ def report(what, crowd, seen):
     return cold
 
 
-@pytest.mark.parametrize("scenes", [PLAIN, REACH, CALLED, DDL], ids=["plain", "reach", "called", "ddl"])
+@pytest.mark.parametrize("scenes", [PLAIN, REACH, CALLED, CONVERTED, DDL],
+                         ids=["plain", "reach", "called", "converted", "ddl"])
 def test_a_write_through_the_proxy_is_seen_by_every_shape_at_once(pg, scenes):
-    prepare(pg)
+    prepare(pg, scenes)
     with proxy(pg, "writes") as p, Crowd(p.url()) as crowd:
         seen = {scene.name: play(p, p.url(), crowd, scene, 6) for scene in scenes}
         cold = report("writes", crowd, seen)
@@ -281,3 +282,53 @@ def test_replication_shows_writes_past_the_proxy(pg):
         seen = {scene.name: play(p, pg.url(), crowd, scene, 2, late) for scene in scenes}
         report("replication", crowd, seen)
     assert not late, late
+
+
+def test_500_clients_on_one_cold_key_ask_the_origin_once(pg):
+    pg.psql("drop schema if exists public cascade; create schema public authorization app; set role app; "
+            "create table cold (v int); insert into cold values (7)")
+    with proxy(pg, "writes", limit=20) as p:
+        clients = [Connection.open(p.url()) for _ in range(500)]
+        with psycopg2.connect(pg.url()) as lock, lock.cursor() as cursor:
+            cursor.execute("lock table cold in access exclusive mode")
+            for c in clients:
+                c.send(query("select v from cold"))
+            asking = "select count(*) from pg_stat_activity where query = 'select v from cold' and state = 'active'"
+            wait_for(lambda: pg.psql(asking).strip() != "0", 10, "somebody asks the origin")
+            asked = int(pg.psql(asking))
+        for c in clients:
+            assert last_value(c.until_ready()) == 7
+            c.close()
+        seen = p.stats()["cache"]
+    assert asked == 1 and seen["miss"] + seen["coalesced"] + seen["hit"] >= 500 and seen["coalesced"] >= 490, (asked, seen)
+
+
+def test_an_origin_that_dies_leaves_its_fresh_answers_and_then_a_clean_error():
+    with Postgres(settings={"synchronous_commit": "on"}) as own:
+        own.psql("set role app; create table kept (v int); insert into kept values (5)")
+        with proxy(own, "none", max_age=2, stale_while_revalidate=2) as p, Connection.open(p.url()) as c:
+            assert [int(c.value("select v from kept")) for _ in range(3)] == [5, 5, 5]
+            own.stop(9)
+            end, answers = time.monotonic() + 15, 0
+            try:
+                while time.monotonic() < end:
+                    assert c.value("select v from kept") == "5"
+                    answers += 1
+                    time.sleep(0.01)
+                raise AssertionError("answers older than max_age and stale_while_revalidate")
+            except Refused as refused:
+                assert refused.fields["S"] in ("ERROR", "FATAL") and refused.code[:2] in ("08", "57", "58"), refused.fields
+            assert answers > 50, answers
+            own.start()
+
+            def back():
+                with Connection.open(p.url()) as again:
+                    return again.value("select v from kept") == "5"
+            wait_for(lambda: attempt(back), 15, "it answers again")
+
+
+def attempt(ask):
+    try:
+        return ask()
+    except (Refused, pgwire.Closed) as error:
+        raise OSError(str(error)) from error

@@ -235,6 +235,35 @@ CALLED = (
            setup="create function fn_lying_l(n int) returns int language sql volatile as 'select fn_lying_f($1)';"),
 )
 
+# Their functions are nowhere in the text, so that with one of them in the database every write counts for all tables.
+CONVERTED = (
+    called("fn_domain", "update fn_domain_a set v = ({v}::fn_domain_d)::int",
+           setup="create domain fn_domain_d as int check (fn_domain_f(value) >= 0);"),
+    called("fn_domain_select", "select {v}::fn_domain_select_d",
+           setup="create domain fn_domain_select_d as int check (fn_domain_select_f(value) >= 0);"),
+    called("fn_cast", "select row({v})::fn_cast_t::int",
+           setup="create type fn_cast_t as (n int); create function fn_cast_c(fn_cast_t) returns int language sql as "
+                 "'select fn_cast_f($1.n)'; create cast (fn_cast_t as int) with function fn_cast_c(fn_cast_t);"),
+    called("fn_domain_column", "update fn_domain_column_c set v = {v}",
+           setup="create domain fn_domain_column_d as int check (fn_domain_column_f(value) >= 0); create table "
+                 "fn_domain_column_c (v fn_domain_column_d); insert into fn_domain_column_c values (0);"),
+    called("fn_cast_column", "update fn_cast_column_a set v = (select c::int from fn_cast_column_c)",
+           setup="create type fn_cast_column_t as enum ('x'); create table fn_cast_column_c (c fn_cast_column_t);"
+                 "insert into fn_cast_column_c values ('x'); create function fn_cast_column_g(fn_cast_column_t) returns int "
+                 "language sql as 'update fn_cast_column_b set v = v + 1 returning v'; create cast (fn_cast_column_t as int) "
+                 "with function fn_cast_column_g(fn_cast_column_t);"),
+    called("fn_cast_select", "select c::int from fn_cast_select_c",
+           setup="create type fn_cast_select_t as enum ('x'); create table fn_cast_select_c (c fn_cast_select_t);"
+                 "insert into fn_cast_select_c values ('x'); create function fn_cast_select_g(fn_cast_select_t) returns int "
+                 "language sql as 'update fn_cast_select_b set v = v + 1 returning v'; create cast (fn_cast_select_t as int) "
+                 "with function fn_cast_select_g(fn_cast_select_t);"),
+    Scene("cast_lookup", table("cast_lookup_a") + "create type cast_lookup_t as enum ('x'); create table cast_lookup_c (id int, "
+          "c cast_lookup_t); insert into cast_lookup_c values (1, 'x'); create function cast_lookup_g(cast_lookup_t) returns int "
+          "stable language sql as 'select v from cast_lookup_a'; create cast (cast_lookup_t as int) with function "
+          "cast_lookup_g(cast_lookup_t);", one("update cast_lookup_a set v = {v}"),
+          ("select c::int from cast_lookup_c where id = 1",), cached=False),
+)
+
 DDL = (
     Scene("add_column", "create table ac (id int); insert into ac values (1);", one("alter table ac add column c{v} int default {v}"),
           ("select * from ac",),
@@ -264,4 +293,4 @@ DDL = (
           each("update mc_t set v = {v}", "refresh materialized view concurrently mc"), (row("mc"),), streamed=False),
 )
 
-SCENES = PLAIN + REACH + CALLED + DDL
+SCENES = PLAIN + REACH + CALLED + DDL   # made together; CONVERTED apart

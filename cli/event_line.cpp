@@ -23,16 +23,26 @@ std::string upper(std::string text) {
   return text;
 }
 
+/// `HIT`, `STALE HIT: products was written 3 s ago`, `VOLATILE: now() is …`. The proxy gives a hit
+/// a reason only where a write had made it stale.
+std::string outcome(const std::string& status, const std::string& reason) {
+  if (reason.empty()) return upper(status);
+  const bool cached = status == "hit" || status == "stale";
+  return fmt::format("{}: {}", cached ? "STALE HIT" : upper(status), printable(reason));
+}
+
 std::string query_line(const ordered_json& event, const Output& out) {
   const std::string status = event.value("status", "");
   const auto rows = event.value("rows", std::int64_t{0});
-  std::string line = fmt::format("{} {:>8.1f} ms  {:>5} {}  {}",
-                                 out.styled(fmt::format("{:<11}", upper(status)), style_of(status)),
-                                 event.value("duration_us", 0.0) / 1000, rows,
-                                 rows == 1 ? "row " : "rows", printable(event.value("sql", "")));
-  if (const std::string reason = event.value("reason", ""); !reason.empty()) {
-    line += out.styled(fmt::format("  ({})", printable(reason)), Style::kDim);
+  const std::string reason = event.value("reason", "");
+  const bool stale = status == "hit" && !reason.empty();
+  std::string spent = fmt::format("{:.1f} ms", event.value("duration_us", 0.0) / 1000);
+  if (status == "hit" || status == "stale") {
+    spent += fmt::format(" (age {} s)", event.value("age_us", std::int64_t{0}) / 1'000'000);
   }
+  std::string line = fmt::format(
+      "{} {}  {} {}  {}", out.styled(outcome(status, reason), style_of(stale ? "stale" : status)),
+      spent, rows, rows == 1 ? "row" : "rows", printable(event.value("sql", "")));
   if (const std::string pinned = event.value("pinned", ""); !pinned.empty()) {
     line += out.styled(fmt::format("  [keeps its connection: {}]", printable(pinned)), Style::kDim);
   }

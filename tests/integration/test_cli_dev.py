@@ -69,7 +69,7 @@ def test_a_query_of_the_command_is_answered_and_shown(hd):
     result = hd.run("dev", "--", "sh", "-c", f'psql "${VARIABLE}HYPERDRIVE" -Atc "select name from products where id = 2"')
     assert result.returncode == 0 and "two" in result.stdout
     assert "localConnectionString" not in result.stderr, "the stored config serves"
-    assert re.search(r"[A-Z]+ +[0-9.]+ ms +\d+ rows? +select name from products where id = 2", result.stdout)
+    assert re.search(r"[A-Z]+(: .*)? [0-9.]+ ms +\d+ rows? +select name from products where id = 2", result.stdout)
 
 
 def test_environments_have_their_own_bindings(hd):
@@ -229,3 +229,15 @@ def test_ten_starts_at_once_start_one_proxy(hd):
     assert [p.returncode for p in processes] == [0] * 10, outputs
     assert sum("already" not in out for out in outputs) == 1
     assert hd.pid("shop") > 0
+
+
+def test_lines_tell_the_age_the_stale_write_and_the_reason(hd):
+    bound(hd, "HYPERDRIVE")
+    script = ("for sql in 'select name from products where id = 1' 'select name from products where id = 1' "
+              "\"update products set name = name where id = 2\" 'select name from products where id = 1' 'select now()'; do "
+              f'psql "${VARIABLE}HYPERDRIVE" -Atc "$sql"; done')
+    result = hd.run("dev", "--", "sh", "-c", script)
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^HIT [0-9.]+ ms \(age \d+ s\)  1 row  select name", result.stdout, re.M), result.stdout
+    assert re.search(r"^STALE HIT: \S*products was written \d+ s ago [0-9.]+ ms \(age \d+ s\)", result.stdout, re.M), result.stdout
+    assert re.search(r"^VOLATILE: .*now\(\).* [0-9.]+ ms  1 row  select now\(\)", result.stdout, re.M), result.stdout

@@ -82,7 +82,8 @@ void Client::attach(std::unique_ptr<Origin> origin) {
   lease_ = std::move(origin);
   lease_->lease_to(*this);
   if (lease_->apply(settings_)) {
-    if (must_be_confirmed(settings_)) block(Block::kSettings);
+    // At login nothing waits yet, and learn_profile() waits for them anyway.
+    if (phase_ != Phase::kProfile && must_be_confirmed(settings_)) block(Block::kSettings);
     return;
   }
   sync_reports();

@@ -284,6 +284,45 @@ def test_replication_shows_writes_past_the_proxy(pg):
     assert not late, late
 
 
+def test_rows_of_one_role_never_reach_another(pg):
+    pg.psql("""drop schema if exists public cascade; create schema public authorization app;
+               drop role if exists anna; drop role if exists bert; create role anna; create role bert;
+               create table own (owner name, v int); insert into own values ('anna', 1), ('bert', 2);
+               alter table own enable row level security; create policy p on own using (owner = current_user);
+               create view own_view with (security_invoker) as select * from own;
+               create table rights (v int); insert into rights values (3); grant select on rights to anna;
+               grant usage on schema public to anna, bert; grant select on own, own_view to anna, bert""")
+    with proxy(pg, "writes") as p:
+        sessions = {role: [shape(p.url(), options=f"-c role={role}") for shape in (RawOf(s) for s in SHAPES[:5])]
+                    for role in ("anna", "bert")}
+        checks = 0
+        for _ in range(20):
+            for role, value in (("anna", 1), ("bert", 2)):
+                for session in sessions[role]:
+                    for sql in ("select v from own", "select max(v) from own_view"):
+                        assert session.read(sql) == value, (role, type(session).__name__, sql)
+                        checks += 1
+        for _ in range(5):
+            for session in sessions["anna"]:
+                assert session.read("select v from rights") == 3
+            for session in sessions["bert"]:
+                with pytest.raises(Refused) as refused:
+                    session.read("select v from rights")
+                assert refused.value.code == "42501"
+                checks += 1
+        for session in sessions["anna"] + sessions["bert"]:
+            session.close()
+    print(f"roles: {checks} checks")
+
+
+def RawOf(shape):
+    """The shape over a connection with startup parameters of its own."""
+    class Opened(shape):
+        def __init__(self, url, **parameters):
+            self.c, self.names = Connection.open(url, **parameters), {}
+    return Opened
+
+
 def test_500_clients_on_one_cold_key_ask_the_origin_once(pg):
     pg.psql("drop schema if exists public cascade; create schema public authorization app; set role app; "
             "create table cold (v int); insert into cold values (7)")

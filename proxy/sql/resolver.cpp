@@ -174,6 +174,10 @@ void Resolver::judge_call(const Call& call) {
         continue;
       }
       may_hold_time_ = true;
+      if (function.defaults > 0 && call.arguments < function.arguments) {
+        // A default is an expression that may be anything, whatever the function itself is.
+        refuse_volatile(shown(call.name) + "() takes a default, which may not be IMMUTABLE");
+      }
       if (function.volatility == 'i') continue;
       refuse_volatile(shown(call.name) + "() is " +
                       std::string(volatility_word(function.volatility)));
@@ -202,6 +206,12 @@ void Resolver::judge_builtin(const Call& call, char volatility) {
     }
   }
   refuse_volatile(call.name.name + "() is " + std::string(volatility_word(volatility)));
+  // Where the statement's own text has it, the session knows; not behind a view.
+  const std::string& name = call.name.name;
+  const bool changes_session = name == "set_config" || name == "setseed" ||
+                               name.starts_with("pg_advisory_lock") ||
+                               name.starts_with("pg_try_advisory_lock");
+  if (depth_ > 0 && changes_session) may_write_anything(name + "() changes the session");
 }
 
 void Resolver::judge_operator(const OperatorUse& use) {
@@ -424,6 +434,10 @@ void Resolver::write(Oid target, Reach reach) {
     if (!relation) {
       may_write_anything("a table reached by the write is not known");
       continue;
+    }
+    // UPDATE pg_settings calls set_config(); the others change what names mean.
+    if (relation->schema == "pg_catalog") {
+      may_write_anything(shown(*relation) + " is a system catalog");
     }
     const auto effects = data_.side_effects.find(oid);
     if (effects != data_.side_effects.end()) {

@@ -133,6 +133,7 @@ void Planner::judge(Plan& plan) {
   plan.reason = resolution.reason;
   plan.writes_everything = resolution.writes_everything;
   plan.changes_catalog = resolution.changes_catalog;
+  plan.runs_unknown_code = resolution.writes_everything;
   for (const sql::Oid oid : resolution.writes) plan.writes.push_back(&cache_.epochs().table(oid));
   if (plan.status != CacheStatus::kMiss) return;
   std::vector<std::string> names;

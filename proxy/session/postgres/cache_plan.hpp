@@ -32,7 +32,8 @@ struct Plan {
   bool writes_everything = false;
   bool may_commit_inside = false;
   bool changes_catalog = false;
-  std::string prepares;  ///< PREPARE TRANSACTION: its name
+  bool runs_unknown_code = false;  ///< it may change its session, too
+  std::string prepares;            ///< PREPARE TRANSACTION: its name
 
   bool writes_anything() const {
     return writes_everything || changes_catalog || !writes.empty() || !prepares.empty();

@@ -24,6 +24,7 @@ void CacheGate::will_run(Client& client, TextInfo& text) {
   } else {
     const PlanRef plan = planner_.plan(text, client.settings()).plan;
     if (plan->writes_anything()) mark_writes(client, *plan);
+    if (plan->runs_unknown_code) origin->left.hidden = true;
     label = visit.label ? *visit.label : classify(client, text);
   }
   const auto tap = visit.tap.lock();

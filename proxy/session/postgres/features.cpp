@@ -107,6 +107,7 @@ class Examiner {
       findings_.left.beyond_repair = true;
       keep_or_lose(Feature::kLoad);
     }
+    if ((state & sql::state::kSeed) != 0) findings_.left.seed = true;
     if ((state & sql::state::kUnknown) != 0) findings_.left.anything = true;
   }
 

@@ -1,6 +1,7 @@
 #include "proxy/session/postgres/origin.hpp"
 
 #include <algorithm>
+#include <random>
 
 #include "proxy/session/postgres/client.hpp"
 
@@ -146,6 +147,10 @@ void Origin::on_drained() {
 
 void Origin::mark_dirty(std::string_view setting) {
   std::string name = lower(setting);
+  if (name == "seed") {
+    left.seed = true;  // RESET does not bring it back
+    return;
+  }
   if (!is_tracked(name) && name.find('.') == std::string::npos && name != "session_authorization") {
     static constexpr std::string_view kNeverSet[] = {"in_hot_standby", "integer_datetimes",
                                                      "is_superuser",   "server_encoding",
@@ -235,7 +240,7 @@ void Origin::finish_step() {
       expect(ReplyKind::kQuery, ReplyAction::kSwallow);
       unnamed_serial = kNone;
       if (left.anything || left.prepared) prepared_.clear();
-      if (left.anything) expect_settings_reset();
+      if (left.anything || left.hidden) expect_settings_reset();
       left = {};
     }
   }
@@ -251,13 +256,19 @@ void Origin::finish_step() {
 
 std::string Origin::cleaning() const {
   // What DISCARD ALL does, but only what is needed; it may run in one implicit transaction.
+  const bool unknown = left.anything || left.hidden;
   std::string sql;
-  if (left.anything) sql += "RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL;DISCARD SEQUENCES;";
-  if (left.anything || left.locks) sql += "SELECT pg_catalog.pg_advisory_unlock_all();";
-  if (left.anything || left.cursors) sql += "CLOSE ALL;";
-  if (left.anything || left.listens) sql += "UNLISTEN *;";
+  if (unknown) sql += "RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL;DISCARD SEQUENCES;";
+  if (unknown || left.locks) sql += "SELECT pg_catalog.pg_advisory_unlock_all();";
+  if (unknown || left.cursors) sql += "CLOSE ALL;";
+  if (unknown || left.listens) sql += "UNLISTEN *;";
   if (left.anything || left.prepared) sql += "DEALLOCATE ALL;";
-  if (left.anything || left.temporary_objects) sql += "DISCARD TEMP;";
+  if (unknown || left.temporary_objects) sql += "DISCARD TEMP;";
+  if (unknown || left.seed) {
+    // Nothing restores the state of random(): one that nobody knows takes its place.
+    const double share = std::random_device{}() / (std::random_device::max() + 1.0);
+    sql += "SELECT pg_catalog.setseed(" + std::to_string(share) + ");";
+  }
   return sql;
 }
 

@@ -33,10 +33,13 @@ struct Leftovers {
   bool cursors = false;
   bool prepared = false;       ///< SQL-level PREPARE
   bool anything = false;       ///< DO, CALL, what was not understood
+  bool hidden = false;         ///< a function, trigger or rule ran: what it did is not known
+  bool seed = false;           ///< setseed(): the random numbers to come are known
   bool beyond_repair = false;  ///< LOAD: only a new connection is clean
 
   bool any() const {
-    return temporary_objects || locks || listens || cursors || prepared || anything;
+    return temporary_objects || locks || listens || cursors || prepared || anything || hidden ||
+           seed;
   }
 };
 

@@ -57,6 +57,7 @@ void Client::note(const Findings& findings) {
   left.cursors |= findings.left.cursors;
   left.prepared |= findings.left.prepared;
   left.anything |= findings.left.anything;
+  left.seed |= findings.left.seed;
   left.beyond_repair |= findings.left.beyond_repair;
   for (const std::string_view name : findings.dirty) lease_->mark_dirty(name);
   begins_ = begins_ || findings.begins;

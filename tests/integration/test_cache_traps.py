@@ -1,0 +1,99 @@
+"""What is built to deceive the cache: state that functions hide in a connection, defaults that are not what they seem."""
+
+import pytest
+
+from support.pgwire import SYNC, Connection, bind, execute, parse, query
+from support.ports import wait_for
+from support.postgres import Postgres
+from support.proxy import Proxy
+
+READ = "select v from trap where id = 1"
+STATE = """select current_setting('search_path'), current_user, current_setting('bytea_output'),
+           to_regclass('pg_temp.trap') is null"""
+
+
+@pytest.fixture(scope="module")
+def pg():
+    with Postgres() as pg:
+        pg.psql("""create table trap (id int, v text); insert into trap values (1, 'right');
+                   create schema s2; create table s2.trap (id int, v text); insert into s2.trap values (1, 'wrong');
+                   create role other; grant app to other;
+                   create function hide(n text, v text) returns text language plpgsql
+                     as $$ begin return set_config(n, v, false); end $$;
+                   create function shadow() returns int language plpgsql
+                     as $$ begin create temp table trap as select 1 as id, 'wrong'::text as v; return 1; end $$;
+                   create function seed() returns int language plpgsql as $$ begin perform setseed(0.5); return 1; end $$;
+                   create table touched (x int);
+                   create function touch() returns trigger language plpgsql
+                     as $$ begin perform set_config('search_path', 's2', false); return new; end $$;
+                   create trigger touch before insert on touched for each row execute function touch();
+                   create view hiding as select set_config('search_path', 's2', false);
+                   create function dated(d date default current_date) returns text language sql immutable
+                     as $$ select d::text $$;""")
+        yield pg
+
+
+def proxy(pg, features="hyperdrive"):
+    return Proxy(pg, caching={"disabled": False}, origin_connection_limit=1,
+                 local={"invalidation": "writes", "session_features": features})
+
+
+def run(c, sql, extended):
+    c.send(*((parse("", sql), bind("", ""), execute(), SYNC) if extended else (query(sql),)))
+    assert not [kind for kind, _ in c.until_ready() if kind == "E"], sql
+
+
+@pytest.mark.parametrize("features", ["hyperdrive", "pin"])
+@pytest.mark.parametrize("extended", [False, True])
+@pytest.mark.parametrize("trap", [
+    "select hide('search_path', 's2')", "select hide('role', 'other')", "select hide('bytea_output', 'escape')",
+    "insert into touched values (1)", "select * from hiding", "select shadow()",
+    "update pg_settings set setting = 's2' where name = 'search_path'"])
+def test_what_a_function_leaves_in_a_connection_reaches_nobody_else(pg, shared, trap, extended, features):
+    p = shared(features)
+    with Connection.open(p.url()) as other:
+        before = other.query(STATE)
+        with Connection.open(p.url()) as c:
+            run(c, trap, extended)
+        assert other.query(STATE) == before
+        assert p.admin("POST", "/v1/purge", '{"all": true}')[0] == 200
+        assert other.value(READ) == "right"
+
+
+@pytest.fixture(scope="module")
+def shared(pg):
+    started = {}
+
+    def start(features):
+        if features not in started:
+            started[features] = proxy(pg, features)
+            started[features].start()
+        return started[features]
+    yield start
+    for p in started.values():
+        p.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("trap", ["select setseed(0.5)", "select seed()", "do $$ begin perform setseed(0.5); end $$",
+                                  "set seed = 0.5", "select set_config('seed', '0.5', false)"])
+def test_one_clients_seed_does_not_tell_anothers_random_numbers(pg, shared, trap):
+    p = shared("hyperdrive")
+    seen = set()
+    with Connection.open(p.url()) as other:
+        for _ in range(2):
+            with Connection.open(p.url()) as c:
+                run(c, trap, False)
+            seen.add(other.value("select random()"))
+    assert len(seen) == 2, seen
+
+
+def test_an_immutable_functions_default_is_not_immutable(pg):
+    with proxy(pg) as p, Connection.open(p.url()) as c:
+        given, default = "select dated('2026-01-01'::date)", "select dated()"
+
+        def hit(sql):
+            before = p.stats()["cache"]["hit"]
+            c.query(sql)
+            return p.stats()["cache"]["hit"] > before
+        wait_for(lambda: hit(given), 10, "the function's answer is cached")
+        assert not hit(default) and not hit(default)

@@ -16,7 +16,7 @@ def test_a_mysql_config_is_stored_without_verification_and_never_served(hd):
     assert tried.returncode == 1 and "does not speak MySQL yet" in tried.stderr
     hd("create", "my", "--connection-string", url, "--no-verify")
     assert hd.json("get", "my")["origin"]["port"] == 3306
-    for command in (["start", "my"], ["test", "my"], ["dev", "my", "--", "true"]):
+    for command in (["start", "my"], ["dev", "my", "--", "true"]):
         result = hd.run(*command)
         assert result.returncode == 1, result.stdout
         assert "does not speak MySQL yet" in result.stderr + result.stdout

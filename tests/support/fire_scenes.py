@@ -281,10 +281,6 @@ DDL = (
     Scene("enum", "create type en as enum ('0'); create table en_t as select 1 as id, '0'::en as v;",
           one("do $$ begin execute format('alter type en rename value %L to ''{v}''', (select v from en_t)); end $$"),
           ("select v::text from en_t where id = 1",), streamed=False),
-    Scene("attach", "create table at (id int, v int) partition by list (v); create table at_0 partition of at for values in (0);"
-          "insert into at values (1, 0);",
-          each("create table at_{v} as select 1 as id, {v} as v", "alter table at attach partition at_{v} for values in ({v})"),
-          ("select max(v) from at",), streamed=False),
     Scene("column_type", "create table ct (id int, v int); insert into ct values (1, 0);",
           one("alter table ct alter column v type int using {v}"), (row("ct"),), streamed=False),
     Scene("matview", table("mv_t") + "create materialized view mv as select * from mv_t; create view mv_v as select * from mv;",

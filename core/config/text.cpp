@@ -155,7 +155,9 @@ bool is_loopback(std::string_view host) {
   if (same_ignoring_case(host, "localhost") || same_ignoring_case(host, "localhost.")) return true;
   if (host.size() > 10 && same_ignoring_case(host.substr(host.size() - 10), ".localhost"))
     return true;
-  if (host == "::1" || host == "0:0:0:0:0:0:0:1" || host.starts_with("::ffff:127.")) return true;
+  if (host == "::1" || host == "[::1]" || host == "0:0:0:0:0:0:0:1" ||
+      host.starts_with("::ffff:127."))
+    return true;
   // Only an address: 127.example.com is a name of somebody else's.
   return host.starts_with("127.") &&
          host.find_first_not_of("0123456789.") == std::string_view::npos;

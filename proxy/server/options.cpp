@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/config/settings.hpp"
+#include "core/config/text.hpp"
 #include "proxy/session/postgres/cache_service.hpp"
 #include "proxy/session/postgres/origin_login.hpp"
 
@@ -28,7 +29,7 @@ core::Result<OptionsRef> make_options(const core::Launch& launch) {
     auto tls = net::TlsContext::server({local.tls_cert_file, local.tls_key_file});
     if (!tls) return tl::unexpected(tls.error());
     options->client_tls = std::move(*tls);
-  } else if (!local.listen.empty() && !session::postgres::is_loopback(local.listen)) {
+  } else if (!local.listen.empty() && !core::is_loopback(local.listen)) {
     return core::fail(
         fmt::format("Listening on {} needs TLS, and there is no certificate.", local.listen),
         "Give --tls-cert-file and --tls-key-file, or leave out --listen.");

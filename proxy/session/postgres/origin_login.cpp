@@ -5,7 +5,6 @@
 #include "proxy/net/task.hpp"
 #include "proxy/session/postgres/dialogue.hpp"
 #include "proxy/session/postgres/origin_auth.hpp"
-#include "proxy/session/postgres/origin_failure.hpp"
 #include "proxy/wire/postgres/build.hpp"
 #include "proxy/wire/postgres/sqlstate.hpp"
 

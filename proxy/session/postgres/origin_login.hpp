@@ -5,7 +5,6 @@
 // on the given loop's thread and calls back there; the handle it returns owns the attempt.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,51 +14,25 @@
 #include <vector>
 
 #include "core/base/error.hpp"
-#include "core/base/secret.hpp"
 #include "core/config/config.hpp"
 #include "proxy/net/loop.hpp"
-#include "proxy/net/tls.hpp"
+#include "proxy/session/origin_failure.hpp"
+#include "proxy/session/origin_target.hpp"
 #include "proxy/wire/postgres/scram.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
-struct OriginTarget {
-  std::string host;
-  std::uint16_t port = 5432;
-  std::string user;
-  core::Secret password;
-  std::string database;
-  std::string application_name;                 ///< for sessions whose client names none
-  core::SslMode mode = core::SslMode::kPrefer;  ///< never kDefault
-  std::shared_ptr<net::TlsContext> tls;         ///< null with kDisable
-  bool verifies_certificate = false;
-  std::chrono::milliseconds connect_timeout{15'000};
+struct OriginTarget : BaseTarget {
+  std::string application_name;  ///< for sessions whose client names none
   /// The password's stretched keys: kept from login to login.
   std::shared_ptr<wire::postgres::ScramKeyCache> scram_keys;
 };
 
-/// Reads the certificates; the mode kDefault becomes `prefer` for a loopback origin, else
-/// `require`. A CA makes `require` verify it, as libpq does.
+/// See make_base_target().
 core::Result<std::shared_ptr<const OriginTarget>> make_origin_target(
     const core::Config& config, const core::Certificates& certificates);
-/// 127.0.0.0/8, ::1, localhost.
-bool is_loopback(const std::string& host);
 
 using StartupParameters = std::vector<std::pair<std::string, std::string>>;
-
-/// How far an attempt came, and what each part took; for --verify.
-struct LoginProgress {
-  std::chrono::microseconds connect{0};
-  std::chrono::microseconds tls{0};
-  std::chrono::microseconds login{0};
-  bool connected = false;
-  bool tls_started = false;  ///< a handshake was begun
-  bool tls_refused = false;  ///< the origin answered 'N'
-  bool tls_done = false;
-  int login_round_trips = 0;
-  std::string method;     ///< "SCRAM-SHA-256-PLUS", "md5", "password", "trust"
-  net::TlsInfo tls_info;  ///< once tls_done
-};
 
 /// A connection that has just said ReadyForQuery. The stream has no handler yet and is paused.
 struct OriginSession {
@@ -70,14 +43,6 @@ struct OriginSession {
   LoginProgress progress;
 
   std::string parameter(std::string_view name) const;  ///< empty if not reported
-};
-
-struct LoginFailure {
-  core::Error error;         ///< codes 2008, 2010-2015
-  std::string origin_error;  ///< the body of the origin's own ErrorResponse; empty if it sent none
-  std::string sqlstate;      ///< of that, or empty
-  bool transient = false;    ///< starting, stopping or refusing connections: may be back soon
-  LoginProgress progress;
 };
 
 using LoginResult = tl::expected<OriginSession, LoginFailure>;

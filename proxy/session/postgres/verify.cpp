@@ -7,6 +7,7 @@
 #include <future>
 #include <thread>
 
+#include "core/config/text.hpp"
 #include "proxy/net/task.hpp"
 #include "proxy/session/postgres/dialogue.hpp"
 #include "proxy/session/postgres/origin_login.hpp"
@@ -190,7 +191,7 @@ class Verifier {
       const std::string why = progress.tls_refused ? "the origin does not speak TLS"
                                                    : "the connection is not encrypted";
       report_.succeed("tls", progress.tls, progress.tls_refused ? 1 : 0, why);
-      if (!is_loopback(target_->host)) {
+      if (!core::is_loopback(target_->host)) {
         report_.warn("tls", why + "; passwords and data can be read on the way",
                      "Switch ssl on at the origin and use --sslmode require or verify-full.");
       }

@@ -1,0 +1,108 @@
+#include "proxy/session/origin_failure.hpp"
+
+#include <fmt/format.h>
+
+namespace hyperdrive::proxy::session {
+
+namespace code = core::code;
+using core::SslMode;
+
+namespace {
+
+bool mentions(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+}  // namespace
+
+LoginFailure login_failure(int code, std::string message, std::string hint, bool transient) {
+  LoginFailure failure;
+  failure.error = {std::move(message), std::move(hint), code};
+  failure.transient = transient;
+  return failure;
+}
+
+LoginFailure connect_failure(const BaseTarget& target, const net::ConnectError& error) {
+  switch (error.kind) {
+    case net::ConnectError::Kind::kResolve:
+      return login_failure(
+          code::kHostUnresolved,
+          fmt::format("The host name \"{}\" does not resolve: {}.", target.host, error.message),
+          "Check the spelling of the host name, and this machine's DNS.", true);
+    case net::ConnectError::Kind::kRefused:
+      return login_failure(
+          code::kConnectionRefused,
+          fmt::format("The connection to {} was refused: {}.", target.place(), error.message),
+          "Check that the database runs there and listens on that port.", true);
+    case net::ConnectError::Kind::kUnreachable:
+    case net::ConnectError::Kind::kTimeout:
+      break;
+  }
+  return login_failure(
+      code::kUnreachable, fmt::format("{} cannot be reached: {}.", target.place(), error.message),
+      "Check host and port, and firewalls between this machine and the origin.", true);
+}
+
+LoginFailure broken_failure(const BaseTarget& target, const OriginDialogue& dialogue,
+                            const std::string& doing) {
+  using Failure = OriginDialogue::Failure;
+  if (dialogue.failure() == Failure::kTimeout) {
+    return login_failure(
+        code::kOriginOther,
+        fmt::format("{} accepted the connection, but {} took longer than {} ms.", target.place(),
+                    doing, target.connect_timeout.count()),
+        fmt::format("Check that a {} server answers on that port.", target.protocol()), true);
+  }
+  if (dialogue.failure() == Failure::kMalformed) {
+    return login_failure(
+        code::kOriginOther,
+        fmt::format("{} does not speak the {} protocol.", target.place(), target.protocol()),
+        "Check the port, and that the scheme fits the database.");
+  }
+  if (dialogue.failure() == Failure::kTls && mentions(dialogue.failure_words(), "certificate")) {
+    return login_failure(
+        code::kOriginOther,
+        fmt::format("{} ended the TLS connection: {}.", target.place(), dialogue.failure_words()),
+        "The origin wants a client certificate that it trusts: see --mtls-certificate-id.");
+  }
+  return login_failure(code::kOriginOther,
+                       fmt::format("{} ended the connection during {}: {}.", target.place(), doing,
+                                   dialogue.failure_words()),
+                       "Look into the origin's log.", true);
+}
+
+LoginFailure no_tls_failure(const BaseTarget& target) {
+  return login_failure(
+      code::kNoTls,
+      fmt::format("{} does not speak TLS, and the config asks for it.", target.place()),
+      fmt::format(
+          "Switch TLS on at the origin, or use --sslmode {} or {} where the way to it is safe.",
+          target.word(SslMode::kPrefer), target.word(SslMode::kDisable)));
+}
+
+LoginFailure handshake_failure(const BaseTarget& target, const std::string& words) {
+  std::string hint = "Check the origin's TLS settings.";
+  if (mentions(words, "certificate verify failed")) {
+    hint = mentions(words, "mismatch") ? fmt::format(
+                                             "The certificate is for another name: use that name "
+                                             "as the host, or --sslmode {}.",
+                                             target.word(SslMode::kVerifyCa))
+                                       : fmt::format(
+                                             "Name the CA that signed the origin's certificate "
+                                             "with --ca-certificate-id, or use --sslmode {}.",
+                                             target.word(SslMode::kRequire));
+  } else if (mentions(words, "certificate required") || mentions(words, "bad certificate")) {
+    hint = "The origin wants a client certificate that it trusts: see --mtls-certificate-id.";
+  }
+  return login_failure(code::kOriginOther,
+                       fmt::format("TLS with {} failed: {}.", target.place(), words),
+                       std::move(hint));
+}
+
+LoginFailure plain_failure(core::Error error) {
+  LoginFailure failure;
+  failure.error = std::move(error);
+  return failure;
+}
+
+}  // namespace hyperdrive::proxy::session

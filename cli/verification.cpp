@@ -37,11 +37,6 @@ core::Result<void> verify_unless_told_not_to(Context& context, const core::Confi
     return {};
   }
   if (!context.args().boolean("verify").value_or(true)) return {};
-  if (core::is_mysql(config.origin.scheme)) {
-    return core::fail("hyperdrive-proxy does not speak MySQL yet, so the origin cannot be tried.",
-                      "--no-verify stores the config: it can be bound and pushed to Cloudflare.",
-                      core::code::kOriginOther);
-  }
   auto report = verification_report(context, config);
   if (!report) return tl::unexpected(report.error());
   if (!report->value("ok", false)) {

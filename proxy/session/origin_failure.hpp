@@ -13,8 +13,13 @@
 
 namespace hyperdrive::proxy::session {
 
+/// What an attempt was at when it ended.
+/// kGreeting: MySQL's origin speaks first, before there is any TLS.
+enum class LoginStage { kConnect, kGreeting, kTls, kLogin };
+
 /// How far an attempt came, and what each part took; for --verify.
 struct LoginProgress {
+  LoginStage stage = LoginStage::kConnect;
   std::chrono::microseconds connect{0};
   std::chrono::microseconds tls{0};
   std::chrono::microseconds login{0};
@@ -22,7 +27,7 @@ struct LoginProgress {
   bool tls_started = false;  ///< a handshake was begun
   bool tls_refused = false;  ///< the origin does not speak TLS
   bool tls_done = false;
-  int tls_round_trips = 0;  ///< that answered whether there is TLS, before the handshake
+  int tls_round_trips = 0;  ///< for asking whether there is TLS; the handshake's own not counted
   int login_round_trips = 0;
   std::string method;     ///< "SCRAM-SHA-256-PLUS", "mysql_native_password" …
   net::TlsInfo tls_info;  ///< once tls_done

@@ -76,9 +76,11 @@ Task<Trouble> Attempt::connect() {
 Task<Trouble> Attempt::start_tls() {
   std::string request;
   pg::append_ssl_request(request);
+  progress_.stage = LoginStage::kTls;
   dialogue_.write(request);
   const auto answer = co_await dialogue_.byte();
   if (!answer) co_return broken_failure(target_, dialogue_, "answering the TLS request");
+  progress_.tls_round_trips = 1;
   if (*answer == pg::kEncryptionRefused) {
     progress_.tls_refused = true;
     progress_.tls = watch_.lap();
@@ -124,6 +126,7 @@ void Attempt::send(const std::string& bytes) {
 }
 
 Task<Trouble> Attempt::authenticate(const StartupParameters& extra) {
+  progress_.stage = LoginStage::kLogin;
   net::Stream& stream = dialogue_.stream();
   OriginAuthentication authentication(target_, stream.tls_server_end_point(), stream.is_tls());
   send(startup_packet(extra));

@@ -1,20 +1,16 @@
-// `hyperdrive-proxy --verify` for a Postgres origin: connects as the proxy would, step by step, and
-// tells what each took (docs/admin-api.md has the document).
-//
-// Blocks its thread: it runs a loop of its own, in a process of its own.
+// Verifying a Postgres origin: the login and the questions behind it; the steps around them are in
+// origin_verifier.hpp.
 #pragma once
 
-#include <string>
+#include <memory>
 
-#include "core/config/config.hpp"
+#include "proxy/session/origin_verifier.hpp"
+#include "proxy/session/postgres/origin_login.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
-struct Verification {
-  bool ok = false;       ///< no step failed
-  std::string document;  ///< JSON, one line, no secret in it
-};
-
-Verification verify_origin(const core::Launch& launch);
+std::unique_ptr<OriginVerifier> make_verifier(const core::Launch& launch,
+                                              std::shared_ptr<const OriginTarget> target,
+                                              net::Loop& loop, VerifyReport& report);
 
 }  // namespace hyperdrive::proxy::session::postgres

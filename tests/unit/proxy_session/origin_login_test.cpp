@@ -11,10 +11,11 @@
 
 #include "proxy/session/postgres/origin_auth.hpp"
 #include "proxy/session/postgres/origin_login.hpp"
-#include "proxy/session/postgres/verify_report.hpp"
+#include "proxy/session/verify_report.hpp"
 #include "proxy/wire/postgres/build.hpp"
 
 using namespace hyperdrive;
+using namespace hyperdrive::proxy::session;
 using namespace hyperdrive::proxy::session::postgres;
 namespace net = hyperdrive::proxy::net;
 namespace pg = hyperdrive::proxy::wire::postgres;

@@ -11,7 +11,7 @@
 #include "core/config/config.hpp"
 #include "proxy/net/stream.hpp"
 
-namespace hyperdrive::proxy::session::postgres {
+namespace hyperdrive::proxy::session {
 
 enum class StepStatus { kOk, kWarning, kFailed, kSkipped };
 
@@ -36,7 +36,9 @@ struct ServerFacts {
   int version_num = 0;
   int max_connections = 0;
   int reserved_connections = 0;
-  std::string wal_level;
+  std::string wal_level;  ///< Postgres
+  std::string log_bin;    ///< MySQL: "on", "off"
+  std::string binlog_format;
   bool read_only = false;
   bool superuser = false;
 };
@@ -65,4 +67,4 @@ class VerifyReport {
   std::optional<core::Error> error_;
 };
 
-}  // namespace hyperdrive::proxy::session::postgres
+}  // namespace hyperdrive::proxy::session

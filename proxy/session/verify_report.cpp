@@ -1,4 +1,4 @@
-#include "proxy/session/postgres/verify_report.hpp"
+#include "proxy/session/verify_report.hpp"
 
 #include <fmt/chrono.h>
 
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-namespace hyperdrive::proxy::session::postgres {
+namespace hyperdrive::proxy::session {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -60,14 +60,20 @@ Json step_json(const VerifyStep& step) {
   return json;
 }
 
-Json facts_json(const ServerFacts& facts) {
-  return {{"version", facts.version},
-          {"version_num", facts.version_num},
-          {"max_connections", facts.max_connections},
-          {"reserved_connections", facts.reserved_connections},
-          {"wal_level", facts.wal_level},
-          {"read_only", facts.read_only},
-          {"superuser", facts.superuser}};
+Json facts_json(const ServerFacts& facts, core::Scheme scheme) {
+  Json json = {{"version", facts.version},
+               {"version_num", facts.version_num},
+               {"max_connections", facts.max_connections},
+               {"reserved_connections", facts.reserved_connections}};
+  if (core::is_mysql(scheme)) {
+    json["log_bin"] = facts.log_bin;
+    json["binlog_format"] = facts.binlog_format;
+  } else {
+    json["wal_level"] = facts.wal_level;
+  }
+  json["read_only"] = facts.read_only;
+  json["superuser"] = facts.superuser;
+  return json;
 }
 
 }  // namespace
@@ -122,9 +128,9 @@ std::string VerifyReport::json() const {
                          {"hint", error.hint},
                          {"steps", std::move(steps)},
                          {"round_trip_ms", milliseconds(round_trip)},
-                         {"server", facts_json(facts)},
+                         {"server", facts_json(facts, scheme_)},
                          {"warnings", std::move(warnings)}};
   return document.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-}  // namespace hyperdrive::proxy::session::postgres
+}  // namespace hyperdrive::proxy::session

@@ -1,0 +1,16 @@
+// Verifying a MySQL or MariaDB origin: the login and the questions behind it; the steps around them
+// are in origin_verifier.hpp.
+#pragma once
+
+#include <memory>
+
+#include "proxy/session/mysql/origin_login.hpp"
+#include "proxy/session/origin_verifier.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+std::unique_ptr<OriginVerifier> make_verifier(const core::Launch& launch,
+                                              std::shared_ptr<const OriginTarget> target,
+                                              net::Loop& loop, VerifyReport& report);
+
+}  // namespace hyperdrive::proxy::session::mysql

@@ -52,15 +52,35 @@ void add_limits(const core::Config& config, const ordered_json& server,
                       0});
 }
 
+/// What `--invalidation replication` needs of the server.
+struct ReplicationFact {
+  std::string setting;
+  std::string value;
+  bool fits = false;
+  std::string needs;
+};
+
+ReplicationFact replication_fact(const core::Config& config, const ordered_json& server) {
+  if (!core::is_mysql(config.origin.scheme)) {
+    const std::string level = server.value("wal_level", "");
+    return {"wal_level", level, level == "logical", "wal_level = logical"};
+  }
+  const std::string log = server.value("log_bin", "");
+  const std::string format = server.value("binlog_format", "");
+  if (log.empty()) return {};
+  return {"log_bin", log == "on" ? fmt::format("on, binlog_format {}", format) : log,
+          log == "on" && format == "ROW", "log_bin on and binlog_format = ROW"};
+}
+
 void add_replication(const core::Config& config, const ordered_json& server,
                      std::vector<Finding>& findings) {
-  const std::string level = server.value("wal_level", "");
-  if (level.empty()) return;
+  const ReplicationFact fact = replication_fact(config, server);
+  if (fact.value.empty()) return;
   const bool wanted = config.local.invalidation == core::Invalidation::kReplication;
-  const bool logical = level == "logical";
-  findings.push_back({wanted && !logical ? "failed" : "ok", "wal_level", level,
-                      "--invalidation replication needs wal_level = logical at the server; "
-                      "--invalidation writes does not.",
+  findings.push_back({wanted && !fact.fits ? "failed" : "ok", fact.setting, fact.value,
+                      fmt::format("--invalidation replication needs {} at the server; "
+                                  "--invalidation writes does not.",
+                                  fact.needs),
                       0});
 }
 

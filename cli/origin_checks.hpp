@@ -13,7 +13,8 @@
 
 namespace hyperdrive::cli {
 
-/// One finding a step, and one for each of: round trips spared, limits, wal_level. Pure.
+/// One finding a step, and one for each of: round trips spared, limits, what
+/// replication needs (wal_level, log_bin). Pure.
 std::vector<Finding> findings_of(const core::Config& config, const nlohmann::ordered_json& report);
 
 /// Verifies the origin of a config by name or id.

@@ -68,12 +68,18 @@ void read_origin(const Json& json, Origin& origin) {
   origin.application_name = json.value("application_name", "");
 }
 
-void read_tls(const Json& json, Tls& tls) {
+// The document has Postgres's words for both protocols. An unknown one must not become the default:
+// that could be less than what was asked for.
+Result<void> read_tls(const Json& json, Tls& tls) {
   const std::string mode = json.value("sslmode", "");
-  if (!mode.empty())
-    if (auto parsed = parse_ssl_mode(mode, Scheme::kPostgresql)) tls.mode = *parsed;
+  if (!mode.empty()) {
+    auto parsed = parse_ssl_mode(mode, Scheme::kPostgresql);
+    if (!parsed) return tl::unexpected(parsed.error());
+    tls.mode = *parsed;
+  }
   tls.ca_certificate_id = json.value("ca_certificate_id", "");
   tls.mtls_certificate_id = json.value("mtls_certificate_id", "");
+  return {};
 }
 
 void read_caching(const Json& json, Caching& caching) {
@@ -89,7 +95,8 @@ Result<Config> read_config(const Json& json) {
   config.name = json.value("name", "");
   config.remote_id = json.value("remote_id", "");
   read_origin(json.at("origin"), config.origin);
-  if (json.contains("tls")) read_tls(json["tls"], config.tls);
+  if (json.contains("tls"))
+    if (auto read = read_tls(json["tls"], config.tls); !read) return tl::unexpected(read.error());
   if (json.contains("caching")) read_caching(json["caching"], config.caching);
   config.origin_connection_limit =
       json.value("origin_connection_limit", kDefaultOriginConnectionLimit);

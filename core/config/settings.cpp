@@ -162,6 +162,24 @@ std::string get_verify_sample(const LocalSettings& settings) {
   return fmt::format("{}", settings.verify_sample);
 }
 
+/// `host[:port][/db]`: the port and the number of the database.
+Result<void> check_redis_place(std::string_view place) {
+  const std::size_t slash = std::min(place.find('/'), place.size());
+  if (slash + 1 < place.size()) {
+    if (auto db = parse_integer(place.substr(slash + 1), "The database of cache-url", 0, 1'000'000);
+        !db)
+      return tl::unexpected(db.error());
+  }
+  const std::string_view host = place.substr(0, slash);
+  const std::size_t bracket = host.rfind(']');
+  const std::size_t colon = host.rfind(':');
+  if (colon == std::string_view::npos || (bracket != std::string_view::npos && colon < bracket))
+    return {};
+  if (auto port = parse_integer(host.substr(colon + 1), "The port of cache-url", 1, 65535); !port)
+    return tl::unexpected(port.error());
+  return {};
+}
+
 /// `redis://[[user]:password@]host[:port][/db]`: the password goes into `cache_password`, the rest
 /// is kept as written. A URL without a password leaves the stored one when the rest is the same.
 Result<void> set_cache_url(LocalSettings& settings, std::string_view text) {
@@ -191,6 +209,7 @@ Result<void> set_cache_url(LocalSettings& settings, std::string_view text) {
   if (rest.empty() || rest[0] == '/' || rest[0] == ':' ||
       rest.find_first_of(" ?#") != std::string_view::npos)
     return wrong();
+  if (auto valid = check_redis_place(rest); !valid) return valid;
   std::string url = fmt::format("{}{}{}{}", kScheme, user, user.empty() ? "" : "@", rest);
   if (password.empty() && url != settings.cache_url) settings.cache_password = Secret();
   if (!password.empty()) settings.cache_password = std::move(password);
@@ -225,7 +244,8 @@ constexpr std::array kSettings = {
             "What holds for reads of a table (a glob): 'orders:max-age=5', 'audit.*:no-cache'.",
             true, set_cache_rules, get_cache_rules},
     Setting{"cache_url", "cache-url", "URL", Kind::kSecretUrl, "redis://host:port/db",
-            "Not available yet: a Redis or Valkey as a second cache tier, shared by proxies.",
+            "A Redis or Valkey as a second cache tier that proxies of the same origin share "
+            "(docs/shared-cache.md).",
             false, set_cache_url, get_text<&L::cache_url>},
     Setting{"verify_sample", "verify-sample", "SHARE", Kind::kNumber, "0-1",
             "Not available yet: the share of cache hits that is compared with the origin's answer.",

@@ -98,9 +98,6 @@ Result<void> validate_local(const LocalSettings& local) {
 
 /// A setting that is read and stored but does nothing yet is refused, not ignored.
 Result<void> validate_available(const LocalSettings& local) {
-  if (!local.cache_url.empty())
-    return usage("cache-url is not available yet: the proxy caches in its own memory only.",
-                 "Leave out --cache-url; for a config that has one, give --cache-url=.");
   if (local.verify_sample > 0)
     return usage("verify-sample is not available yet: hits are not compared with the origin.",
                  "Leave out --verify-sample, or give 0.");
@@ -127,6 +124,9 @@ Result<std::vector<std::string>> validate(const Config& config) {
                                    validate_tls(config), validate_caching(config.caching),
                                    validate_local(config.local), validate_available(config.local)})
     if (!part) return tl::unexpected(part.error());
+  if (is_mysql(config.origin.scheme) && !config.local.cache_url.empty())
+    return usage("cache-url is not available for MySQL: the proxy caches in its own memory only.",
+                 "Leave out --cache-url; for a config that has one, give --cache-url=.");
   const int limit = config.origin_connection_limit;
   if (limit < 1 || limit > kMaxOriginConnectionLimit)
     return usage(

@@ -169,6 +169,14 @@ Cache::Outcome Cache::keep(const Answer& answer, std::span<Mark* const> marks, S
   return store(make(answer, marks, stamp, std::move(capture), now));
 }
 
+EntryRef Cache::adopt(const Answer& answer, std::span<Mark* const> marks, Stamp stamp, Capture rows,
+                      TimePoint created) {
+  if (too_big(answer, rows)) return {};
+  EntryRef entry = make(answer, marks, stamp, std::move(rows), created);
+  store(entry);
+  return entry;
+}
+
 Purged Cache::purge(Mark& mark) {
   epochs_.purge(mark);
   return store_.sweep([this](const Entry& entry) { return !usable(entry); });

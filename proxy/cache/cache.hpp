@@ -103,6 +103,13 @@ class Cache {
   Outcome keep(const Answer& answer, std::span<Mark* const> marks, Stamp stamp, Capture capture,
                TimePoint now);
 
+  /// An answer that another process got, complete at `created`; our clock was `stamp` when it was
+  /// known to be current. Kept if it still is.
+  EntryRef adopt(const Answer& answer, std::span<Mark* const> marks, Stamp stamp, Capture rows,
+                 TimePoint created);
+  /// The answer kept under a key, whatever its age; null if there is none.
+  EntryRef peek(Bytes key) { return store_.find(key); }
+
   // --- control; see also epochs()
   // ------------------------------------------------------------------
   Purged purge_all();

@@ -22,6 +22,7 @@ enum class Count : std::uint8_t {
   kVerified,       ///< hits that were asked again
   kVerifiedStale,  ///< … and differed
   kInvalidHints,
+  kSharedHits,  ///< hits that came from the tier shared with other proxies
   kCount_,
 };
 

@@ -12,7 +12,10 @@ TimePoint Mark::written() const {
 }
 
 WriteIntent::WriteIntent(WriteIntent&& other) noexcept
-    : epochs_(std::exchange(other.epochs_, nullptr)), marks_(std::move(other.marks_)) {
+    : epochs_(std::exchange(other.epochs_, nullptr)),
+      watcher_(other.watcher_),
+      marks_(std::move(other.marks_)),
+      announcement_(std::move(other.announcement_)) {
   other.marks_.clear();
 }
 
@@ -20,7 +23,9 @@ WriteIntent& WriteIntent::operator=(WriteIntent&& other) noexcept {
   if (this == &other) return *this;
   if (pending()) epochs_->lost_.fetch_add(1, std::memory_order_relaxed);
   epochs_ = std::exchange(other.epochs_, nullptr);
+  watcher_ = other.watcher_;
   marks_ = std::move(other.marks_);
+  announcement_ = std::move(other.announcement_);
   other.marks_.clear();
   return *this;
 }
@@ -31,6 +36,7 @@ WriteIntent::~WriteIntent() {
 
 void WriteIntent::add(std::span<Mark* const> marks) {
   if (epochs_ == nullptr) return;
+  const std::size_t before = marks_.size();
   for (Mark* mark : marks) {
     if (std::find(marks_.begin(), marks_.end(), mark) != marks_.end()) continue;
     marks_.push_back(mark);
@@ -39,6 +45,8 @@ void WriteIntent::add(std::span<Mark* const> marks) {
     mark->writers_.fetch_add(1, std::memory_order_acq_rel);
     Epochs::raise(mark->changed_at_, epochs_->tick());
   }
+  if (watcher_ == nullptr || marks_.size() == before) return;
+  announcement_ = watcher_->announce(std::move(announcement_), std::span(marks_).subspan(before));
 }
 
 void WriteIntent::add_everything() {
@@ -57,19 +65,23 @@ void WriteIntent::commit() {
     Epochs::raise(mark->committed_at_, stamp);
     Epochs::raise(mark->changed_at_, stamp);
   }
-  settle();
+  settle(true);
 }
 
 void WriteIntent::roll_back() {
-  if (pending()) settle();
+  if (pending()) settle(false);
 }
 
-void WriteIntent::settle() noexcept {
+void WriteIntent::settle(bool committed) noexcept {
+  if (announcement_) watcher_->settle(std::exchange(announcement_, nullptr), marks_, committed);
   for (Mark* mark : marks_) mark->writers_.fetch_sub(1, std::memory_order_acq_rel);
   marks_.clear();
 }
 
-Epochs::Epochs() : tags_(std::make_unique<Mark[]>(kTags)) {}
+Epochs::Epochs() : tags_(std::make_unique<Mark[]>(kTags)) {
+  database_.id_ = kDatabase;
+  for (std::size_t i = 0; i < kTags; ++i) tags_[i].id_ = kFirstTag + i;
+}
 
 void Epochs::raise(std::atomic<Stamp>& mark, Stamp to) {
   Stamp seen = mark.load(std::memory_order_relaxed);

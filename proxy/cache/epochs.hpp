@@ -25,6 +25,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "proxy/cache/announcement.hpp"
+
 namespace hyperdrive::proxy::cache {
 
 using TimePoint = std::chrono::steady_clock::time_point;
@@ -34,6 +36,7 @@ using Stamp = std::uint64_t;    ///< a reading of the process's event clock
 /// A table, a tag or the database, seen from the cache.
 class Mark {
  public:
+  /// A table's own; tags and the database have ids above kFirstTag. The same in every process.
   TableId id() const { return id_; }
   /// Last write first seen, or committed.
   Stamp changed_at() const { return changed_at_.load(std::memory_order_acquire); }
@@ -82,19 +85,26 @@ class WriteIntent {
   void roll_back();
 
   bool pending() const { return epochs_ != nullptr && !marks_.empty(); }
+  /// What other processes have been told of it; null where nobody else is to know.
+  const std::shared_ptr<Announcement>& announcement() const { return announcement_; }
   std::span<Mark* const> marks() const { return marks_; }
 
  private:
   friend class Epochs;
-  explicit WriteIntent(Epochs& epochs) : epochs_(&epochs) {}
-  void settle() noexcept;
+  WriteIntent(Epochs& epochs, WriteWatcher* watcher) : epochs_(&epochs), watcher_(watcher) {}
+  void settle(bool committed) noexcept;
 
   Epochs* epochs_ = nullptr;
+  WriteWatcher* watcher_ = nullptr;
   std::vector<Mark*> marks_;
+  std::shared_ptr<Announcement> announcement_;
 };
 
 class Epochs {
  public:
+  static constexpr TableId kFirstTag = TableId{1} << 62;
+  static constexpr TableId kDatabase = TableId{1} << 63;
+
   Epochs();
   Epochs(const Epochs&) = delete;
   Epochs& operator=(const Epochs&) = delete;
@@ -112,7 +122,11 @@ class Epochs {
   Stamp now() const { return clock_.load(std::memory_order_acquire); }
 
   /// An empty intent; fill it with add().
-  WriteIntent begin_write() { return WriteIntent(*this); }
+  WriteIntent begin_write() { return {*this, watcher_.load(std::memory_order_acquire)}; }
+  /// Likewise, of what the watcher told us itself.
+  WriteIntent begin_foreign_write() { return {*this, nullptr}; }
+  /// Hears of all writes that begin from now on. It must outlive them.
+  void set_watcher(WriteWatcher* watcher) { watcher_.store(watcher, std::memory_order_release); }
 
   // --- questions about an answer stamped `stamp` that depends on `marks` and the database
   // ----------
@@ -140,6 +154,7 @@ class Epochs {
   static constexpr std::size_t kTags = 4096;
   std::atomic<Stamp> clock_{1};
   std::atomic<std::uint64_t> lost_{0};
+  std::atomic<WriteWatcher*> watcher_{nullptr};
   Mark database_;
   std::unique_ptr<Mark[]> tags_;
   mutable std::shared_mutex mutex_;  // guards tables_, not the marks

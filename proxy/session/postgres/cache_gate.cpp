@@ -15,10 +15,11 @@ using sql::CacheStatus;
 using Kind = GroupShape::Kind;
 using Clock = std::chrono::steady_clock;
 
-CacheGate::CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper)
+CacheGate::CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, cache::Tier* tier)
     : worker_(worker),
       cache_(cache),
       keeper_(keeper),
+      tier_(tier),
       planner_(cache, keeper, worker.texts),
       self_(std::make_shared<CacheGate*>(this)) {}
 
@@ -28,6 +29,7 @@ void CacheGate::gone(Client& client) {
   const auto at = visits_.find(&client);
   if (at == visits_.end()) return;
   if (at->second.ticket != 0) waits_.erase(at->second.ticket);
+  if (at->second.announcing) take_back_announcement(client, at->second);
   visits_.erase(at);
 }
 
@@ -151,6 +153,10 @@ Offer CacheGate::look_up(Client& client, const Question& question) {
     append_result_key(result_key_, asker, question.text->text, question.types, shape);
     result = cache_.find(result_key_, lifetime, now);
   }
+  if (tier_ != nullptr) {
+    auto offer = consult(client, question, shape.answers_rows() ? result : description);
+    if (offer) return *std::move(offer);
+  }
   // The answers of an open pipeline come from there.
   const bool held = client.lease() != nullptr;
   cache::Landing landing = take_landing(client);
@@ -223,6 +229,7 @@ Offer CacheGate::missed(Client& client, const Question& question, cache::Leader 
   tap->marks = marks;
   tap->stamp = cache_.epochs().now();
   tap->start = Clock::now();
+  if (visit.verdict) tap->epochs = visit.verdict->epochs;
   if (shape.answers_rows()) visit.tap = tap;
   Offer offer;
   offer.verdict = Verdict::kCapture;
@@ -327,6 +334,7 @@ void CacheGate::forget_wait(Client& client) {
   if (at == visits_.end()) return;
   at->second.waited = false;
   at->second.waited_for_catalogs = false;
+  at->second.verdict.reset();
   forget_if_idle(client);
 }
 
@@ -364,6 +372,7 @@ void CacheGate::landed(CacheTap& tap, bool clean) {
   const cache::Cache::Answer answer{tap.result_key, head, tail, cost, reader.row_count()};
   const auto outcome =
       cache_.finish(std::move(tap.leader), answer, tap.reader.take_rows(), worker_.loop.now());
+  if (outcome == cache::Cache::Outcome::kStored) share(tap.result_key, tap);
   const bool oversized = outcome == cache::Cache::Outcome::kOversized;
   cache_.counters().add(oversized ? CacheStatus::kOversizedResult : CacheStatus::kMiss);
 }
@@ -382,6 +391,7 @@ void CacheGate::keep_description(CacheTap& tap) {
   } else {
     cache_.keep(answer, tap.marks, tap.stamp, std::move(body), worker_.loop.now());
   }
+  share(tap.description_key, tap);
 }
 
 }  // namespace hyperdrive::proxy::session::postgres

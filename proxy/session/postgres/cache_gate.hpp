@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "proxy/cache/cache.hpp"
+#include "proxy/cache/tier.hpp"
 #include "proxy/session/postgres/cache_answer.hpp"
 #include "proxy/session/postgres/cache_keeper.hpp"
 #include "proxy/session/postgres/cache_plan.hpp"
@@ -39,11 +40,14 @@ class CacheGate final : public Gate {
   static constexpr std::chrono::milliseconds kFollow{1'000};
   static constexpr std::chrono::milliseconds kAwaitCatalogs{2'000};
 
-  CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper);
+  /// `tier`: shared with other proxies; null without one.
+  CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, cache::Tier* tier);
   ~CacheGate() override;
 
   Offer offer(Client& client, net::Bytes group) override;
+  bool may_run(Client& client, TextInfo& text) override;
   void will_run(Client& client, TextInfo& text) override;
+  bool may_call(Client& client) override;
   void will_call(Client& client) override;
   void ready(Client& client, wire::postgres::TransactionStatus status) override;
   void gone(Client& client) override;
@@ -69,6 +73,8 @@ class CacheGate final : public Gate {
     cache::Follower follower;
     std::unique_ptr<net::Timer> timer;
     cache::Landing landing;
+    std::optional<cache::Tier::Verdict> verdict;  ///< what the shared tier said of this group
+    bool announcing = false;  ///< a write waits until the shared tier knows of it
   };
   /// Whoever has the same settings and has been told the same shares answers.
   struct Sharers {
@@ -87,6 +93,14 @@ class CacheGate final : public Gate {
   bool ask(Client& client, net::Bytes group, Question& question);
   std::optional<Label> refusal(const Question& question, net::Bytes group);
   Offer look_up(Client& client, const Question& question);
+  // cache_tier.cpp: the tier shared with other proxies
+  std::optional<Offer> consult(Client& client, const Question& question, cache::Found& found);
+  Offer ask_tier(Client& client, const Question& question, bool wants_answer);
+  void tier_said(std::uint64_t ticket, cache::Tier::Verdict verdict);
+  bool announced(Client& client);
+  void take_back_announcement(Client& client, Visit& visit);
+  void share(const std::string& key, const CacheTap& tap);
+
   Offer answered(Client& client, const Question& question, const cache::Found& result,
                  const cache::Found& description);
   Offer missed(Client& client, const Question& question, cache::Leader leader, bool held);
@@ -113,6 +127,7 @@ class CacheGate final : public Gate {
   Worker& worker_;
   cache::Cache& cache_;
   CacheKeeper& keeper_;
+  cache::Tier* const tier_;
   Planner planner_;
   boost::unordered_map<Client*, Visit> visits_;  // references stay valid
   boost::unordered_map<std::pair<const SettingSet*, const SettingSet*>, Sharers> sharers_;

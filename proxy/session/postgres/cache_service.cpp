@@ -33,7 +33,7 @@ CacheService::CacheService(Service& service, const core::Config& config)
       keeper_(cache_, make_keeper_connector(service.options()->target), keeper_options(config)),
       replication_(follows_log(config)) {}
 
-CacheService::~CacheService() = default;
+CacheService::~CacheService() { cache_.epochs().set_watcher(nullptr); }
 
 int CacheService::own_connections(const core::Config& config) {
   if (config.caching.disabled) return 0;
@@ -41,8 +41,15 @@ int CacheService::own_connections(const core::Config& config) {
 }
 
 void CacheService::attach() {
+  const core::Config& config = service_.options()->config;
+  if (!config.local.cache_url.empty() && !config.caching.disabled) {
+    tier_ = std::make_unique<cache::Tier>(
+        service_.workers.front()->loop, cache_, cache::TierOptions::of(config),
+        [this](cache::WriteIntent intent) { keeper_.schema_changed(std::move(intent)); });
+    if (tier_->obeys_writes()) cache_.epochs().set_watcher(tier_.get());
+  }
   for (const auto& worker : service_.workers) {
-    gates_.push_back(std::make_unique<CacheGate>(*worker, cache_, keeper_));
+    gates_.push_back(std::make_unique<CacheGate>(*worker, cache_, keeper_, tier_.get()));
     worker->gate = gates_.back().get();
   }
 }
@@ -53,6 +60,7 @@ void CacheService::detach() {
 
 core::Result<void> CacheService::start() {
   if (cache_.policy()->disabled) return {};
+  if (tier_) tier_->start();
   return start_keeper(replication_);
 }
 
@@ -77,23 +85,36 @@ void CacheService::reload(const core::Config& config, bool new_origin) {
   keeper_.set_replication(follows_log(config));
 }
 
-std::vector<std::string> CacheService::warnings() const { return keeper_.warnings(); }
+std::vector<std::string> CacheService::warnings() const {
+  std::vector<std::string> all = keeper_.warnings();
+  if (const std::string shared = tier_ ? tier_->warning() : std::string(); !shared.empty()) {
+    all.push_back(shared);
+  }
+  return all;
+}
+
+void CacheService::purge_shared(cache::Mark& mark) {
+  if (tier_) tier_->purge(mark);
+}
 
 // --- purges
 // -----------------------------------------------------------------------------------------
 
 cache::Purged CacheService::purge_all() {
   ++purges_;
+  purge_shared(cache_.epochs().database());
   return cache_.purge_all();
 }
 
 cache::Purged CacheService::purge_tag(const std::string& tag) {
   ++purges_;
+  purge_shared(Planner::tag_mark(cache_, tag));
   return cache_.purge(Planner::tag_mark(cache_, tag));
 }
 
 cache::Purged CacheService::purge_query(const std::string& sql) {
   ++purges_;
+  purge_shared(Planner::query_mark(cache_, sql));
   return cache_.purge(Planner::query_mark(cache_, sql));
 }
 
@@ -111,6 +132,7 @@ core::Result<cache::Purged> CacheService::purge_table(const std::string& table) 
   ++purges_;
   cache::Purged purged;
   for (const sql::Oid oid : oids) {
+    purge_shared(cache_.epochs().table(oid));
     const cache::Purged one = cache_.purge_table(oid);
     purged.entries += one.entries;
     purged.bytes += one.bytes;

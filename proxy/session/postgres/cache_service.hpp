@@ -13,6 +13,7 @@
 #include "core/base/error.hpp"
 #include "core/config/config.hpp"
 #include "proxy/cache/cache.hpp"
+#include "proxy/cache/tier.hpp"
 #include "proxy/session/postgres/cache_gate.hpp"
 #include "proxy/session/postgres/cache_keeper.hpp"
 #include "proxy/session/postgres/worker.hpp"
@@ -49,9 +50,11 @@ class CacheService {
 
  private:
   core::Result<void> start_keeper(bool wait);
+  void purge_shared(cache::Mark& mark);
 
   Service& service_;
   cache::Cache cache_;
+  std::unique_ptr<cache::Tier> tier_;  ///< cache_url; null without
   CacheKeeper keeper_;
   std::vector<std::unique_ptr<CacheGate>> gates_;
   std::mutex mutex_;  // of start_keeper

@@ -41,6 +41,7 @@ class CacheTap final : public Tap {
   PlanRef plan;
   std::vector<cache::Mark*> marks;
   cache::Stamp stamp = 0;
+  std::string epochs;  ///< of the shared tier, before the query was sent; empty without one
   std::chrono::steady_clock::time_point start;
   bool done = false;
 

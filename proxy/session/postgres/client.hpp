@@ -174,6 +174,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step begin_big(const Message& message);
   bool offered(net::Bytes group, Step& step);
   bool need_origin();
+  Step wait_for_gate();
   bool skipping() const;
   bool names_uncertain(const wire::postgres::Header& header) const;
   void forward(net::Bytes bytes);

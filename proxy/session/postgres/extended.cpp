@@ -419,7 +419,10 @@ Client::Step Client::execute(const Message& message) {
     if (handled || step != Step::kDone) return step;
   }
   if (!need_origin()) return Step::kBlocked;
-  if (text && worker_.gate != nullptr) worker_.gate->will_run(*this, *text);
+  if (text && worker_.gate != nullptr) {
+    if (!worker_.gate->may_run(*this, *text)) return wait_for_gate();
+    worker_.gate->will_run(*this, *text);
+  }
   forward_extended(message.whole);
   lease_->expect(ReplyKind::kExecute).text = std::move(text);
   return Step::kDone;

@@ -56,7 +56,12 @@ class Gate {
   virtual ~Gate() = default;
   /// `group`: whole messages, ending with Query, Sync or Flush.
   virtual Offer offer(Client& client, net::Bytes group) = 0;
+  /// Asked before will_run(): false, if the statement must not be sent yet; nothing happens until
+  /// Client::retry_group(), then it is asked again.
+  virtual bool may_run(Client& client, TextInfo& text) = 0;
   virtual void will_run(Client& client, TextInfo& text) = 0;
+  /// Likewise, of a FunctionCall.
+  virtual bool may_call(Client& client) = 0;
   /// A FunctionCall is about to be sent.
   virtual void will_call(Client& client) = 0;
   virtual void ready(Client& client, wire::postgres::TransactionStatus status) = 0;

@@ -232,6 +232,11 @@ bool Client::need_origin() {
   return block_ == Block::kNone;
 }
 
+Client::Step Client::wait_for_gate() {
+  block(Block::kGate);
+  return Step::kBlocked;
+}
+
 void Client::forward(net::Bytes bytes) { lease_->write(bytes); }
 
 Client::Step Client::query(const Message& message) {
@@ -254,7 +259,10 @@ Client::Step Client::query(const Message& message) {
     if (handled || step != Step::kDone) return step;
   }
   if (!need_origin()) return Step::kBlocked;
-  if (worker_.gate != nullptr) worker_.gate->will_run(*this, *text);
+  if (worker_.gate != nullptr) {
+    if (!worker_.gate->may_run(*this, *text)) return wait_for_gate();
+    worker_.gate->will_run(*this, *text);
+  }
   forward(message.whole);
   lease_->expect(ReplyKind::kQuery).text = text;
   lease_->unnamed_serial = Origin::kNone;
@@ -291,7 +299,10 @@ Client::Step Client::function_call(const Message& message) {
     return Step::kDone;
   }
   if (!need_origin()) return Step::kBlocked;
-  if (worker_.gate != nullptr) worker_.gate->will_call(*this);
+  if (worker_.gate != nullptr) {
+    if (!worker_.gate->may_call(*this)) return wait_for_gate();
+    worker_.gate->will_call(*this);
+  }
   forward(message.whole);
   lease_->expect(ReplyKind::kFunctionCall);
   // Whatever it called may have left anything.

@@ -1,0 +1,130 @@
+// CacheGate: what is asked of, and told to, the tier shared with other proxies
+// (proxy/cache/tier.hpp).
+#include <utility>
+
+#include "proxy/session/postgres/cache_gate.hpp"
+#include "proxy/session/postgres/cache_tap.hpp"
+#include "proxy/session/postgres/origin.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+using cache::Found;
+using sql::CacheStatus;
+using State = cache::Tier::Verdict::State;
+
+// --- reads
+// ------------------------------------------------------------------------------------------
+
+/// An offer if the tier has to be asked first, or said that the answer must come from the origin
+/// and not be kept. Otherwise `found` is what may be served: from memory, or just fetched.
+std::optional<Offer> CacheGate::consult(Client& client, const Question& question, Found& found) {
+  const auto at = visits_.find(&client);
+  if (at == visits_.end() || !at->second.verdict) {
+    const bool has_a_say = tier_->usable() && (tier_->obeys_writes() || !found.entry);
+    if (!has_a_say) return std::nullopt;
+    return ask_tier(client, question, !found.entry);
+  }
+  Visit& visit = at->second;
+  if (visit.verdict->state == State::kOpen) {
+    if (question.shape.answers_rows()) visit.label = Label{CacheStatus::kMiss, {}};
+    return Offer{};
+  }
+  if (found.entry || visit.verdict->answer.empty()) return std::nullopt;
+  const std::string& key = question.shape.answers_rows() ? result_key_ : description_key_;
+  const auto now = worker_.loop.now();
+  found.entry = tier_->adopt(*visit.verdict, key, question.plan->marks, now);
+  visit.verdict->answer.clear();
+  if (!found.entry) return std::nullopt;
+  const cache::Lifetime& lifetime = question.plan->plan->lifetime;
+  found.age = std::chrono::duration_cast<std::chrono::milliseconds>(now - found.entry->created());
+  if (found.age >= lifetime.end()) {
+    found = {};
+  } else {
+    found.state = found.age < lifetime.max_age ? Found::State::kFresh : Found::State::kStale;
+    cache_.counters().add(cache::Count::kSharedHits);
+  }
+  return std::nullopt;
+}
+
+Offer CacheGate::ask_tier(Client& client, const Question& question, bool wants_answer) {
+  std::string key;
+  if (wants_answer) key = question.shape.answers_rows() ? result_key_ : description_key_;
+  const std::uint64_t ticket = next_ticket_;
+  Offer waiting = wait(client, cache::Tier::kPatience);
+  Visit& visit = visits_[&client];
+  visit.waited = false;
+  visit.verdict.emplace().state = State::kOpen;  // unless it says otherwise in time
+  tier_->check(std::move(key), question.plan->marks,
+               [self = self_, loop = &worker_.loop, ticket](cache::Tier::Verdict verdict) {
+                 auto said = std::make_shared<cache::Tier::Verdict>(std::move(verdict));
+                 loop->post([self, ticket, said] {
+                   if (*self != nullptr) (*self)->tier_said(ticket, std::move(*said));
+                 });
+               });
+  return waiting;
+}
+
+void CacheGate::tier_said(std::uint64_t ticket, cache::Tier::Verdict verdict) {
+  const auto at = waits_.find(ticket);
+  if (at == waits_.end()) return;
+  visits_[at->second].verdict = std::move(verdict);
+  wake(ticket, {});
+}
+
+/// Gives what has just been stored to the others.
+void CacheGate::share(const std::string& key, const CacheTap& tap) {
+  if (tier_ == nullptr || tap.epochs.empty()) return;
+  const cache::EntryRef entry = cache_.peek(key);
+  if (!entry || entry->stamp() != tap.stamp) return;
+  tier_->keep(*entry, tap.epochs, tap.plan->lifetime.end());
+}
+
+// --- writes
+// -----------------------------------------------------------------------------------------
+
+bool CacheGate::may_run(Client& client, TextInfo& text) {
+  if (tier_ == nullptr || !tier_->obeys_writes() || client.lease() == nullptr) return true;
+  const PlanRef plan = planner_.plan(text, client.settings()).plan;
+  if (!plan->writes_anything()) return true;
+  mark_writes(client, *plan);
+  return announced(client);
+}
+
+bool CacheGate::may_call(Client& client) {
+  if (tier_ == nullptr || !tier_->obeys_writes() || client.lease() == nullptr) return true;
+  PendingWrites& writes = client.lease()->writes;
+  if (!writes.intent.pending()) writes.intent = cache_.epochs().begin_write();
+  writes.intent.add_everything();
+  return announced(client);
+}
+
+/// Whether the other proxies know of all that this client's connection is about to write.
+bool CacheGate::announced(Client& client) {
+  const std::shared_ptr<cache::Announcement> known = client.lease()->writes.intent.announcement();
+  if (!known || !known->pending()) {
+    if (const auto at = visits_.find(&client); at != visits_.end()) at->second.announcing = false;
+    return true;
+  }
+  const std::uint64_t ticket = next_ticket_;
+  wait(client, kFollow);
+  Visit& visit = visits_[&client];
+  visit.waited = false;
+  visit.announcing = true;
+  known->when_known([self = self_, loop = &worker_.loop, ticket] {
+    loop->post([self, ticket] {
+      if (*self != nullptr) (*self)->wake(ticket, {});
+    });
+  });
+  return false;
+}
+
+/// Its client left before the write was sent. If anything else is under way on the connection, the
+/// end of that settles the intent.
+void CacheGate::take_back_announcement(Client& client, Visit& visit) {
+  visit.announcing = false;
+  Origin* origin = client.lease();
+  if (origin == nullptr || !origin->at_rest()) return;
+  std::exchange(origin->writes, {}).intent.roll_back();
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -76,13 +76,18 @@ std::string number(const ordered_json& proxy, const char* key) {
   return found != proxy.end() && found->is_number() ? found->dump() : "";
 }
 
-/// The last error of the origin, if the proxy tells of one.
+/// The last error of the origin, if the proxy tells of one; else what the cache warns of.
 std::string trouble(const ordered_json& status) {
   if (status.contains("error")) return status["error"].get<std::string>();
   const auto proxy = status.value("proxy", ordered_json::object());
   const auto origin = proxy.value("origin", ordered_json::object());
   const auto error = origin.value("last_error", ordered_json());
-  return error.is_object() ? error.value("message", "") : "";
+  if (error.is_object()) return error.value("message", "");
+  std::string all;
+  for (const auto& warning : proxy.value("warnings", ordered_json::array())) {
+    if (warning.is_string()) all += (all.empty() ? "" : " ") + warning.get<std::string>();
+  }
+  return all;
 }
 
 std::vector<std::string> row_of(const ordered_json& status) {

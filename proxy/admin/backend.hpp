@@ -57,6 +57,7 @@ struct Status {
   std::string session_features;
   std::string invalidation;
   bool caching = true;
+  std::vector<std::string> warnings;  ///< what the cache cannot see or reach just now, in words
   OriginStatus origin;
   Gauges gauges;
 };
@@ -95,6 +96,7 @@ struct CacheStats {
   std::uint64_t purges = 0;
   std::uint64_t verified = 0;
   std::uint64_t verified_stale = 0;
+  std::uint64_t shared_hits = 0;
 };
 
 using Reasons = std::map<std::string, std::uint64_t>;

@@ -45,6 +45,7 @@ Json cache_json(const CacheStats& cache) {
   json["purges"] = cache.purges;
   json["verified"] = cache.verified;
   json["verified_stale"] = cache.verified_stale;
+  json["shared_hits"] = cache.shared_hits;
   return json;
 }
 
@@ -151,6 +152,7 @@ Json to_json(const Status& status) {
                {"session_features", status.session_features},
                {"invalidation", status.invalidation},
                {"caching", status.caching},
+               {"warnings", status.warnings},
                {"origin", origin_json(status.origin)}};
   add_gauges(json, status.gauges);
   return json;

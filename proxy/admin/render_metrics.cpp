@@ -80,6 +80,8 @@ void add_cache(Families& families, const CacheStats& cache) {
   families.counter("cache_verified_total", "Hits checked against the origin.", cache.verified);
   families.counter("cache_verified_stale_total", "Checked hits that differed.",
                    cache.verified_stale);
+  families.counter("cache_shared_hits_total",
+                   "Answers that another proxy had put into the shared tier.", cache.shared_hits);
 }
 
 }  // namespace

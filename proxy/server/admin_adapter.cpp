@@ -40,6 +40,7 @@ admin::Status AdminAdapter::status() {
   status.session_features = setting(config.local, "session_features");
   status.invalidation = setting(config.local, "invalidation");
   status.caching = !config.caching.disabled;
+  status.warnings = proxy_.cache().warnings();
   const session::postgres::OriginFacts facts = proxy_.service().facts();
   status.origin = {config.origin.host, config.origin.port,   config.origin.database,
                    config.origin.user, facts.server_version, facts.tls,
@@ -73,6 +74,7 @@ admin::Stats AdminAdapter::stats() {
   stats.cache.purges = proxy_.cache().purges();
   stats.cache.verified = counts.of(cache::Count::kVerified);
   stats.cache.verified_stale = counts.of(cache::Count::kVerifiedStale);
+  stats.cache.shared_hits = counts.of(cache::Count::kSharedHits);
   return stats;
 }
 

@@ -82,16 +82,25 @@ def test_ten_thousand_idle_and_a_thousand_busy_clients_share_twenty_connections(
     wait_for(lambda: hd.stats("many")["clients"] == 0, 30, "the proxy has seen them go")
 
 
+def settled(hd, pid):
+    """Descriptors of the proxy that are not origin connections, once two looks in a row agree."""
+    def look():
+        return descriptors(pid) - hd.stats("many")["origin_connections"]
+    return wait_for(lambda: (first := look()) == look() and first, 60, "the number of descriptors settles")
+
+
 def test_storms_of_connections_leave_no_descriptor_and_no_memory_behind(hd):
+    """How many origin connections stay warm differs from storm to storm; a leak would be 2 000 descriptors a storm."""
     url = hd.start("many")
     pid = hd.pid("many")
 
     def storm():
         pgbench(url, "-C", "-c", "20", "-j", "2", "-t", "100")
-        wait_for(lambda: hd.stats("many")["clients"] == 0, 20, "all clients are gone")
+        wait_for(lambda: hd.stats("many")["clients"] == 0, 60, "all clients are gone")
     storm()
-    files, memory = descriptors(pid), resident_kb(pid)
+    files, memory = settled(hd, pid), resident_kb(pid)
     for _ in range(3):
         storm()
-    assert descriptors(pid) <= files + 2
-    assert resident_kb(pid) <= memory + 2048, f"{memory} kB, then {resident_kb(pid)} kB"
+    wait_for(lambda: descriptors(pid) - hd.stats("many")["origin_connections"] <= files + 8, 60,
+             f"as few descriptors as before ({files} besides the origin connections)")
+    wait_for(lambda: resident_kb(pid) <= memory + 4096, 20, f"as little memory as before ({memory} kB)")

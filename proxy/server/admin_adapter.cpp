@@ -19,7 +19,7 @@ std::string setting(const core::LocalSettings& local, std::string_view key) {
 }  // namespace
 
 admin::Gauges AdminAdapter::gauges() {
-  const pool::PoolGauges pool = proxy_.service().pool->gauges();
+  const pool::PoolGauges pool = proxy_.plane().pool().gauges();
   return {proxy_.telemetry().clients.load(std::memory_order_relaxed), pool.total, pool.idle,
           pool.waiting};
 }
@@ -40,12 +40,12 @@ admin::Status AdminAdapter::status() {
   status.session_features = setting(config.local, "session_features");
   status.invalidation = setting(config.local, "invalidation");
   status.caching = !config.caching.disabled;
-  status.warnings = proxy_.cache().warnings();
-  const session::postgres::OriginFacts facts = proxy_.service().facts();
+  status.warnings = proxy_.plane().warnings();
+  const session::OriginFacts facts = proxy_.plane().facts();
   status.origin = {config.origin.host, config.origin.port,   config.origin.database,
                    config.origin.user, facts.server_version, facts.tls,
                    std::nullopt};
-  if (const auto failure = proxy_.service().pool->last_failure()) {
+  if (const auto failure = proxy_.plane().pool().last_failure()) {
     status.origin.last_error = admin::OriginStatus::Failure{failure->error, failure->at};
   }
   status.gauges = gauges();
@@ -54,7 +54,7 @@ admin::Status AdminAdapter::status() {
 
 admin::Readiness AdminAdapter::readiness() {
   if (proxy_.draining()) return {false, "draining"};
-  const auto failure = proxy_.service().pool->last_failure();
+  const auto failure = proxy_.plane().pool().last_failure();
   if (failure) return {false, failure->error.message};
   return {true, {}};
 }
@@ -62,7 +62,7 @@ admin::Readiness AdminAdapter::readiness() {
 admin::Stats AdminAdapter::stats() {
   admin::Stats stats = admin::Stats::from(proxy_.telemetry().snapshot());
   stats.gauges = gauges();
-  cache::Cache& cache = proxy_.cache().cache();
+  cache::Cache& cache = proxy_.plane().cache();
   const cache::CountsSnapshot counts = cache.counters().snapshot();
   stats.cache.by_status = counts.statuses;
   stats.cache.stale_hits = counts.of(cache::Count::kStaleHits);
@@ -71,7 +71,7 @@ admin::Stats AdminAdapter::stats() {
   stats.cache.evictions = cache.store().evictions();
   stats.cache.coalesced = counts.of(cache::Count::kCoalesced);
   stats.cache.origin_ms_saved = counts.of(cache::Count::kOriginMicroseconds) / 1000;
-  stats.cache.purges = proxy_.cache().purges();
+  stats.cache.purges = proxy_.plane().purges();
   stats.cache.verified = counts.of(cache::Count::kVerified);
   stats.cache.verified_stale = counts.of(cache::Count::kVerifiedStale);
   stats.cache.shared_hits = counts.of(cache::Count::kSharedHits);
@@ -81,7 +81,7 @@ admin::Stats AdminAdapter::stats() {
 std::string AdminAdapter::config_json() { return core::all_json(proxy_.launch().config).dump(); }
 
 core::Result<admin::Explanation> AdminAdapter::explain(const std::string& sql) {
-  auto explained = proxy_.cache().explain(sql);
+  auto explained = proxy_.plane().explain(sql);
   if (!explained) return tl::unexpected(std::move(explained.error()));
   admin::Explanation out;
   out.cacheable = explained->status == sql::CacheStatus::kMiss;
@@ -95,7 +95,7 @@ core::Result<admin::Explanation> AdminAdapter::explain(const std::string& sql) {
 }
 
 core::Result<std::uint64_t> AdminAdapter::purge(const admin::Purge& purge) {
-  session::postgres::CacheService& cache = proxy_.cache();
+  session::Plane& cache = proxy_.plane();
   switch (purge.what) {
     case admin::Purge::What::kAll:
       return cache.purge_all().entries;

@@ -134,12 +134,6 @@ int serve(core::Launch launch, int ready_fd) {
   const admin::AdminOptions admin_options{launch.admin_socket, launch.config.local.admin_port,
                                           admin::admin_token(launch.config.local.local_password)};
   const int handover_fd = launch.handover_fd;
-  if (core::is_mysql(launch.config.origin.scheme)) {
-    return fail(ready_fd,
-                {"hyperdrive-proxy does not speak MySQL yet.",
-                 "The config is stored and can be pushed to Cloudflare; it cannot be served here."},
-                "config");
-  }
   auto proxy = Proxy::create(std::move(launch));
   if (!proxy) return fail(ready_fd, proxy.error(), "config");
   std::string reason;

@@ -1,49 +1,11 @@
 #include "proxy/server/options.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <thread>
 
 #include "core/config/settings.hpp"
-#include "core/config/text.hpp"
-#include "proxy/session/postgres/cache_service.hpp"
-#include "proxy/session/postgres/origin_login.hpp"
 
 namespace hyperdrive::proxy::server {
-
-using session::postgres::Options;
-using session::postgres::OptionsRef;
-
-core::Result<OptionsRef> make_options(const core::Launch& launch) {
-  auto options = std::make_shared<Options>();
-  options->config = launch.config;
-  const core::LocalSettings& local = launch.config.local;
-  if (local.local_password.empty()) {
-    return core::fail("The config has no local password.", "Create it again.");
-  }
-  auto target = session::postgres::make_origin_target(launch.config, launch.certificates);
-  if (!target) return tl::unexpected(target.error());
-  options->target = std::move(*target);
-  if (!local.tls_cert_file.empty()) {
-    auto tls = net::TlsContext::server({local.tls_cert_file, local.tls_key_file});
-    if (!tls) return tl::unexpected(tls.error());
-    options->client_tls = std::move(*tls);
-  } else if (!local.listen.empty() && !core::is_loopback(local.listen)) {
-    return core::fail(
-        fmt::format("Listening on {} needs TLS, and there is no certificate.", local.listen),
-        "Give --tls-cert-file and --tls-key-file, or leave out --listen.");
-  }
-  options->verifier =
-      wire::postgres::ScramVerifier::derive(local.local_password, std::max(local.scram_rounds, 1));
-  return OptionsRef(std::move(options));
-}
-
-pool::PoolOptions pool_options(const core::Config& config) {
-  const int own = session::postgres::CacheService::own_connections(config);
-  return {std::max(config.origin_connection_limit - own, 1), config.local.idle_timeout,
-          config.local.max_lifetime, config.local.wait_timeout};
-}
 
 bool origin_differs(const core::Launch& before, const core::Launch& after) {
   const core::Origin& a = before.config.origin;

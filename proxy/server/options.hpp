@@ -1,18 +1,13 @@
-// From the launch document to what sessions work with; everything that can be wrong with it is
-// found here, before anything is changed or opened.
+// What the server itself reads of a launch document: what a reload changes, how many workers.
 #pragma once
 
-#include "core/base/error.hpp"
+#include <cstddef>
+#include <string>
+#include <vector>
+
 #include "core/config/config.hpp"
-#include "proxy/pool/pool.hpp"
-#include "proxy/session/postgres/worker.hpp"
 
 namespace hyperdrive::proxy::server {
-
-/// Derives the local login's keys (1 ms at 4096 rounds) and reads all certificates.
-core::Result<session::postgres::OptionsRef> make_options(const core::Launch& launch);
-
-pool::PoolOptions pool_options(const core::Config& config);
 
 /// Whether connections opened under `before` are of no use under `after`.
 bool origin_differs(const core::Launch& before, const core::Launch& after);

@@ -12,43 +12,33 @@
 #include "core/base/file.hpp"
 #include "proxy/net/sockets.hpp"
 #include "proxy/server/options.hpp"
-#include "proxy/session/postgres/client.hpp"
+#include "proxy/server/planes.hpp"
 
 namespace hyperdrive::proxy::server {
 
 /// A Worker's connection lives some milliseconds: after this time only pools of idle ones are left.
 constexpr std::chrono::seconds kHandoverGrace{1};
 
-using session::postgres::Worker;
-
 core::Result<std::unique_ptr<Proxy>> Proxy::create(core::Launch launch) {
-  auto options = make_options(launch);
-  if (!options) return tl::unexpected(options.error());
   std::vector<std::unique_ptr<net::Loop>> loops;
+  std::vector<net::Loop*> plain;
   const std::size_t count = worker_count(launch.config.local);
   for (std::size_t i = 0; i < count; ++i) {
     auto loop = net::Loop::create();
     if (!loop) return tl::unexpected(loop.error());
+    plain.push_back(loop->get());
     loops.push_back(std::move(*loop));
   }
-  return std::unique_ptr<Proxy>(
-      new Proxy(std::move(launch), std::move(*options), std::move(loops)));
+  std::unique_ptr<Proxy> proxy(new Proxy(std::move(launch), std::move(loops)));
+  auto plane = make_plane(proxy->launch_, proxy->telemetry_, plain);
+  if (!plane) return tl::unexpected(plane.error());
+  proxy->plane_ = std::move(*plane);
+  return proxy;
 }
 
-Proxy::Proxy(core::Launch launch, session::postgres::OptionsRef options,
-             std::vector<std::unique_ptr<net::Loop>> loops)
+Proxy::Proxy(core::Launch launch, std::vector<std::unique_ptr<net::Loop>> loops)
     : launch_(std::move(launch)), telemetry_(loops.size()), loops_(std::move(loops)) {
-  service_ = std::make_unique<session::postgres::Service>(telemetry_, std::move(options));
-  opener_ = std::make_unique<session::postgres::OriginOpener>(*service_);
-  std::vector<net::Loop*> plain;
-  for (std::size_t i = 0; i < loops_.size(); ++i) {
-    plain.push_back(loops_[i].get());
-    service_->workers.push_back(std::make_unique<Worker>(i, *loops_[i], *service_));
-  }
-  service_->pool = std::make_unique<pool::Pool>(plain, *opener_, pool_options(launch_.config));
   listeners_.resize(loops_.size());
-  cache_ = std::make_unique<session::postgres::CacheService>(*service_, launch_.config);
-  cache_->attach();
 }
 
 Proxy::~Proxy() {
@@ -56,12 +46,7 @@ Proxy::~Proxy() {
     stop_now();
     for (std::thread& thread : threads_) thread.join();
   }
-  cache_->detach();
-  opener_.reset();
-  service_->pool.reset();
-  service_->workers.clear();
-  cache_.reset();
-  service_.reset();
+  plane_.reset();
   listeners_.clear();
   deadlines_.clear();
   for (const int fd : listen_fds_) ::close(fd);
@@ -100,9 +85,9 @@ core::Result<void> Proxy::listen(std::string& reason) {
 
 core::Result<void> Proxy::start(session::EventSink* sink) {
   telemetry_.set_sink(sink);
-  if (auto started = cache_->start(); !started) return started;
+  if (auto started = plane_->start(); !started) return started;
   for (std::size_t i = 0; i < loops_.size(); ++i) {
-    Worker* worker = service_->workers[i].get();
+    session::PlaneWorker* worker = &plane_->worker(i);
     for (const int fd : listen_fds_) {
       listeners_[i].push_back(loops_[i]->listen(
           ::fcntl(fd, F_DUPFD_CLOEXEC, 3),
@@ -128,8 +113,8 @@ void Proxy::drain(std::chrono::milliseconds timeout) {
     loops_[i]->post([this, i, timeout] {
       listeners_[i].clear();
       deadlines_[i]->arm(timeout);
-      service_->workers[i]->on_empty([this] { worker_empty(); });
-      service_->workers[i]->drain();
+      plane_->worker(i).on_empty([this] { worker_empty(); });
+      plane_->worker(i).drain();
     });
   }
 }
@@ -159,8 +144,8 @@ void Proxy::end_loops() {
     net::Loop* loop = loops_[i].get();
     loop->post([this, i, loop] {
       listeners_[i].clear();
-      service_->workers[i]->close_all();
-      service_->pool->close(i, true);
+      plane_->worker(i).close_all();
+      plane_->pool().close(i, true);
       loop->post([loop] { loop->post([loop] { loop->stop(); }); });
     });
   }
@@ -174,20 +159,11 @@ core::Result<std::vector<std::string>> Proxy::reload(core::Launch launch) {
   if (launch.config.id != before.config.id) {
     return core::fail("The document is for another config.", "Reload with this config's own.");
   }
-  auto options = make_options(launch);
-  if (!options) return tl::unexpected(options.error());
   auto changed = live_changes(before.config, launch.config);
   const bool new_origin = origin_differs(before, launch);
   if (new_origin) changed.insert(changed.begin(), "origin");
-  service_->set_options(*options);
-  for (const auto& worker : service_->workers) {
-    worker->loop.post([target = worker.get(), fresh = *options] { target->options = fresh; });
-  }
-  service_->pool->configure(pool_options(launch.config));
-  cache_->reload(launch.config, new_origin);
-  if (new_origin) {
-    service_->profiles.clear();
-    service_->pool->renew();
+  if (auto loaded = plane_->reload(launch, new_origin); !loaded) {
+    return tl::unexpected(loaded.error());
   }
   // What belongs to this process stays as it was started.
   launch.admin_socket = before.admin_socket;

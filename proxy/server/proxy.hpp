@@ -16,9 +16,7 @@
 #include "core/base/error.hpp"
 #include "core/config/config.hpp"
 #include "proxy/net/loop.hpp"
-#include "proxy/session/postgres/cache_service.hpp"
-#include "proxy/session/postgres/opener.hpp"
-#include "proxy/session/postgres/worker.hpp"
+#include "proxy/session/plane.hpp"
 #include "proxy/session/telemetry.hpp"
 
 namespace hyperdrive::proxy::server {
@@ -40,8 +38,8 @@ class Proxy {
   /// the deadline. `ended` is called once, from a worker's thread, when nobody is left.
   void drain(std::chrono::milliseconds timeout);
   void stop_now();
-  /// A new process accepts from here on: closes the listeners without a word. Who has just connected
-  /// here gets a moment to do what it came for; then drains.
+  /// A new process accepts from here on: closes the listeners without a word. Who has just
+  /// connected here gets a moment to do what it came for; then drains.
   void hand_over();
   void on_ended(std::function<void()> ended) { ended_ = std::move(ended); }
 
@@ -53,14 +51,12 @@ class Proxy {
   bool draining() const { return draining_.load(std::memory_order_relaxed); }
   net::Loop::Backend backend() const { return loops_.front()->backend(); }
   std::size_t workers() const { return loops_.size(); }
-  session::postgres::Service& service() { return *service_; }
-  session::postgres::CacheService& cache() { return *cache_; }
+  session::Plane& plane() { return *plane_; }
   session::Telemetry& telemetry() { return telemetry_; }
   core::Launch launch() const;
 
  private:
-  Proxy(core::Launch launch, session::postgres::OptionsRef options,
-        std::vector<std::unique_ptr<net::Loop>> loops);
+  Proxy(core::Launch launch, std::vector<std::unique_ptr<net::Loop>> loops);
   void run_worker(std::size_t index);
   void worker_empty();
   void end_loops();
@@ -69,9 +65,7 @@ class Proxy {
   core::Launch launch_;
   session::Telemetry telemetry_;
   std::vector<std::unique_ptr<net::Loop>> loops_;
-  std::unique_ptr<session::postgres::Service> service_;
-  std::unique_ptr<session::postgres::CacheService> cache_;
-  std::unique_ptr<session::postgres::OriginOpener> opener_;
+  std::unique_ptr<session::Plane> plane_;
   std::vector<std::vector<std::unique_ptr<net::Listener>>> listeners_;  // by worker
   std::vector<std::unique_ptr<net::Timer>> deadlines_;
   std::unique_ptr<net::Timer> grace_;  // on the first loop

@@ -20,6 +20,7 @@
 #include "proxy/net/loop.hpp"
 #include "proxy/net/tls.hpp"
 #include "proxy/pool/pool.hpp"
+#include "proxy/session/plane.hpp"
 #include "proxy/session/postgres/cancel_keys.hpp"
 #include "proxy/session/postgres/group.hpp"
 #include "proxy/session/postgres/settings.hpp"
@@ -66,12 +67,6 @@ class Profiles {
   SettingsRef baseline_;
 };
 
-/// Facts about the origin for people; from the latest login.
-struct OriginFacts {
-  std::string server_version;
-  std::string tls;
-};
-
 class Service {
  public:
   Service(Telemetry& telemetry, OptionsRef options);
@@ -96,10 +91,10 @@ class Service {
   OriginFacts facts_;
 };
 
-class Worker {
+class Worker final : public PlaneWorker {
  public:
   Worker(std::size_t index, net::Loop& loop, Service& service);
-  ~Worker();
+  ~Worker() override;
 
   const std::size_t index;
   net::Loop& loop;
@@ -113,18 +108,15 @@ class Worker {
   pool::Pool& pool() { return *service.pool; }
   std::uint64_t next_serial() { return ++serial_; }
 
-  void accept(std::unique_ptr<net::Stream> stream);
+  void accept(std::unique_ptr<net::Stream> stream) override;
   Client* find(std::uint32_t process_id);
   void name(std::uint32_t process_id, Client& client) { by_pid_[process_id] = &client; }
 
-  /// Idle clients leave at once, the others when their transaction ends.
-  void drain();
-  /// Everybody leaves.
-  void close_all();
+  void drain() override;
+  void close_all() override;
   bool draining() const { return draining_; }
   std::size_t client_count() const { return clients_.size(); }
-  /// Called (once, on this thread) when draining and the last client has left.
-  void on_empty(std::function<void()> done);
+  void on_empty(std::function<void()> done) override;
 
   // --- for clients and origins
   /// Destroys the client when this turn's calls have returned.

@@ -25,7 +25,7 @@
 #include "proxy/server/admin_adapter.hpp"
 #include "proxy/server/proxy.hpp"
 #include "proxy/server/supervisor.hpp"
-#include "proxy/session/origin_verification.hpp"
+#include "proxy/server/origin_verification.hpp"
 
 namespace hyperdrive::proxy::server {
 namespace {
@@ -177,7 +177,7 @@ int run(int argc, char** argv) {
   }
   prepare_process(*launch);
   if (arguments->verify) {
-    const auto verification = session::verify_origin(*launch);
+    const auto verification = verify_origin(*launch);
     std::printf("%s\n", verification.document.c_str());
     return verification.ok ? 0 : 1;
   }

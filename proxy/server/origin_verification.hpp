@@ -8,7 +8,7 @@
 
 #include "core/config/config.hpp"
 
-namespace hyperdrive::proxy::session {
+namespace hyperdrive::proxy::server {
 
 struct Verification {
   bool ok = false;       ///< no step failed
@@ -18,4 +18,4 @@ struct Verification {
 /// By the scheme of the config.
 Verification verify_origin(const core::Launch& launch);
 
-}  // namespace hyperdrive::proxy::session
+}  // namespace hyperdrive::proxy::server

@@ -1,15 +1,15 @@
-#include "proxy/session/origin_verification.hpp"
+#include "proxy/server/origin_verification.hpp"
 
 #include "proxy/session/mysql/verify.hpp"
 #include "proxy/session/postgres/verify.hpp"
 
-namespace hyperdrive::proxy::session {
+namespace hyperdrive::proxy::server {
 
 namespace {
 
 /// With the functions of the protocol: its target, its verifier.
 template <class MakeTarget, class MakeVerifier>
-void verify(const core::Launch& launch, VerifyReport& report, MakeTarget make_target,
+void verify(const core::Launch& launch, session::VerifyReport& report, MakeTarget make_target,
             MakeVerifier make_verifier) {
   auto target = make_target(launch.config, launch.certificates);
   if (!target) {
@@ -25,13 +25,13 @@ void verify(const core::Launch& launch, VerifyReport& report, MakeTarget make_ta
 }  // namespace
 
 Verification verify_origin(const core::Launch& launch) {
-  VerifyReport report(launch.config.origin.scheme);
+  session::VerifyReport report(launch.config.origin.scheme);
   if (core::is_mysql(launch.config.origin.scheme)) {
-    verify(launch, report, mysql::make_origin_target, mysql::make_verifier);
+    verify(launch, report, session::mysql::make_origin_target, session::mysql::make_verifier);
   } else {
-    verify(launch, report, postgres::make_origin_target, postgres::make_verifier);
+    verify(launch, report, session::postgres::make_origin_target, session::postgres::make_verifier);
   }
   return {report.ok(), report.json()};
 }
 
-}  // namespace hyperdrive::proxy::session
+}  // namespace hyperdrive::proxy::server

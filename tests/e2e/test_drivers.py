@@ -5,41 +5,13 @@ Every script was written against Postgres itself; `test_the_scripts_pass_on_post
 
 import os
 import shutil
-import subprocess
 import sys
 
 import pytest
 from support import node
 from support.hyperdrive import BIN, Hyperdrive
+from support.matrix import GO, Target, run, script
 from support.postgres import Postgres
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-DRIVERS = os.path.join(HERE, "drivers")
-
-
-class Target:
-    """Where a script connects to."""
-
-    def __init__(self, url: str):
-        self.url = url
-        rest = url.split("://", 1)[1]
-        login, address = rest.rsplit("@", 1)
-        self.user, self.password = login.split(":")
-        self.host, port_and_database = address.split(":")
-        self.port, self.database = port_and_database.split("?")[0].split("/")
-
-    def parts(self):
-        return [self.host, self.port, self.user, self.password, self.database]
-
-
-def run(argv, **env):
-    result = subprocess.run(argv, env=dict(os.environ, **env), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                            timeout=240)
-    assert result.returncode == 0, f"{argv[:3]}: exit {result.returncode}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
-
-
-def script(name):
-    return os.path.join(DRIVERS, name)
 
 
 def plain(url):
@@ -57,8 +29,7 @@ RUNS = {
     "libpq-pipeline": lambda t: run([os.path.join(os.path.dirname(BIN), "tests", "libpq_pipeline"), t.url]),
     "php": lambda t: run(["php", script("matrix.php"), *t.parts()]),
     "perl-dbd-pg": lambda t: run(["perl", script("matrix.pl"), *t.parts()]),
-    "go-lib-pq": lambda t: run(["go", "run", script("matrix.go"), plain(t.url)], GO111MODULE="off",
-                               GOPATH="/usr/share/gocode", GOCACHE="/tmp/hyperdrive-gocache", GOFLAGS=""),
+    "go-lib-pq": lambda t: run(["go", "run", script("matrix.go"), plain(t.url)], **GO),
     "pgjdbc": lambda t: run(["java", "-cp", "/usr/share/java/postgresql.jar", script("Matrix.java"),
                              f"jdbc:postgresql://{t.host}:{t.port}/{t.database}", t.user, t.password]),
 }

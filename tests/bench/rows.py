@@ -57,11 +57,13 @@ class Bench:
         self.pg.__exit__(None, None, None)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def turns(self, targets, **how):
+    def turns(self, targets, times: int = 1, **how):
+        """`times`: as many rounds, each as much shorter; neighbours on the machine come and go."""
         how = {"seconds": self.seconds} | how
+        how["seconds"] = max(round(how["seconds"] / times), 1)
         for each in targets:  # warm: connections, plans, caches
             pgbench(each, **(how | {"seconds": 1, "latencies": False}))
-        return in_turns(targets, self.rounds, lambda each: pgbench(each, **how))
+        return in_turns(targets, self.rounds * times, lambda each: pgbench(each, **how))
 
 
 def pooled(bench: Bench):
@@ -99,7 +101,7 @@ def pooled(bench: Bench):
 def one_client(bench: Bench, ours, peer):
     targets = [servers.target("ours", ours, bench.scale), servers.target("pgbouncer", peer, bench.scale),
                servers.target("direct", bench.pg, bench.scale)]
-    got = bench.turns(targets, clients=1, latencies=True)
+    got = bench.turns(targets, times=4, clients=1, latencies=True)
     added = {name: max(got[name].p50 - got["direct"].p50, 1) for name in ("ours", "pgbouncer")}
     yield Row("one client: added p50 / PgBouncer", added["ours"], added["pgbouncer"], "µs",
               added["ours"] / added["pgbouncer"], 1.0, 0.7, True)
@@ -107,7 +109,7 @@ def one_client(bench: Bench, ours, peer):
 
 def mostly_idle(bench: Bench, ours, peer):
     targets = [servers.target("ours", ours, bench.scale), servers.target("pgbouncer", peer, bench.scale)]
-    got = bench.turns(targets, clients=8, extra=("-R", "500"), seconds=bench.seconds * 2)
+    got = bench.turns(targets, times=3, clients=8, extra=("-R", "500"), seconds=bench.seconds * 2)
     a, b = got["ours"], got["pgbouncer"]
     yield Row("500 queries/s: CPU per query / PgBouncer", a.cpu_us, b.cpu_us, "µs", a.cpu_us / b.cpu_us, 1.0, 0.7, True)
 

@@ -1,0 +1,73 @@
+// What a session must know of a statement's text before it forwards it, computed once per distinct
+// text, way of reading it (sql_mode, character set) and worker.
+//
+// Most texts are `plain`: one SELECT, INSERT, UPDATE, DELETE … that cannot touch session state,
+// told from its first word and the absence of a few suspicious ones. Only the others are analysed.
+// A TextMemo belongs to one worker; TextRefs are counted without atomics and must not leave it.
+#pragma once
+
+#include <array>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/sql/analysis.hpp"
+#include "proxy/sql/mysql_lexer.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+struct TextInfo {
+  std::string text;
+  sql::MysqlLexing lexing;
+  bool plain = true;       ///< neither session state nor transaction control
+  bool read_only = false;  ///< plain, and its first word is SELECT, VALUES, TABLE or SHOW
+  /// Null for plain texts until somebody asks (TextMemo::analysis).
+  std::shared_ptr<const sql::Analysis> analysis;
+  /// For the gate (gate.hpp): whatever it wants to keep with a text.
+  std::shared_ptr<void> gate_data;
+
+ private:
+  friend class TextMemo;
+  friend void intrusive_ptr_add_ref(TextInfo* info) { ++info->references_; }
+  friend void intrusive_ptr_release(TextInfo* info) {
+    if (--info->references_ == 0) delete info;
+  }
+  std::uint32_t references_ = 0;
+  bool used_ = true;  // since the clock's hand came by
+};
+using TextRef = boost::intrusive_ptr<TextInfo>;
+
+class TextMemo {
+ public:
+  explicit TextMemo(std::size_t capacity = 4096) : capacity_(capacity) {}
+
+  TextRef get(std::string_view text, sql::MysqlLexing lexing);
+  static const sql::Analysis& analysis(TextInfo& info);
+
+  /// Longer texts are looked at anew each time.
+  static constexpr std::size_t kMaxKept = 64 * 1024;
+
+ private:
+  using Index = boost::unordered_flat_map<std::string_view, TextRef>;
+  Index& index(sql::MysqlLexing lexing);
+  void evict();
+
+  const std::size_t capacity_;
+  std::array<Index, 8> indexes_;  // by lexing
+  std::vector<TextInfo*> ring_;
+  std::size_t hand_ = 0;
+};
+
+/// Whether the text's first word and its other words show that it is plain.
+struct Glance {
+  bool plain = false;
+  bool read_only = false;
+};
+Glance glance(std::string_view text);
+
+}  // namespace hyperdrive::proxy::session::mysql

@@ -49,7 +49,7 @@ class Chain:
     def still_serves(self):
         """A fresh client gets its answer, on an origin connection that is in order."""
         def once():
-            with psycopg.connect(self.proxy_url, autocommit=True, connect_timeout=5) as db:
+            with psycopg.connect(self.proxy_url, autocommit=True, connect_timeout=20) as db:
                 return db.execute("select %s::int", [7]).fetchone() == (7,)
         try:
             return once()
@@ -63,7 +63,7 @@ def chain(origin):
         yield c
 
 
-def run_driver(script, url, timeout=200):
+def run_driver(script, url, timeout=800):
     result = subprocess.run([sys.executable, os.path.join(DRIVERS, script), url], capture_output=True, text=True,
                             timeout=timeout, stdin=subprocess.DEVNULL)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-3000:]
@@ -92,7 +92,7 @@ with psycopg.connect(url, autocommit=True) as db:
 @pytest.mark.parametrize("size", [1, 3])
 def test_single_bytes_change_no_answer(chain, side, size):
     getattr(chain, side).split = size
-    result = subprocess.run([sys.executable, "-c", SHORT, chain.url], capture_output=True, text=True, timeout=120)
+    result = subprocess.run([sys.executable, "-c", SHORT, chain.url], capture_output=True, text=True, timeout=480)
     assert result.returncode == 0, result.stderr
 
 
@@ -108,7 +108,7 @@ def clients_under_fire(url, stop, wrong, served):
     ident = threading.get_ident() % 1_000_000
     while not stop.is_set():
         try:
-            with psycopg.connect(url, autocommit=True, connect_timeout=10) as db:
+            with psycopg.connect(url, autocommit=True, connect_timeout=40) as db:
                 for _ in range(5):
                     n += 1
                     row = db.execute("select %s::int, %s::int, repeat('x', 300)", [ident, n]).fetchone()
@@ -139,10 +139,10 @@ def test_resets_in_mid_message_give_clean_errors_and_no_wrong_rows(chain, side):
     before = len(served)
     wait_for(lambda: len(served) > before + 50, 30, "clients are served again")
     stop.set()
-    [t.join(30) for t in threads]
+    [t.join(120) for t in threads]
     assert not any(t.is_alive() for t in threads), "a client hangs"
     assert not wrong, wrong[:3]
-    assert chain.still_serves()
+    wait_for(chain.still_serves, 20, "a fresh client is served")
     assert chain.hd.stats("chaos")["origin_connections"] <= 2
 
 
@@ -180,7 +180,7 @@ def test_a_client_that_goes_away_in_the_midst_gives_its_connection_back(chain):
 
 def test_an_origin_restart_costs_only_the_work_in_flight(origin):
     with Chain(origin) as chain:
-        assert chain.still_serves()
+        wait_for(chain.still_serves, 20, "the first answer")
         held = Connection.open(chain.proxy_url)
         assert held.value("select 5") == "5"
         origin.restart()
@@ -191,7 +191,7 @@ def test_an_origin_restart_costs_only_the_work_in_flight(origin):
 
 def test_an_origin_that_is_gone_is_said_so_and_comes_back(origin):
     with Chain(origin, "--wait-timeout", "3s") as chain:
-        assert chain.still_serves()
+        wait_for(chain.still_serves, 20, "the first answer")
         held = Connection.open(chain.proxy_url)
         origin.stop()
         with pytest.raises((Refused, Closed)) as caught:

@@ -123,7 +123,7 @@ def test_without_the_proxy_most_of_130_parallel_requests_fail(shop):
     """The reason for all this; also shows that the test above could fail."""
     folder = node.project({"wrangler.toml": WRANGLER_TOML + '[[hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "0"\n'
                            f'localConnectionString = "{shop.url()}"\n', "src/index.js": WORKERS["pg"].replace(
-                               "const { rows }", 'await client.query("select pg_sleep(0.5)"); const { rows }')})
+                               "const { rows }", 'await client.query("select pg_sleep(5)"); const { rows }')})
     try:
         with node.WranglerDev(folder) as dev, concurrent.futures.ThreadPoolExecutor(130) as pool:
             answers = list(pool.map(lambda n: dev.fetch(), range(130)))

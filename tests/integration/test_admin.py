@@ -40,7 +40,7 @@ class Events:
 
     def __init__(self, proxy, query=""):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
+        self.socket.settimeout(80)
         self.socket.connect(proxy.admin_socket)
         self.socket.sendall(f"GET /v1/events{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         self.response = http.client.HTTPResponse(self.socket)
@@ -125,10 +125,10 @@ def test_a_reader_that_does_not_read_slows_nobody(proxy):
         with connection.pipeline():
             for _ in range(9000):
                 connection.execute(text)
-        assert time.monotonic() - start < 60
+        assert time.monotonic() - start < 240
     assert get(proxy, "/v1/status")["state"] == "running"
     # Now it reads: what did not fit in its queue is counted.
-    sleeper.settimeout(20)
+    sleeper.settimeout(80)
     data = b""
     while b'"type":"dropped"' not in data:
         chunk = sleeper.recv(1 << 20)
@@ -163,7 +163,7 @@ def test_errors_are_json(proxy):
 
 def port_request(proxy, path, headers=None, method="GET"):
     port = proxy.document["config"]["local"]["admin_port"]
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=40)
     try:
         connection.request(method, path, headers=headers or {})
         response = connection.getresponse()
@@ -218,5 +218,5 @@ def test_drain_ends_the_process_and_its_socket(pg):
             assert status == 202, body
             with pytest.raises(psycopg.OperationalError):
                 wait_for(lambda: connection.execute("select 1") and False, 10)
-        assert proxy.process.wait(20) == 0
+        assert proxy.process.wait(80) == 0
         assert not os.path.exists(proxy.admin_socket)

@@ -31,10 +31,10 @@ class Api:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        return self.process.wait(40)
 
     def __call__(self, method, path, body=None, token=TOKEN, host=None, raw=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=80)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         if host:
             headers["Host"] = host
@@ -122,7 +122,7 @@ def test_who_may_not(api):
     status, answer = api.configs(host="evil.example.com")
     assert status == 403 and answer["result"] is None
     assert api.configs("POST", raw="{")[0] == 400
-    with socket.create_connection(("127.0.0.1", api.port), timeout=20) as raw:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=80) as raw:
         raw.sendall(f"POST /client/v4/accounts/a/hyperdrive/configs HTTP/1.1\r\nHost: localhost\r\n"
                     f"Authorization: Bearer {TOKEN}\r\nContent-Length: {2 << 20}\r\n\r\n".encode())
         assert b" 413 " in raw.recv(4096), "refused before it is sent"
@@ -138,7 +138,7 @@ def test_a_token_is_made_when_none_is_given(hd):
     url = process.stdout.readline().split()[-1]
     process.send_signal(signal.SIGINT)
     assert len(token) >= 32 and url.startswith("http://127.0.0.1:")
-    assert process.wait(10) == 130
+    assert process.wait(40) == 130
 
 
 # --- real clients ------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def wrangler(api, *args, token=TOKEN, cwd=None):
                                 "CLOUDFLARE_ACCOUNT_ID": api.account, "WRANGLER_LOG_PATH": api.hd.folder,
                                 "HOME": api.hd.folder, "NO_COLOR": "1"}
     return subprocess.run(["wrangler", "hyperdrive", *args], env=env, cwd=cwd or api.hd.cwd, text=True,
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=480)
 
 
 def shown(result) -> dict:

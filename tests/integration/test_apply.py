@@ -134,7 +134,7 @@ def test_concurrent_applies_end_in_one_of_the_declared_states(hd):
     running = [subprocess.Popen([os.path.join(BIN, "hyperdrive"), "apply", "-f", file, "--quiet"], env=hd.env,
                                 cwd=hd.cwd, stderr=subprocess.PIPE) for file in files * 2]
     for process in running:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=240)
         assert process.returncode == 0, errors
     configs = hd.json("list", "--json")
     assert len(configs) == 10

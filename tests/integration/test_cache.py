@@ -250,7 +250,9 @@ def test_a_herd_on_one_cold_key_asks_the_origin_once(pg):
         seen = counts(p)
         for c in clients:
             c.close()
-    assert asked == 1 and seen["coalesced"] == 199, (asked, seen)
+    # Who was read only after the answer had come has hit it.
+    assert asked == seen["miss"] - seen["coalesced"] == 1 and seen["coalesced"] > 0, (asked, seen)
+    assert seen["miss"] + seen["hit"] == 200, seen
 
 
 def test_a_stale_answer_is_served_and_then_refreshed(pg):
@@ -308,7 +310,7 @@ def fire(p, write, seconds, settle=0.0):
     for thread in readers:
         thread.start()
     version, end = 0, time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end or (checks[0] <= 500 and time.monotonic() < end + 60):
         version += 1
         write(version)
         time.sleep(settle)

@@ -8,7 +8,7 @@ import pytest
 
 from support.hyperdrive import Hyperdrive
 from support.pgwire import Connection, bind, describe, execute, parse, SYNC
-from support.ports import wait_for
+from support.ports import PATIENCE, wait_for
 from support.postgres import Postgres
 from support.proxy import Proxy
 from support.redis import Redis
@@ -162,7 +162,7 @@ def test_a_proxy_killed_in_the_midst_of_a_write_leaves_nobody_believing_old_answ
         to_b.query(READ)
         to_a.query("begin"), to_a.query("update shared set v = 31337")
         a.process.kill()
-        a.process.wait(20)
+        a.process.wait(20 * PATIENCE)
         wait_for(lambda: pg.psql("select count(*) from pg_stat_activity where state like 'idle in%'").strip() == "0", 20,
                  "its transaction is gone")
         assert to_b.value(READ) == pg.psql("select v from shared where id = 1").strip()
@@ -230,8 +230,9 @@ def test_versions_never_go_backwards_through_either_proxy(pg, redis):
         threads += [threading.Thread(target=guarded, args=(read, p.url(), shape)) for p in (a, b) for shape in ("simple", "extended")]
         [t.start() for t in threads]
         stop.wait(8)
+        wait_for(lambda: failures or (acknowledged[0] > 50 and checks[0] > 500), 20, "enough is written and read")
         stop.set()
-        [t.join(30) for t in threads]
+        [t.join(30 * PATIENCE) for t in threads]
         served = sum(p.stats()["cache"]["hit"] for p in (a, b))
     assert not failures, failures[0]
     assert acknowledged[0] > 50 and checks[0] > 500 and served > 20, (acknowledged, checks, served)

@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import os
 import random
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -96,12 +97,17 @@ def test_every_command_is_quick_with_10_000_configs(hd):
     db.commit()
     db.close()
 
+    def spent():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
     def best(*words):
+        """Of seven runs, in milliseconds of processor time: what other processes do meanwhile does not count."""
         times = []
         for _ in range(7):
-            begin = time.perf_counter()
+            begin = spent()
             hd.run(*words)
-            times.append(time.perf_counter() - begin)
+            times.append(spent() - begin)
         return min(times) * 1000
 
     took = {" ".join(words): best(*words) for words in (

@@ -67,7 +67,7 @@ def test_lib_pq_and_pgx_never_get_another_clients_rows(origin):
 
 
 def test_who_waits_too_long_is_told_so_and_can_go_on(origin):
-    with Proxy(origin, origin_connection_limit=1, local={"wait_timeout": "300ms"}) as proxy, \
+    with Proxy(origin, origin_connection_limit=1, local={"wait_timeout": "2s"}) as proxy, \
             w.Connection.open(proxy.url()) as holder, w.Connection.open(proxy.url()) as waiter:
         holder.query("begin")
         with pytest.raises(w.Refused) as refused:
@@ -81,26 +81,14 @@ def test_who_waits_too_long_is_told_so_and_can_go_on(origin):
 
 def test_waiters_are_served_in_the_order_in_which_they_came(origin):
     with Proxy(origin, origin_connection_limit=1) as proxy, w.Connection.open(proxy.url()) as holder:
-        order, clients = [], [w.Connection.open(proxy.url()) for _ in range(8)]
+        clients = [w.Connection.open(proxy.url()) for _ in range(8)]
         holder.query("begin")
         for i, c in enumerate(clients):
-            c.send(w.query(f"select {i}"))
+            c.send(w.query("select extract(epoch from clock_timestamp())"))
             wait_for(lambda n=i: proxy.stats()["waiting"] == n + 1, what="the client waits")
-        lock = threading.Lock()
-
-        def read(i):
-            clients[i].until("D")
-            with lock:
-                order.append(i)
-            clients[i].until_ready()
-
-        threads = [threading.Thread(target=read, args=(i,)) for i in range(8)]
-        for t in threads:
-            t.start()
         holder.query("commit")
-        for t in threads:
-            t.join()
-        assert sorted(order) == list(range(8))
+        served = [float(w.data_row(dict(c.until_ready())["D"])[0]) for c in clients]
+        assert served == sorted(served), "the origin saw them in that order"
         for c in clients:
             c.close()
 
@@ -118,7 +106,7 @@ def test_an_origin_that_is_not_there_is_said_so_at_once(origin):
         start = time.monotonic()
         with pytest.raises(w.Refused) as refused:
             w.Connection.open(proxy.url())
-        assert refused.value.code == "08006" and time.monotonic() - start < 5
+        assert refused.value.code == "08006" and time.monotonic() - start < 10, "not only after the connect timeout of 15 s"
 
 
 def test_a_restart_of_the_origin_is_survived(origin):
@@ -165,7 +153,7 @@ def test_what_was_sent_before_the_client_left_is_done(origin):
 
 
 def test_a_query_over_its_limit_is_cancelled(origin):
-    with Proxy(origin, local={"query_timeout": "400ms"}) as proxy, w.Connection.open(proxy.url()) as c:
+    with Proxy(origin, local={"query_timeout": "2s"}) as proxy, w.Connection.open(proxy.url()) as c:
         with pytest.raises(w.Refused) as refused:
             c.query("select pg_sleep(30)")
         assert refused.value.code == "57014"
@@ -206,7 +194,7 @@ def test_sigterm_lets_work_end_and_tells_idle_clients(origin):
         assert kind == "E" and w.error_fields(body)["C"] == "57P01"
         assert busy.value("select 5") == "5"
         busy.query("commit")
-        assert proxy.process.wait(10) == 0
+        assert proxy.process.wait(40) == 0
 
 
 def test_garbage_ends_only_its_own_connection(origin):
@@ -227,7 +215,7 @@ def test_garbage_ends_only_its_own_connection(origin):
 
 
 def test_a_reload_changes_the_limit_and_the_origins_password_at_once(origin):
-    with Proxy(origin, origin_connection_limit=1, local={"wait_timeout": "500ms"}) as proxy, \
+    with Proxy(origin, origin_connection_limit=1, local={"wait_timeout": "10s"}) as proxy, \
             w.Connection.open(proxy.url()) as a, w.Connection.open(proxy.url()) as b:
         a.query("begin")
         status, body = proxy.reload(origin_connection_limit=2)

@@ -34,7 +34,7 @@ class Knocker(threading.Thread):
     def run(self):
         while not self.done.is_set():
             try:
-                connection = psycopg2.connect(self.url, connect_timeout=10)
+                connection = psycopg2.connect(self.url, connect_timeout=60)
                 with connection.cursor() as cursor:
                     cursor.execute("select 1")
                     assert cursor.fetchone() == (1,)

@@ -22,6 +22,7 @@ import time
 from dataclasses import dataclass, field
 
 from . import pgwire as w
+from .ports import PATIENCE
 
 # To be run in one database, of which the other is then made with TEMPLATE: OIDs appear in RowDescription.
 SETUP = "create table t (k int primary key, v text)"
@@ -180,7 +181,7 @@ class Side:
 
     def __init__(self, url: str, clients: int):
         self.url = url
-        self.connections = [w.Connection.open(url, timeout=20, application_name="differential") for _ in range(clients)]
+        self.connections = [w.Connection.open(url, timeout=20 * PATIENCE, application_name="differential") for _ in range(clients)]
 
     def play(self, step: Step):
         connection = self.connections[step.client]

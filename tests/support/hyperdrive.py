@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import tempfile
 
+from .ports import PATIENCE
+
 BIN = os.environ.get("HYPERDRIVE_BIN") or os.path.abspath(
     os.path.join(os.path.dirname(__file__), "..", "..", "build", "bin"))
 
@@ -44,7 +46,7 @@ class Hyperdrive:
             self.kill_leftovers()
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def run(self, *args: str, timeout: float = 60, stdin: str = "", **more) -> subprocess.CompletedProcess:
+    def run(self, *args: str, timeout: float = 60 * PATIENCE, stdin: str = "", **more) -> subprocess.CompletedProcess:
         """Runs `hyperdrive args…` and gives back the result, whatever the exit code."""
         env = self.env | more.pop("env", {})
         return subprocess.run([os.path.join(BIN, "hyperdrive"), *args], env=env, cwd=more.pop("cwd", self.cwd),

@@ -22,7 +22,7 @@ class Target:
 
 
 def run(argv, stdin: str = "", **env) -> str:
-    result = subprocess.run(argv, env=dict(os.environ, **env), input=stdin, capture_output=True, text=True, timeout=240)
+    result = subprocess.run(argv, env=dict(os.environ, **env), input=stdin, capture_output=True, text=True, timeout=800)
     assert result.returncode == 0, f"{argv[:3]}: exit {result.returncode}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
     return result.stdout
 

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import urllib.request
 
-from .ports import free_port, wait_for
+from .ports import PATIENCE, free_port, wait_for
 
 FOLDER = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "e2e", "node"))
 MODULES = os.path.join(FOLDER, "node_modules")
@@ -34,7 +34,7 @@ def project(files: dict[str, str]) -> str:
     return folder
 
 
-def run(script: str, *args: str, env: dict | None = None, timeout: float = 120, cwd: str = FOLDER):
+def run(script: str, *args: str, env: dict | None = None, timeout: float = 120 * PATIENCE, cwd: str = FOLDER):
     """Runs a Node script file to its end; fails with its output if it fails."""
     result = subprocess.run(["node", script, *args], env=environment(env), cwd=cwd, text=True,
                             stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
@@ -74,7 +74,7 @@ class WranglerDev:
         with open(self.output, errors="replace") as f:
             return f.read()
 
-    def fetch(self, path: str = "/", timeout: float = 60) -> tuple[int, str]:
+    def fetch(self, path: str = "/", timeout: float = 60 * PATIENCE) -> tuple[int, str]:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
         try:
             with urllib.request.urlopen(request, timeout=timeout) as response:
@@ -87,14 +87,14 @@ class WranglerDev:
         if self.process.poll() is None:
             self.process.send_signal(sig)
             try:
-                self.process.wait(20)
+                self.process.wait(20 * PATIENCE)
             except subprocess.TimeoutExpired:
                 pass
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except OSError:
             pass
-        return self.process.wait(10)
+        return self.process.wait(10 * PATIENCE)
 
 
 def remove(folder: str):

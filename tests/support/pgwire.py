@@ -16,6 +16,8 @@ import socket
 import struct
 import urllib.parse
 
+from .ports import PATIENCE
+
 SYNC, FLUSH, TERMINATE = b"S\0\0\0\4", b"H\0\0\0\4", b"X\0\0\0\4"
 COPY_DONE = b"c\0\0\0\4"
 
@@ -93,7 +95,7 @@ class Closed(Exception):
 
 
 class Connection:
-    def __init__(self, host: str, port: int, timeout: float = 30):
+    def __init__(self, host: str, port: int, timeout: float = 30 * PATIENCE):
         self.socket = socket.create_connection((host, port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
@@ -102,7 +104,7 @@ class Connection:
         self.address = (host, port)
 
     @classmethod
-    def open(cls, url: str, timeout: float = 30, version: int = 196608, **parameters) -> "Connection":
+    def open(cls, url: str, timeout: float = 30 * PATIENCE, version: int = 196608, **parameters) -> "Connection":
         parts = urllib.parse.urlsplit(url)
         connection = cls(parts.hostname, parts.port, timeout)
         connection.login(urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or ""),
@@ -194,7 +196,7 @@ class Connection:
 
     def cancel(self):
         """Sends a CancelRequest for this connection over one of its own."""
-        with socket.create_connection(self.address, timeout=10) as s:
+        with socket.create_connection(self.address, timeout=10 * PATIENCE) as s:
             s.sendall(struct.pack("!III", 12 + len(self.key), 80877102, self.pid) + self.key)
             s.recv(1)
 

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 
-from .ports import free_port, wait_for
+from .ports import PATIENCE, free_port, wait_for
 
 BIN = os.environ.get("HYPERDRIVE_BIN") or os.path.abspath(
     os.path.join(os.path.dirname(__file__), "..", "..", "build", "bin"))
@@ -29,12 +29,12 @@ class NotReady(AssertionError):
 
 class _UnixHttp(http.client.HTTPConnection):
     def __init__(self, path: str):
-        super().__init__("localhost", timeout=20)
+        super().__init__("localhost", timeout=20 * PATIENCE)
         self.path = path
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(20)
+        self.sock.settimeout(20 * PATIENCE)
         self.sock.connect(self.path)
 
 
@@ -104,20 +104,20 @@ class Proxy:
             line = f.readline()
         answer = json.loads(line) if line else {"error": {"message": "no ready line"}}
         if not answer.get("ready"):
-            self.process.wait(20)
+            self.process.wait(20 * PATIENCE)
             raise NotReady(answer, self.log())
         self.port = answer["port"]
 
-    def stop(self, sig: int = signal.SIGTERM, timeout: float = 40) -> int:
+    def stop(self, sig: int = signal.SIGTERM, timeout: float = 40 * PATIENCE) -> int:
         if self.process is None:
             return 0
         if self.process.poll() is None:
             self.process.send_signal(sig)
             try:
-                self.process.wait(timeout if sig == signal.SIGTERM else 10)
+                self.process.wait(timeout if sig == signal.SIGTERM else 10 * PATIENCE)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(10)
+                self.process.wait(10 * PATIENCE)
                 raise AssertionError(f"the proxy did not end after signal {sig}:\n{self.log()[-3000:]}")
         code, self.process = self.process.returncode, None
         return code

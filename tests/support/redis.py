@@ -46,4 +46,4 @@ class Redis:
     def cli(self, *words: str) -> str:
         login = ["-a", self.password, "--no-auth-warning"] if self.password else []
         return subprocess.run(["redis-cli", "-p", str(self.port), *login, *words], capture_output=True, text=True,
-                              check=True, timeout=20).stdout
+                              check=True, timeout=80).stdout

@@ -11,6 +11,7 @@ import termios
 import time
 
 from .hyperdrive import BIN
+from .ports import PATIENCE
 
 
 class Terminal:
@@ -51,7 +52,7 @@ class Terminal:
         return bool(data)
 
     def expect(self, text: str, deadline: float = 20):
-        end = time.monotonic() + deadline
+        end = time.monotonic() + deadline * PATIENCE
         while text not in self.output:
             assert time.monotonic() < end and self.read(0.1) or text in self.output, \
                 f"{text!r} did not appear in:\n{self.output}"
@@ -68,7 +69,7 @@ class Terminal:
 
     def wait(self, deadline: float = 20) -> int:
         """Reads to the end and returns the exit code (128 + signal if one ended it)."""
-        end = time.monotonic() + deadline
+        end = time.monotonic() + deadline * PATIENCE
         while self.read(0.05) and self.process.poll() is None:
             assert time.monotonic() < end, f"still running:\n{self.output}"
         while self.read(0.05) and select.select([self.controller], [], [], 0)[0]:

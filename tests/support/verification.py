@@ -7,13 +7,14 @@ import subprocess
 import threading
 
 from .hyperdrive import BIN
+from .ports import PATIENCE
 
 PASSWORD = "p\u00e4ss word:%/?#"
 STEPS = ["dns", "tcp", "tls", "login", "database", "query"]
 
 
 def verify(port, user, password, host="127.0.0.1", database="shop", sslmode="disable", ca="",
-           client=("", ""), timeout_ms=5000, limit=20, scheme="postgresql"):
+           client=("", ""), timeout_ms=20000, limit=20, scheme="postgresql"):
     """Runs `hyperdrive-proxy --verify` and gives its document; `by` has the steps by name."""
     launch = {
         "config": {"id": "0" * 32, "name": "t", "origin_connection_limit": limit,
@@ -28,7 +29,7 @@ def verify(port, user, password, host="127.0.0.1", database="shop", sslmode="dis
     os.close(read)
     with os.fdopen(write, "w") as pipe:
         json.dump(launch, pipe)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=60 * PATIENCE)
     assert out, err
     report = json.loads(out)
     assert process.returncode == (0 if report["ok"] else 1), err

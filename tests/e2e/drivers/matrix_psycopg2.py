@@ -39,11 +39,23 @@ out = io.StringIO()
 cursor.copy_expert("copy matrix_psycopg2 to stdout", out)
 assert out.getvalue().count("\n") == 1 + 4990
 db.commit()
-threading.Timer(0.3, db.cancel).start()
+cancelled = threading.Event()
+
+
+def cancel():
+    """Again and again: on a busy machine the first may come before its query."""
+    while not cancelled.wait(0.3):
+        db.cancel()
+
+
+canceller = threading.Thread(target=cancel)
+canceller.start()
 try:
-    cursor.execute("select pg_sleep(30)")
+    cursor.execute("select pg_sleep(600)")
     raise AssertionError("not cancelled")
 except errors.QueryCanceled:
+    cancelled.set()
+    canceller.join()
     db.rollback()
 failures = []
 

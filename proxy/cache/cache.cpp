@@ -113,8 +113,8 @@ Boarding Cache::board(Bytes key, std::span<Mark* const> marks, Wake wake) {
   return flights_.board(key, marks, epochs_.now(), std::move(wake));
 }
 
-std::optional<Leader> Cache::board_refresh(Bytes key, std::span<Mark* const> marks) {
-  return flights_.lead(key, marks, epochs_.now());
+std::optional<Leader> Cache::board_refresh(Bytes key, std::span<Mark* const> marks, Stamp stamp) {
+  return flights_.lead(key, marks, stamp);
 }
 
 void Cache::refresh_failed(Entry& entry, TimePoint now) {

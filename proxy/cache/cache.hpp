@@ -80,8 +80,9 @@ class Cache {
 
   /// `wake` is used only if the result is a follower.
   Boarding board(Bytes key, std::span<Mark* const> marks, Wake wake);
-  /// To refresh what find() said is stale; nothing if somebody already flies for it.
-  std::optional<Leader> board_refresh(Bytes key, std::span<Mark* const> marks);
+  /// To refresh what find() said is stale, or for an answer that nobody is to wait for by choice;
+  /// nothing if somebody already flies for it. `stamp`: as the query is going to be stamped.
+  std::optional<Leader> board_refresh(Bytes key, std::span<Mark* const> marks, Stamp stamp);
   /// The refresh brought nothing home: the next one may try after a while.
   void refresh_failed(Entry& entry, TimePoint now);
 

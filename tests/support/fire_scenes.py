@@ -287,6 +287,47 @@ DDL = (
           each("update mv_t set v = {v}", "refresh materialized view mv"), (row("mv"), row("mv_v")), streamed=False),
     Scene("matview_concurrently", table("mc_t") + "create materialized view mc as select * from mc_t; create unique index on mc (id);",
           each("update mc_t set v = {v}", "refresh materialized view concurrently mc"), (row("mc"),), streamed=False),
+    Scene("attach", "create table at (id int, v int) partition by list (v); create table at_0 partition of at for values in (0);"
+          "insert into at values (1, 0);",
+          each("create table at_{v} as select 1 as id, {v} as v", "alter table at attach partition at_{v} for values in ({v})"),
+          ("select max(v) from at", "select max(v) from at where id = 1"), streamed=False),
+    Scene("attach_written", "create table aw (id int, v int) partition by list (id); create table aw_0 partition of aw for values in"
+          " (0); create table aw_1 (id int, v int); insert into aw_1 values (1, 0);"
+          "alter table aw attach partition aw_1 for values in (1);",
+          each("alter table aw detach partition aw_1", "update aw_1 set v = {v}", "alter table aw attach partition aw_1 for values in (1)"),
+          ("select coalesce(max(v), 9999) from aw", row("aw_1")), streamed=False),
+    Scene("detach", "create table dt (id int, v int) partition by list (v); create table dt_0 partition of dt for values in (0);"
+          "insert into dt values (1, 0);",
+          each("create table dt_{v} partition of dt for values in ({v})", "insert into dt values (1, {v})",
+               "do $$ declare p name; begin select inhrelid::regclass into p from pg_inherits where inhparent = 'dt'::regclass and "
+               "inhrelid <> 'dt_{v}'::regclass; execute 'alter table dt detach partition ' || p; end $$"),
+          ("select min(v) from dt",), streamed=False),
+    Scene("inherit", "create table ih (id int, v int); insert into ih values (1, 0);",
+          each("create table ih_{v} as select 1 as id, {v} as v", "alter table ih_{v} inherit ih"),
+          ("select max(v) from ih",), streamed=False),
+    Scene("set_schema", "create schema ss_s; create table ss as select 1 as id, 0 as v;",
+          each("create table ss_s.ss as select 1 as id, {v} as v",
+               "begin; drop table ss; alter table ss_s.ss set schema public; commit"), (row("ss"),), streamed=False),
+    Scene("in_block", "create table ib (id int, v int); insert into ib values (1, 0);",
+          each("begin", "alter table ib add column x int", "rollback", "begin", "savepoint s", "drop table ib", "rollback to s",
+               "alter table ib alter column v type int using {v}", "commit"), (row("ib"),), streamed=False),
+    Scene("in_function", "create table if_t (id int); insert into if_t values (1); create view if_v as select id, 0 as v from if_t;"
+          "create function if_f(n int) returns void language plpgsql as $$ begin execute format('create or replace view if_v as "
+          "select id, %s as v from if_t', n); end $$;", one("select if_f({v})"), (row("if_v"),), streamed=False),
+    Scene("late_trigger", table("lt_a") + table("lt_b") + "create function lt_f() returns trigger language plpgsql as "
+          "$$ begin update lt_b set v = new.v; return new; end $$;",
+          each("create trigger t after update on lt_a for each row execute function lt_f()", "update lt_a set v = {v}",
+               "drop trigger t on lt_a"), (row("lt_b"),), streamed=False),
+    Scene("late_rule", table("lr_a") + table("lr_b"),
+          each("create or replace rule r as on update to lr_a do also update lr_b set v = new.v", "update lr_a set v = {v}",
+               "drop rule r on lr_a"), (row("lr_b"),), streamed=False),
+    Scene("late_key", table("lk_a") + "create table lk_b (a int); insert into lk_a select n, 0 from generate_series(2, 40) n;"
+          "insert into lk_b select generate_series(1, 40);",
+          each("alter table lk_b add constraint c foreign key (a) references lk_a on delete cascade", "delete from lk_a where id <= {v}",
+               "alter table lk_b drop constraint c"), ("select min(a) - 1 from lk_b",), streamed=False),
+    Scene("policy", table("po") + "grant select on po to public;",
+          each("update po set v = {v}", "alter table po enable row level security", "create policy p on po using (true)",
+               "drop policy p on po", "alter table po disable row level security"), (row("po"),), streamed=False),
 )
 
 SCENES = PLAIN + REACH + CALLED + DDL   # made together; CONVERTED apart

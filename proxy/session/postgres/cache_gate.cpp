@@ -201,8 +201,9 @@ Offer CacheGate::missed(Client& client, const Question& question, cache::Leader 
   const GroupShape& shape = question.shape;
   const std::string& key = shape.answers_rows() ? result_key_ : description_key_;
   const auto& marks = question.plan->marks;
+  const cache::Stamp stamp = held ? client.lease()->leased_at : cache_.epochs().now();
   if (!leader && (held || has_waited(client))) {
-    if (auto lead = cache_.board_refresh(key, marks)) leader = std::move(*lead);
+    if (auto lead = cache_.board_refresh(key, marks, stamp)) leader = std::move(*lead);
   } else if (!leader) {
     const std::uint64_t ticket = next_ticket_;
     cache::Boarding boarding = cache_.board(
@@ -220,14 +221,16 @@ Offer CacheGate::missed(Client& client, const Question& question, cache::Leader 
   }
   Visit& visit = visits_[&client];
   if (shape.answers_rows()) visit.label = Label{CacheStatus::kMiss, {}};
-  if (!leader) return {};
+  // After the stamp: whoever was judged by older catalogs keeps nothing.
+  const bool outdated = question.plan->plan->catalog_generation != keeper_.generation();
+  if (!leader || outdated) return {};
   auto tap = std::make_shared<CacheTap>(*this, std::move(leader), cache_.capture(), shape.kind);
   if (shape.answers_rows()) tap->result_key = result_key_;
   if (shape.describes_statement) tap->description_key = description_key_;
   tap->told = question.told;
   tap->plan = question.plan->plan;
   tap->marks = marks;
-  tap->stamp = cache_.epochs().now();
+  tap->stamp = stamp;
   tap->start = Clock::now();
   if (visit.verdict) tap->epochs = visit.verdict->epochs;
   if (shape.answers_rows()) visit.tap = tap;

@@ -45,6 +45,7 @@ class CacheGate final : public Gate {
   ~CacheGate() override;
 
   Offer offer(Client& client, net::Bytes group) override;
+  void leased(Origin& origin) override;
   bool may_run(Client& client, TextInfo& text) override;
   void will_run(Client& client, TextInfo& text) override;
   bool may_call(Client& client) override;
@@ -120,6 +121,7 @@ class CacheGate final : public Gate {
   void keep_description(CacheTap& tap);
   Label classify(Client& client, TextInfo& text);
   void mark_writes(Client& client, const Plan& plan);
+  void widen_writes(Origin& origin);
   void announce_hit(Client& client, const Question& question, const cache::Found& found,
                     std::size_t bytes);
   std::string stale_reason(const cache::Found& found);

@@ -218,7 +218,9 @@ void CacheKeeper::look() {
         new_fingerprint_ = row.empty() ? "" : std::string(row[0].value_or(""));
       },
       [this](core::Result<void> result) {
-        if (result && new_fingerprint_ == fingerprint_) return look_within(options_.look_again);
+        const bool same = result && new_fingerprint_ == fingerprint_;
+        // Those that wait for a reading that failed wait for another one.
+        if (same && awaiting_next_.empty()) return look_within(options_.look_again);
         // What was judged by the old schema must go at once, not when the new one is known.
         announce_unknown(awaiting_next_);
         reload();

@@ -9,6 +9,14 @@ namespace hyperdrive::proxy::session::postgres {
 
 using sql::CacheStatus;
 
+void CacheGate::leased(Origin& origin) {
+  origin.leased_at = cache_.epochs().now();
+  const std::uint64_t generation = keeper_.generation();
+  if (origin.catalog_generation == generation) return;
+  origin.catalog_generation = generation;
+  origin.forget_statements();
+}
+
 void CacheGate::will_run(Client& client, TextInfo& text) {
   Origin* origin = client.lease();
   if (origin == nullptr) return;
@@ -24,6 +32,7 @@ void CacheGate::will_run(Client& client, TextInfo& text) {
   } else {
     const PlanRef plan = planner_.plan(text, client.settings()).plan;
     if (plan->writes_anything()) mark_writes(client, *plan);
+    widen_writes(*origin);
     if (plan->runs_unknown_code) origin->left.hidden = true;
     label = visit.label ? *visit.label : classify(client, text);
   }
@@ -32,7 +41,7 @@ void CacheGate::will_run(Client& client, TextInfo& text) {
   visit.tap.reset();
   visit.describing = false;
   if (tap && !tap->done) {
-    tap->stamp = cache_.epochs().now();
+    tap->stamp = origin->leased_at;
     tap->leader.dispatch(tap->stamp);
     // Judged by catalogs that are no longer in force: nothing of it may be kept.
     if (tap->plan->catalog_generation != keeper_.generation()) {
@@ -59,12 +68,27 @@ void CacheGate::will_call(Client& client) {
 
 void CacheGate::mark_writes(Client& client, const Plan& plan) {
   PendingWrites& writes = client.lease()->writes;
-  if (!writes.intent.pending()) writes.intent = cache_.epochs().begin_write();
+  if (!writes.intent.pending()) {
+    writes.intent = cache_.epochs().begin_write();
+    writes.generation = plan.catalog_generation;
+    // While the schema is being changed the plan may not hold any more by the time it runs.
+    const bool changing = cache_.epochs().database().open() && !client.in_transaction_block();
+    if (changing) writes.intent.add_everything();
+  }
   writes.intent.add(plan.writes);
   if (plan.writes_everything || plan.changes_catalog) writes.intent.add_everything();
   writes.may_commit_inside |= plan.may_commit_inside;
   writes.schema_changes |= plan.changes_catalog;
   if (!plan.prepares.empty()) writes.prepared = plan.prepares;
+}
+
+/// Targets that were found by other catalogs than those in force may have led elsewhere by the time
+/// of the write: a trigger, a partition, a cascade has come between.
+void CacheGate::widen_writes(Origin& origin) {
+  PendingWrites& writes = origin.writes;
+  if (writes.intent.pending() && writes.generation != keeper_.generation()) {
+    writes.intent.add_everything();
+  }
 }
 
 /// Of a statement that was not offered, or is not for the cache: the first reason that applies.
@@ -87,6 +111,7 @@ CacheGate::Label CacheGate::classify(Client& client, TextInfo& text) {
 
 /// ReadyForQuery 'I' of this connection, not yet seen by its client.
 void CacheGate::settle(Origin& origin) {
+  if (!origin.writes.surely_undone()) widen_writes(origin);
   PendingWrites writes = std::exchange(origin.writes, {});
   if (writes.surely_undone()) return writes.intent.roll_back();
   if (!writes.prepared.empty()) {

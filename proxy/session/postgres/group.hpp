@@ -56,6 +56,8 @@ class Gate {
   virtual ~Gate() = default;
   /// `group`: whole messages, ending with Query, Sync or Flush.
   virtual Offer offer(Client& client, net::Bytes group) = 0;
+  /// The client has got a connection; nothing of the group has been sent on it yet.
+  virtual void leased(Origin& origin) = 0;
   /// Asked before will_run(): false, if the statement must not be sent yet; nothing happens until
   /// Client::retry_group(), then it is asked again.
   virtual bool may_run(Client& client, TextInfo& text) = 0;
@@ -67,8 +69,8 @@ class Gate {
   virtual void ready(Client& client, wire::postgres::TransactionStatus status) = 0;
   /// Answers and descriptions of this text have another shape by now.
   virtual void shape_changed(TextInfo& text) = 0;
-  /// Everything sent on this connection is answered and it is idle; its client, if it still has one,
-  /// has not seen it yet: the moment to settle Origin::writes.
+  /// Everything sent on this connection is answered and it is idle; its client, if it still has
+  /// one, has not seen it yet: the moment to settle Origin::writes.
   virtual void settle(Origin& origin) = 0;
   /// It is destroyed with writes whose end nobody saw.
   virtual void orphaned(Origin& origin) = 0;

@@ -75,6 +75,8 @@ void CacheKeeper::polled(std::size_t asked) {
     }
     // Who came after the question was asked is not in its answer.
     if (over && i < asked) {
+      // What it wrote was found by catalogs that may be old by now.
+      one.intent.add_everything();
       one.intent.commit();
     } else {
       left.push_back(std::move(one));

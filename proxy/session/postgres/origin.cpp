@@ -177,6 +177,16 @@ bool Origin::apply(const SettingsRef& wants) {
   return true;
 }
 
+void Origin::forget_statements() {
+  if (prepared_.size() == 0 && unnamed_serial == kNone) return;
+  std::string message;
+  pg::append_query(message, "DEALLOCATE ALL");
+  write(message);
+  expect(ReplyKind::kQuery, ReplyAction::kSwallow);
+  prepared_.clear();
+  unnamed_serial = kNone;
+}
+
 void Origin::expect_settings_reset() {
   applied_ = nullptr;
   dirty_.clear();

@@ -86,6 +86,9 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   /// Sends what takes this connection's settings to `wants`; false: nothing was needed.
   bool apply(const SettingsRef& wants);
   void expect_settings_reset();
+  /// Has the origin drop every statement of this connection, ahead of what is sent next: after a
+  /// change of the schema the old ones may go on reading what their names meant before.
+  void forget_statements();
 
   wire::postgres::TransactionStatus status() const { return status_; }
   bool ignoring() const { return ignoring_; }
@@ -105,6 +108,10 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   std::uint64_t unnamed_serial = kNone;
   Leftovers left;
   PendingWrites writes;  ///< kept by the gate
+  /// The gate's clock when the present lease began. What runs in it may see the schema as it was
+  /// then: a backend keeps what it knows of a table that it has locked, until its transaction ends.
+  cache::Stamp leased_at = 0;
+  std::uint64_t catalog_generation = 0;  ///< kept by the gate: its statements are no older
   void mark_dirty(std::string_view setting);
   void mark_settings_unknown() { left.anything = true; }
 

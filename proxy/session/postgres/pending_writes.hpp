@@ -2,6 +2,7 @@
 // sent until its end is known. Part of Origin; its worker's thread.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,7 @@ struct PendingWrites {
   cache::WriteIntent intent;
   bool may_commit_inside = false;  ///< CALL, DO, several statements: no tag tells the end
   bool schema_changes = false;     ///< the catalogs must be read again
+  std::uint64_t generation = 0;    ///< of the catalogs by which its targets were found
   std::string prepared;            ///< PREPARE TRANSACTION 'this'
 
   // From the command tags since the connection was last idle:

@@ -1,0 +1,122 @@
+"""Changes of the schema that overtake what was begun before them: no answer made by the old schema outlives the change."""
+
+import pytest
+
+from support.pgwire import FLUSH, SYNC, Connection, bind, data_row, describe, execute, parse, query
+from support.ports import wait_for
+from support.postgres import Postgres
+from support.proxy import Proxy
+
+
+@pytest.fixture(scope="module")
+def pg():
+    with Postgres() as pg:
+        yield pg
+
+
+def proxy(pg, setup):
+    """One that knows what `setup` makes."""
+    pg.psql("drop schema if exists public cascade; drop schema if exists before cascade; create schema public authorization app;"
+            "set role app; create table witness (v int); insert into witness values (1);" + setup)
+    return Proxy(pg, caching={"disabled": False}, origin_connection_limit=3, local={"invalidation": "writes"})
+
+
+def hits(p):
+    return p.stats()["cache"]["hit"]
+
+
+def wait_until_stored(p, c, sql):
+    """Nothing is stored until the catalogs have been read again; then two reads make a hit."""
+    def hit():
+        before = hits(p)
+        c.query(sql)
+        return hits(p) > before
+    wait_for(hit, 10, f"a hit on {sql}")
+
+
+def value(messages):
+    assert not [body for kind, body in messages if kind == "E"], messages
+    return [data_row(body)[-1].decode() for kind, body in messages if kind == "D"][0]
+
+
+def begin(c, sql):
+    c.send(parse("", sql), describe("S"), FLUSH)
+    assert c.until("T", "E")[-1][0] == "T"
+
+
+PARTS = ("create table parts (id int, v int) partition by list (id); create table p1 partition of parts for values in (1);"
+         "insert into parts values (1, 1); create table p2 (id int, v int); insert into p2 values (2, 2);")
+CHANGES = {
+    "attach": (PARTS, "alter table parts attach partition p2 for values in (2)", "select max(v) from parts", "2"),
+    "inherit": ("create table kin (v int); insert into kin values (1); create table kid (v int); insert into kid values (2);",
+                "alter table kid inherit kin", "select max(v) from kin", "2"),
+    "function": ("create table fed (v int); insert into fed values (1); create function f() returns int immutable language sql as "
+                 "'select 1';", "create or replace function f() returns int immutable language sql as 'select 2'",
+                 "select f() as v from fed", "2"),
+    "shadow": ("create schema before; create table before.sh (v int); insert into before.sh values (1);",
+               "create table public.sh as select 2 as v", "select v from sh", "2"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_pipeline_begun_before_the_change_leaves_nothing_of_the_old_schema_behind(pg, change):
+    """Its backend holds the locks, and with them the schema, of its Parse; its Execute comes after the change."""
+    setup, ddl, read, new = CHANGES[change]
+    path = {"options": "-c search_path=public,before"}
+    with proxy(pg, setup) as p, Connection.open(p.url(), **path) as early, Connection.open(p.url(), **path) as late, \
+            Connection.open(p.url()) as c:
+        late.send(parse("warm", read), describe("S", "warm"), SYNC)
+        late.until_ready()
+        wait_until_stored(p, c, "select v from witness")
+        for _ in range(8):   # a backend that has not all it needs at hand looks at the catalogs again, and sees
+            begin(early, read)
+            early.send(bind("", ""), execute(), SYNC)
+            old = value(early.until_ready())
+            assert p.admin("POST", "/v1/purge", '{"all": true}')[0] == 200
+        begin(early, read)
+        c.query(ddl)
+        wait_until_stored(p, c, "select v from witness")
+        early.send(bind("", ""), execute(), SYNC)
+        assert value(early.until_ready()) in (old, new)   # it began before
+        for _ in range(3):
+            late.send(bind("", "warm"), execute(), SYNC)
+            assert value(late.until_ready()) == new
+
+
+OVERTAKEN = {
+    "trigger": ("create table busy (v int); create table told (v int); insert into told values (0); create function tell() returns "
+                "trigger language plpgsql as $$ begin update told set v = new.v; return new; end $$;",
+                "insert into busy values (7)", "create trigger tell after insert on busy for each row execute function tell()",
+                "select v from told", "0", "7"),
+    "partition": ("create table root (id int, v int) partition by list (id); create table leaf (id int, v int);",
+                  "insert into root values (2, 7)", "alter table root attach partition leaf for values in (2)",
+                  "select count(*) from leaf", "0", "1"),
+    "cascade": ("create table up (id int primary key); create table down (id int); insert into up values (1); insert into down "
+                "values (1);", "delete from up", "alter table down add foreign key (id) references up on delete cascade",
+                "select count(*) from down", "1", "0"),
+    "rule": ("create table ruled (v int); create table other (v int); insert into other values (0);", "insert into ruled values (7)",
+             "create rule r as on insert to ruled do also update other set v = new.v", "select v from other", "0", "7"),
+    "name": ("create schema before; create table named (v int); insert into named values (0);"
+             "create table before.named_ (v int); insert into before.named_ values (0);",
+             "update named set v = 7", "alter table before.named_ rename to named", "select v from before.named", "0", "7"),
+}
+
+
+@pytest.mark.parametrize("change", OVERTAKEN)
+def test_a_write_that_is_overtaken_by_a_change_ends_the_answers_that_it_reaches_by_then(pg, change):
+    """It was announced by the old schema and runs by the new one."""
+    setup, write, ddl, read, before, after = OVERTAKEN[change]
+    path = {"options": "-c search_path=before,public"}
+    with proxy(pg, "create table gate (v int);" + setup) as p, Connection.open(p.url(), **path) as writer, \
+            Connection.open(p.url()) as c, Connection.open(pg.url()) as guard:
+        wait_until_stored(p, c, "select v from witness")
+        guard.query("begin")
+        guard.query("lock table gate in access exclusive mode")
+        writer.send(query("select v from gate; " + write))
+        wait_for(lambda: pg.psql("select count(*) from pg_locks where not granted").strip() == "1", 5, "it waits")
+        c.query(ddl)
+        wait_until_stored(p, c, read)
+        assert c.value(read) == before
+        guard.query("commit")
+        writer.until_ready()
+        assert c.value(read) == after

@@ -83,6 +83,37 @@ def test_a_pipeline_begun_before_the_change_leaves_nothing_of_the_old_schema_beh
             assert value(late.until_ready()) == new
 
 
+@pytest.mark.parametrize("past_the_proxy", [False, True])
+@pytest.mark.parametrize("change", ["alter role app set search_path = before, public", "alter role app set datestyle = 'German'",
+                                    "alter database shop set search_path = before, public"])
+def test_defaults_of_new_sessions_hold_for_all_and_tell_the_tables(pg, change, past_the_proxy):
+    """Connections that were opened before know nothing of them."""
+    setup = ("create schema before; create table before.seen (d date); insert into before.seen values ('2026-02-01');"
+             "create table seen (d date); insert into seen values ('2026-01-01');")
+    reset = "alter role app reset all; alter database shop reset all"
+    pg.psql(reset)
+    read = "select max(d) from seen"
+    with proxy(pg, setup) as p, Connection.open(p.url()) as c:
+        wait_until_stored(p, c, read)
+        assert c.value(read) == "2026-01-01"
+        if past_the_proxy:
+            pg.psql(change)
+            assert p.admin("POST", "/v1/purge", '{"all": true}')[0] == 200
+            c.query("create table nudge (v int)")   # the catalogs are looked at once a minute otherwise
+        else:
+            c.query(change)
+        with Connection.open(pg.url()) as direct:
+            expected = direct.value(read)
+        wait_for(lambda: c.value(read) == expected, 10, "the new default holds")
+        wait_until_stored(p, c, read)
+        assert c.value(read) == expected != "2026-01-01"
+        c.query("update before.seen set d = '2026-03-03'")
+        c.query("update seen set d = '2026-03-03'")
+        with Connection.open(pg.url()) as direct:
+            assert c.value(read) == direct.value(read)
+    pg.psql(reset)
+
+
 OVERTAKEN = {
     "trigger": ("create table busy (v int); create table told (v int); insert into told values (0); create function tell() returns "
                 "trigger language plpgsql as $$ begin update told set v = new.v; return new; end $$;",

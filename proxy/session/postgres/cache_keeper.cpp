@@ -44,6 +44,10 @@ constexpr std::string_view kFingerprint =
     "  WHERE t.oid >= 16384 AND t.typcategory <> 'A' AND (c.oid IS NULL OR c.relkind = 'c')"
     " UNION ALL SELECT 'u' || oid || '.' || rolsuper || rolinherit || rolbypassrls"
     "  FROM pg_catalog.pg_roles"
+    " UNION ALL SELECT 'g' || name || '=' || reset_val FROM pg_catalog.pg_settings"
+    "  WHERE context IN ('user', 'superuser')"
+    " UNION ALL SELECT 'w' || setdatabase || '.' || setrole || pg_catalog.array_to_string(setconfig, ',')"
+    "  FROM pg_catalog.pg_db_role_setting"
     " UNION ALL SELECT 'm' || roleid || '.' || member || '.' || xmin"
     "  FROM pg_catalog.pg_auth_members"
     ") parts";
@@ -148,7 +152,12 @@ void CacheKeeper::reload() {
   std::string text =
       "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;"
       "SELECT pg_catalog.current_setting('search_path'), session_user,"
-      " pg_catalog.current_setting('role');"
+      " pg_catalog.current_setting('role'), (SELECT COALESCE(pg_catalog.md5(pg_catalog.string_agg("
+      "setdatabase || '.' || setrole || ':' || pg_catalog.array_to_string(setconfig, ','), ';'"
+      " ORDER BY setdatabase, setrole)), 'none') FROM pg_catalog.pg_db_role_setting"
+      " WHERE setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database"
+      "  WHERE datname = pg_catalog.current_database()))"
+      " AND setrole IN (0, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user)));"
       // Compiling these questions would take seconds, answering them does not.
       "SET LOCAL search_path = pg_catalog; SET LOCAL jit = off;";
   text += kFingerprint;
@@ -163,6 +172,7 @@ void CacheKeeper::catalog_row(std::size_t result, SideConnection::Row row) {
   if (result == 0) {
     base_ = {std::string(row[0].value_or("")), std::string(row[1].value_or("")),
              row[2].value_or("none") == "none" ? "" : std::string(*row[2])};
+    new_defaults_ = row[3].value_or("");
   } else if (result == 1) {
     new_fingerprint_ = row[0].value_or("");
   } else if (builder_result_) {
@@ -184,6 +194,7 @@ void CacheKeeper::reloaded(core::Result<void> result) {
     if (asker_) asker_->ask("ROLLBACK", {}, [](core::Result<void>) {});
     return look_within(kLongestRetry);
   }
+  if (has_new_defaults()) return;
   const bool changed = fingerprint_ != new_fingerprint_ || generation() == 0;
   fingerprint_ = new_fingerprint_;
   if (changed || !awaiting_reload_.empty()) publish(builder_->build());
@@ -195,6 +206,26 @@ void CacheKeeper::reloaded(core::Result<void> result) {
   if (!options_.replication || trusting_) tell_first({});
   look_within(options_.look_again);
   if (reload_again_ || !awaiting_next_.empty()) reload();
+}
+
+/// This session has the old defaults itself. What waited for the reload waits for that of the next
+/// one; nothing is stored until then.
+bool CacheKeeper::has_new_defaults() {
+  const std::string before = std::exchange(defaults_, new_defaults_);
+  if (before.empty() || before == new_defaults_) return false;
+  if (options_.on_new_defaults) options_.on_new_defaults();
+  builder_.reset();
+  std::move(awaiting_reload_.begin(), awaiting_reload_.end(), std::back_inserter(awaiting_next_));
+  awaiting_reload_.clear();
+  announce_unknown(awaiting_next_);
+  // Not from within the connection's own call.
+  loop_->post([this] {
+    asker_.reset();
+    probing_ = false;
+    fence_.forget_question();
+    open_asker();
+  });
+  return true;
 }
 
 void CacheKeeper::publish(std::shared_ptr<const sql::Catalog> catalog) {
@@ -253,6 +284,7 @@ void CacheKeeper::retarget(std::unique_ptr<KeeperConnector> connector) {
   run([this, shared] {
     connector_ = std::move(*shared);
     fingerprint_.clear();
+    defaults_.clear();
     {
       std::lock_guard lock(mutex_);
       known_.catalog = nullptr;

@@ -59,6 +59,9 @@ struct KeeperOptions {
   bool replication = false;
   bool fence = true;  ///< false only for the test that shows why it is there
   std::chrono::milliseconds look_again{60'000};
+  /// Sessions get other defaults than before (ALTER ROLE … SET, ALTER DATABASE … SET): connections
+  /// that were opened before must not answer beside those that are opened now. Keeper's thread.
+  std::function<void()> on_new_defaults;
 };
 
 class CacheKeeper {
@@ -110,6 +113,7 @@ class CacheKeeper {
   void reload();
   void catalog_row(std::size_t result, SideConnection::Row row);
   void reloaded(core::Result<void> result);
+  bool has_new_defaults();
   void publish(std::shared_ptr<const sql::Catalog> catalog);
   void look();
   void look_within(std::chrono::milliseconds time);
@@ -152,6 +156,8 @@ class CacheKeeper {
   core::Result<void> builder_result_;
   std::string fingerprint_;  // of the catalog in force
   std::string new_fingerprint_;
+  std::string defaults_;  // of a new session, as the catalogs have them; empty: not known yet
+  std::string new_defaults_;
   sql::Context base_;
   std::vector<cache::WriteIntent> awaiting_reload_;  // settled by the reload under way
   std::vector<cache::WriteIntent> awaiting_next_;    // … by the one after it

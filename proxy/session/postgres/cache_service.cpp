@@ -17,8 +17,12 @@ bool follows_log(const core::Config& config) {
   return config.local.invalidation == core::Invalidation::kReplication && !config.caching.disabled;
 }
 
-KeeperOptions keeper_options(const core::Config& config) {
+KeeperOptions keeper_options(const core::Config& config, Service& service) {
   KeeperOptions options;
+  options.on_new_defaults = [&service] {
+    service.profiles.clear();
+    service.pool->renew();
+  };
   options.replication = follows_log(config);
   // For the test that shows what the fence is for (tests/integration/test_cache_replication.py).
   options.fence = std::getenv("HYPERDRIVE_TEST_WITHOUT_FENCE") == nullptr;
@@ -30,7 +34,7 @@ KeeperOptions keeper_options(const core::Config& config) {
 CacheService::CacheService(Service& service, const core::Config& config)
     : service_(service),
       cache_({config.local.cache_size}, cache::Policy::of(config)),
-      keeper_(cache_, make_keeper_connector(service.options()->target), keeper_options(config)),
+      keeper_(cache_, make_keeper_connector(service.options()->target), keeper_options(config, service)),
       replication_(follows_log(config)) {}
 
 CacheService::~CacheService() { cache_.epochs().set_watcher(nullptr); }

@@ -61,11 +61,6 @@ constexpr Entry kEntries[] = {
     {"jsonb_object_agg_strict", kAny, kOutput},
     {"jsonb_object_agg_unique", kAny, kOutput},
     {"jsonb_object_agg_unique_strict", kAny, kOutput},
-    {"jsonb_path_exists_tz", kAny, kZone},
-    {"jsonb_path_match_tz", kAny, kZone},
-    {"jsonb_path_query_array_tz", kAny, kZone},
-    {"jsonb_path_query_first_tz", kAny, kZone},
-    {"jsonb_path_query_tz", kAny, kZone},
     {"jsonb_to_record", 1, kOutput},
     {"jsonb_to_recordset", 1, kOutput},
     {"make_timestamptz", kAny, kZone},
@@ -156,6 +151,15 @@ std::optional<StableBuiltin> cacheable_stable(std::string_view function, int arg
     }
   }
   return std::nullopt;
+}
+
+std::string cacheable_stable_names() {
+  std::string names;
+  for (const Entry& entry : kEntries) {
+    if (entry.unless_timetz) continue;
+    names.append(names.empty() ? "'" : ",'").append(entry.function).append("'");
+  }
+  return names;
 }
 
 TypeClass builtin_type(std::string_view name) {

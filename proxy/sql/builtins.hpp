@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace hyperdrive::proxy::sql {
@@ -16,6 +17,9 @@ struct StableBuiltin {
   bool unless_timetz = false;
 };
 std::optional<StableBuiltin> cacheable_stable(std::string_view function, int arguments);
+
+/// Names of those that may be cached whatever their arguments, as SQL literals: 'concat','format'…
+std::string cacheable_stable_names();
 
 /// What reading a text as this type may depend on.
 enum class TypeClass : std::uint8_t {

@@ -51,7 +51,7 @@ void add_function(CatalogData& data, CatalogBuilder::Row row) {
   Function function{std::string(value(row, 0)),    static_cast<int>(oid(row, 2)),
                     static_cast<int>(oid(row, 3)), truth(row, 4),
                     letter(row, 5, 'v'),           truth(row, 6)};
-  if (function.volatility == 'v' && function.schema != "pg_catalog") {
+  if (function.volatility >= 'v' && function.schema != "pg_catalog") {
     data.has_volatile_function = true;
   }
   data.functions[std::string(value(row, 1))].push_back(std::move(function));
@@ -59,7 +59,7 @@ void add_function(CatalogData& data, CatalogBuilder::Row row) {
 
 void add_operator(CatalogData& data, CatalogBuilder::Row row) {
   Operator op{std::string(value(row, 0)), truth(row, 2), letter(row, 3, 'v')};
-  if (op.volatility == 'v') data.has_volatile_operator = true;
+  if (op.volatility >= 'v') data.has_volatile_operator = true;
   data.operators[std::string(value(row, 1))].push_back(std::move(op));
 }
 

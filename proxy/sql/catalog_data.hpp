@@ -38,7 +38,7 @@ struct Function {
   int arguments = 0;
   int defaults = 0;
   bool variadic = false;
-  char volatility = 'v';   ///< the worst of an aggregate's parts
+  char volatility = 'v';   ///< see catalog_lies.hpp; the worst of an aggregate's parts
   bool takes_row = false;  ///< its one argument may be a row: callable as `t.f`
 };
 

@@ -22,6 +22,11 @@ void QueryReader::read_column(const Item& item) {
   if (fields.size() > 1 && !star && is_new('n', fields.back())) {
     analysis_.attributes.push_back(fields.back());
   }
+  // A row lock sets xmax, and VACUUM FULL moves rows, without anybody's write.
+  constexpr std::array<std::string_view, 4> kHousekeeping = {"ctid", "xmax", "cmin", "cmax"};
+  if (!star && one_of(fields.back(), kHousekeeping)) {
+    refuse(fields.back() + " changes without a write");
+  }
   if (item.operand && !star && is_new('p', fields.back())) {
     analysis_.operands.push_back(fields.back());
   }

@@ -16,7 +16,18 @@ std::string shown(const Relation& relation) {
 }
 
 std::string_view volatility_word(char volatility) {
-  return volatility == 's' ? "STABLE" : volatility == 'v' ? "VOLATILE" : "IMMUTABLE";
+  switch (volatility) {
+    case 's':
+      return "STABLE";
+    case 'v':
+      return "VOLATILE";
+    case 'l':
+      return "called IMMUTABLE, but may depend on more than its arguments";
+    case 'w':
+      return "called STABLE or IMMUTABLE, but may write";
+    default:
+      return "IMMUTABLE";
+  }
 }
 
 bool takes(const Function& function, const Call& call) {
@@ -181,8 +192,9 @@ void Resolver::judge_call(const Call& call) {
       if (function.volatility == 'i') continue;
       refuse_volatile(shown(call.name) + "() is " +
                       std::string(volatility_word(function.volatility)));
-      if (function.volatility == 'v') {
-        may_write_anything("calls " + shown(call.name) + "(), which is VOLATILE");
+      if (function.volatility >= 'v') {
+        may_write_anything("calls " + shown(call.name) + "(), which is " +
+                           std::string(volatility_word(function.volatility)));
       }
     }
   }
@@ -223,8 +235,9 @@ void Resolver::judge_operator(const OperatorUse& use) {
     }
     refuse_volatile("operator " + shown(use.name) + " is " +
                     std::string(volatility_word(op.volatility)));
-    if (op.volatility == 'v') {
-      may_write_anything("uses operator " + shown(use.name) + ", which is VOLATILE");
+    if (op.volatility >= 'v') {
+      may_write_anything("uses operator " + shown(use.name) + ", which is " +
+                         std::string(volatility_word(op.volatility)));
     }
   }
 }
@@ -240,7 +253,7 @@ void Resolver::judge_attribute(const std::string& name) {
       if (function.volatility == 'i') continue;
       refuse_volatile(name + " may be a call of " + name + "(), which is " +
                       std::string(volatility_word(function.volatility)));
-      if (function.volatility == 'v') may_write_anything("may call " + name + "()");
+      if (function.volatility >= 'v') may_write_anything("may call " + name + "()");
     } else if (data_.columns.find(name) == data_.columns.end()) {
       judge_builtin(call, function.volatility);
     }

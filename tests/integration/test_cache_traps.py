@@ -97,3 +97,13 @@ def test_an_immutable_functions_default_is_not_immutable(pg):
             return p.stats()["cache"]["hit"] > before
         wait_for(lambda: hit(given), 10, "the function's answer is cached")
         assert not hit(default) and not hit(default)
+
+
+def test_a_word_for_the_present_in_a_binary_text_parameter_is_seen(pg):
+    with proxy(pg) as p, Connection.open(p.url()) as c:
+        def ask(word):
+            c.send(parse("", "select $1::timestamptz", (25,)), bind("", "", [word], (1,)), execute(), SYNC)
+            return [body for kind, body in c.until_ready() if kind == "D"][0]
+        wait_for(lambda: (ask("2026-01-01"), p.stats()["cache"]["hit"])[1] > 0, 10, "a text that is none is cached")
+        assert ask("now") != ask("now")
+        assert ask(" NOW ") != ask(" NOW ")

@@ -75,3 +75,37 @@ INSERT INTO events VALUES (1, '2023-05-05'), (2, '2024-05-05');
 INSERT INTO animals VALUES (1, 'cat');
 INSERT INTO dogs VALUES (2, 'rex', 'pug');
 REFRESH MATERIALIZED VIEW totals;
+
+-- Functions that are not what they are called.
+CREATE FUNCTION lying_read() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT count(*) FROM orders';
+CREATE FUNCTION lying_read_plpgsql(i int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+  'DECLARE r text; BEGIN SELECT name INTO r FROM products WHERE id = i; RETURN r; END';
+CREATE FUNCTION lying_table() RETURNS SETOF orders LANGUAGE sql IMMUTABLE AS 'TABLE orders';
+CREATE FUNCTION lying_atomic() RETURNS bigint LANGUAGE sql IMMUTABLE BEGIN ATOMIC SELECT count(*) FROM orders; END;
+CREATE FUNCTION lying_clock() RETURNS date LANGUAGE sql IMMUTABLE AS 'SELECT now()::date';
+CREATE FUNCTION lying_comment() RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT clock_timestamp/* */()::text';
+CREATE FUNCTION lying_quoted() RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT "clock_timestamp"()::text';
+CREATE FUNCTION lying_internal() RETURNS timestamptz LANGUAGE internal IMMUTABLE AS 'now';
+CREATE FUNCTION lying_caller() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT lying_read() + 1';
+CREATE FUNCTION lying_setting() RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT current_setting(''timezone'')';
+CREATE FUNCTION lying_input(text) RETURNS date LANGUAGE sql IMMUTABLE AS 'SELECT $1::date';
+CREATE FUNCTION lying_dynamic(t text) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS
+  'DECLARE n bigint; BEGIN EXECUTE ''SELECT count(*) FR'' || ''OM '' || t INTO n; RETURN n; END';
+CREATE FUNCTION lying_writer(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT log_it($1)';
+CREATE FUNCTION lying_stable_writer(int) RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN PERFORM log_it($1); RETURN 1; END';
+CREATE FUNCTION lying_config() RETURNS text LANGUAGE sql STABLE AS 'SELECT set_config(''search_path'', ''other'', false)';
+CREATE FUNCTION lying_sequence() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT nextval(''ticket'')';
+CREATE FUNCTION lying_sum(bigint, int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT $1 + count(*) FROM orders';
+CREATE AGGREGATE lying_total(int) (SFUNC = lying_sum, STYPE = bigint, INITCOND = '0');
+CREATE FUNCTION lying_op(int, int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT $1 + $2 + count(*) FROM orders';
+CREATE OPERATOR +! (LEFTARG = int, RIGHTARG = int, FUNCTION = lying_op);
+CREATE FUNCTION lying_by_operator(int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT $1 +! 1';
+CREATE VIEW lying_view AS SELECT lying_read() AS n;
+-- And some that are.
+CREATE FUNCTION honest_part(timestamp) RETURNS numeric LANGUAGE sql IMMUTABLE AS 'SELECT extract(year from $1)';
+CREATE FUNCTION honest_loop(n int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+  'DECLARE s int := 0; BEGIN FOR i IN 1..n LOOP s := s + i; END LOOP; IF s IS DISTINCT FROM 0 THEN RETURN s; END IF; RETURN 0; END';
+CREATE FUNCTION honest_rows(int[]) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT sum(x) FROM unnest($1) AS x';
+CREATE FUNCTION honest_caller(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT twice(twice($1))';
+CREATE FUNCTION honest_text(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS 'SELECT upper(trim(both from $1)) || ''!''';
+CREATE FUNCTION random_stable() RETURNS float8 LANGUAGE sql STABLE AS 'SELECT random()';

@@ -233,6 +233,21 @@ CALLED = (
     called("fn_block", "begin", "select fn_block_f({v})", "commit"),
     called("fn_lying", "select fn_lying_l({v})",
            setup="create function fn_lying_l(n int) returns int language sql volatile as 'select fn_lying_f($1)';"),
+    called("fn_stable", "select fn_stable_l({v})",
+           setup="create function fn_stable_l(n int) returns int language plpgsql stable as "
+                 "$$ begin perform fn_stable_f(n); return n; end $$;"),
+    called("fn_dynamic", "select fn_dynamic_l({v})",
+           setup="create function fn_dynamic_l(n int) returns int language plpgsql immutable as "
+                 "$$ begin execute 'select fn_dyn' || 'amic_f($1)' using n; return n; end $$;"),
+    called("fn_generated", "insert into fn_generated_t (v) values ({v})",
+           setup="create function fn_generated_l(n int) returns int language sql immutable as 'select fn_generated_f($1)';"
+                 "create table fn_generated_t (v int, w int generated always as (fn_generated_l(v)) stored);"),
+    called("fn_index", "insert into fn_index_t (v) values ({v})",
+           setup="create table fn_index_t (v int); create function fn_index_l(n int) returns int language plpgsql immutable as "
+                 "$$ begin return fn_index_f(n); end $$; create index on fn_index_t (fn_index_l(v));"),
+    Scene("fn_reads", table("fn_reads_t") + "create table fn_reads_w as select 1 as id; create function fn_reads_l(int) returns int "
+          "language sql immutable as 'select v from fn_reads_t where id = $1';", one("update fn_reads_t set v = {v}"),
+          ("select fn_reads_l(id) as v from fn_reads_w where id = 1",), cached=False),
 )
 
 # Their functions are nowhere in the text, so that with one of them in the database every write counts for all tables.

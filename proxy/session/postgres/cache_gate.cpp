@@ -104,9 +104,8 @@ std::optional<CacheGate::Label> CacheGate::refusal(const Question& question, net
   const pg::Bind& bind = question.shape.bind;
   std::size_t index = 0;
   for (const auto& value : bind.parameters) {
-    const bool text = pg::format_of(bind.parameter_formats, index) == pg::Format::kText;
     const std::size_t at = 4 * index++;
-    if (!text || !value) continue;
+    if (!value) continue;  // in binary, too: a text is the same bytes in both
     const std::uint32_t type =
         at + 4 <= question.types.size() ? pg::load_u32(question.types.data() + at) : 0;
     if (sql::parameter_is_volatile(*plan.analysis, type, *value)) {

@@ -4,6 +4,8 @@
 #include <future>
 #include <utility>
 
+#include "proxy/sql/catalog_lies.hpp"
+
 namespace hyperdrive::proxy::session::postgres {
 
 namespace {
@@ -12,6 +14,7 @@ constexpr std::chrono::milliseconds kFirstRetry{100};
 constexpr std::chrono::milliseconds kLongestRetry{5'000};
 constexpr std::size_t kWarnCatalog = 0;
 constexpr std::size_t kWarnings = 3;
+constexpr std::size_t kPreparation = 2;  // the result before those of sql::catalog_queries()
 
 /// Changes whenever something changes that a Catalog is made of, or a grant. Rows of pg_catalog
 /// that were there from the beginning are left out, so that it costs what the user's schema costs.
@@ -161,7 +164,8 @@ void CacheKeeper::reload() {
       // Compiling these questions would take seconds, answering them does not.
       "SET LOCAL search_path = pg_catalog; SET LOCAL jit = off;";
   text += kFingerprint;
-  for (const std::string_view query : sql::catalog_queries()) text.append(";").append(query);
+  text.append(";").append(sql::lies_preparation());
+  for (const std::string& query : sql::catalog_queries()) text.append(";").append(query);
   text += ";COMMIT";
   asker_->ask(
       std::move(text), [this](std::size_t result, auto row) { catalog_row(result, row); },
@@ -175,8 +179,8 @@ void CacheKeeper::catalog_row(std::size_t result, SideConnection::Row row) {
     new_defaults_ = row[3].value_or("");
   } else if (result == 1) {
     new_fingerprint_ = row[0].value_or("");
-  } else if (builder_result_) {
-    builder_result_ = builder_->add(result - 2, row);
+  } else if (result > kPreparation && builder_result_) {
+    builder_result_ = builder_->add(result - kPreparation - 1, row);
   }
 }
 

@@ -122,7 +122,7 @@ def test_a_purge_empties_the_tier_too(pg, redis):
         pg.psql("update shared set v = 4321", user="app")   # past both
         code, body = a.admin("POST", "/v1/purge", '{"table": "shared"}')
         assert code == 200, body
-        assert to_b.value(READ) == "4321"
+        wait_for(lambda: to_b.value(READ) == "4321", 10, "the purge has reached the tier")
 
 
 def test_without_redis_each_goes_on_alone_and_says_so_and_both_come_back(pg, redis):

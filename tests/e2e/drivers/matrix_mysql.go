@@ -124,7 +124,7 @@ func run(dsn string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
-	if _, err = db.ExecContext(ctx, "select sleep(20)"); err == nil || time.Since(begin) > 10*time.Second {
+	if _, err = db.ExecContext(ctx, "select sleep(300)"); err == nil || time.Since(begin) > 120*time.Second {
 		log.Fatalf("cancel: %v after %v", err, time.Since(begin))
 	}
 	check(db.QueryRow("select count(*) from matrix_go").Scan(&count), "after a cancel")

@@ -2,7 +2,6 @@
 //
 //   hyperdrive-proxy --config-fd N [--ready-fd M]     serve
 //   hyperdrive-proxy --verify --config-fd N           try the origin, print the steps
-#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
@@ -13,6 +12,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,9 +23,11 @@
 #include "proxy/admin/event_hub.hpp"
 #include "proxy/admin/server.hpp"
 #include "proxy/server/admin_adapter.hpp"
+#include "proxy/server/crash.hpp"
+#include "proxy/server/log_file.hpp"
+#include "proxy/server/origin_verification.hpp"
 #include "proxy/server/proxy.hpp"
 #include "proxy/server/supervisor.hpp"
-#include "proxy/server/origin_verification.hpp"
 
 namespace hyperdrive::proxy::server {
 namespace {
@@ -110,16 +112,19 @@ void prepare_process(const core::Launch& launch) {
   if (launch.exit_with_parent) ::prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
-void open_log(const std::string& path) {
-  try {
-    auto logger =
-        path.empty() ? spdlog::stderr_logger_mt("proxy") : spdlog::basic_logger_mt("proxy", path);
-    logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
-    logger->flush_on(spdlog::level::info);
-    spdlog::set_default_logger(std::move(logger));
-  } catch (const spdlog::spdlog_ex& error) {
-    std::fprintf(stderr, "hyperdrive-proxy: no log: %s\n", error.what());
+/// Null where the log goes to standard error.
+std::shared_ptr<LogFile> open_log(const std::string& path) {
+  auto file = path.empty() ? nullptr : std::make_shared<LogFile>(path);
+  if (file && !file->is_open()) {
+    std::fprintf(stderr, "hyperdrive-proxy: %s cannot be written; logging here\n", path.c_str());
+    file = nullptr;
   }
+  auto logger =
+      file ? std::make_shared<spdlog::logger>("proxy", file) : spdlog::stderr_logger_mt("proxy");
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+  return file;
 }
 
 int fail(int ready_fd, const core::Error& error, const std::string& reason) {
@@ -128,7 +133,7 @@ int fail(int ready_fd, const core::Error& error, const std::string& reason) {
   return 1;
 }
 
-int serve(core::Launch launch, int ready_fd) {
+int serve(core::Launch launch, std::shared_ptr<LogFile> log, int ready_fd) {
   block_signals();
   const std::string name = launch.config.name;
   const admin::AdminOptions admin_options{launch.admin_socket, launch.config.local.admin_port,
@@ -140,7 +145,7 @@ int serve(core::Launch launch, int ready_fd) {
   if (auto listening = (*proxy)->listen(reason); !listening) {
     return fail(ready_fd, listening.error(), reason);
   }
-  Supervisor supervisor(**proxy);
+  Supervisor supervisor(**proxy, std::move(log));
   if (auto opened = supervisor.open(); !opened) return fail(ready_fd, opened.error(), {});
   admin::EventHub hub;
   AdminAdapter adapter(**proxy);
@@ -181,8 +186,9 @@ int run(int argc, char** argv) {
     std::printf("%s\n", verification.document.c_str());
     return verification.ok ? 0 : 1;
   }
-  open_log(launch->log_file);
-  return serve(std::move(*launch), arguments->ready_fd);
+  auto log = open_log(launch->log_file);
+  log_crashes();
+  return serve(std::move(*launch), std::move(log), arguments->ready_fd);
 }
 
 }  // namespace

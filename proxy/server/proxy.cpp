@@ -155,6 +155,7 @@ void Proxy::end_loops() {
 // --- reload -------------------------------------------------------------------------------------
 
 core::Result<std::vector<std::string>> Proxy::reload(core::Launch launch) {
+  const std::lock_guard turn(reload_);
   core::Launch before = this->launch();
   if (launch.config.id != before.config.id) {
     return core::fail("The document is for another config.", "Reload with this config's own.");

@@ -43,6 +43,7 @@ class Proxy {
   void hand_over();
   void on_ended(std::function<void()> ended) { ended_ = std::move(ended); }
 
+  /// All or nothing; says what has changed.
   core::Result<std::vector<std::string>> reload(core::Launch launch);
 
   std::uint16_t port() const { return port_; }
@@ -61,6 +62,7 @@ class Proxy {
   void worker_empty();
   void end_loops();
 
+  std::mutex reload_;         // one at a time
   mutable std::mutex mutex_;  // launch_
   core::Launch launch_;
   session::Telemetry telemetry_;

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
+#include <utility>
 
 #include "core/base/handover.hpp"
 #include "proxy/net/sockets.hpp"
@@ -32,7 +34,8 @@ void block_signals() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
-Supervisor::Supervisor(Proxy& proxy) : proxy_(proxy) {}
+Supervisor::Supervisor(Proxy& proxy, std::shared_ptr<LogFile> log)
+    : proxy_(proxy), log_(std::move(log)), troubles_(proxy) {}
 
 core::Result<void> Supervisor::open() {
   const sigset_t set = our_signals();
@@ -56,7 +59,9 @@ void Supervisor::run() {
     std::array<pollfd, 4> fds = {pollfd{signals_.get(), POLLIN, 0}, pollfd{ended_.get(), POLLIN, 0},
                                  pollfd{successor_ ? -1 : handover_.get(), POLLIN, 0},
                                  pollfd{successor_.get(), POLLIN, 0}};
-    if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+    const int ready = ::poll(fds.data(), fds.size(), static_cast<int>(TroubleLog::kLook.count()));
+    troubles_.look(std::chrono::steady_clock::now());
+    if (ready <= 0) continue;
     if (fds[0].revents != 0) on_signal();
     if (fds[1].revents != 0) over_ = true;
     if (fds[2].revents != 0) on_successor();
@@ -68,7 +73,7 @@ void Supervisor::on_signal() {
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
-      spdlog::info("SIGHUP: a new configuration comes by `hyperdrive update` (POST /v1/reload)");
+      reload();
       continue;
     }
     if (++terminations_ > 1) {
@@ -79,6 +84,17 @@ void Supervisor::on_signal() {
     const auto timeout = proxy_.launch().config.local.drain_timeout;
     spdlog::info("signal {}: draining, at most {} ms", info.ssi_signo, timeout.count());
     proxy_.drain(timeout);
+  }
+}
+
+void Supervisor::reload() {
+  if (log_) log_->reopen();
+  const auto reloaded = proxy_.reload(proxy_.launch());
+  if (reloaded) {
+    spdlog::info("SIGHUP: certificates read again, log reopened (settings come by `update`)");
+  } else {
+    spdlog::error("SIGHUP: nothing is changed: {} {}", reloaded.error().message,
+                  reloaded.error().hint);
   }
 }
 

@@ -1,15 +1,21 @@
 // What the main thread does while the workers work: signals, the hand-over to a successor, the end.
 //
 //   SIGTERM, SIGINT   drain; a second one ends at once
-//   SIGHUP            tells where a reload comes from (the admin socket carries the document)
+//   SIGHUP            reads the certificate files again, all or nothing, and reopens the log; a new
+//                     configuration comes by the admin socket, for it holds secrets
+//                     (docs/decisions/021-sighup.md)
 //   hand-over socket  sends the listeners to a successor, then drains when it says that it accepts
+//   every few seconds writes troubles to the log
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
+#include "proxy/server/log_file.hpp"
 #include "proxy/server/proxy.hpp"
+#include "proxy/server/trouble_log.hpp"
 
 namespace hyperdrive::proxy::server {
 
@@ -18,17 +24,21 @@ void block_signals();
 
 class Supervisor {
  public:
-  explicit Supervisor(Proxy& proxy);
+  /// `log`: null where the log is not a file.
+  Supervisor(Proxy& proxy, std::shared_ptr<LogFile> log);
   core::Result<void> open();
   /// Until the proxy has ended.
   void run();
 
  private:
   void on_signal();
+  void reload();
   void on_successor();
   void on_successor_speaks();
 
   Proxy& proxy_;
+  std::shared_ptr<LogFile> log_;
+  TroubleLog troubles_;
   core::Descriptor signals_;
   core::Descriptor ended_;
   core::Descriptor handover_;

@@ -50,6 +50,7 @@ class Loop;
 struct TlsInfo {
   std::string version;  ///< "TLSv1.3"
   std::string cipher;   ///< "TLS_AES_256_GCM_SHA384"
+  std::string alpn;     ///< the protocol agreed on; empty: none
   std::string subject;  ///< of the peer's certificate, RFC 2253: "CN=db.example.com"
   std::string issuer;
   std::chrono::system_clock::time_point not_after{};

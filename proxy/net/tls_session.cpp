@@ -152,7 +152,11 @@ void TlsSession::close_notify() {
 }
 
 TlsInfo TlsSession::info() const {
-  TlsInfo info{::SSL_get_version(ssl_), ::SSL_get_cipher_name(ssl_), {}, {}, {}};
+  TlsInfo info{::SSL_get_version(ssl_), ::SSL_get_cipher_name(ssl_), {}, {}, {}, {}};
+  const unsigned char* alpn = nullptr;
+  unsigned alpn_size = 0;
+  ::SSL_get0_alpn_selected(ssl_, &alpn, &alpn_size);
+  if (alpn != nullptr) info.alpn.assign(reinterpret_cast<const char*>(alpn), alpn_size);
   X509* certificate = ::SSL_get0_peer_certificate(ssl_);
   if (certificate == nullptr) return info;
   info.subject = text_of(::X509_get_subject_name(certificate));

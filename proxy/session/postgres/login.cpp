@@ -73,7 +73,9 @@ void Client::direct_tls(net::Bytes data) {
   phase_ = Phase::kEncrypting;
   net::start_tls_server(*stream_, worker_.options->client_tls, std::string(pg::kAlpn), data,
                         [this](std::string error) {
-                          if (!error.empty()) return leave();
+                          // Without the name a stranger could have led another protocol's client
+                          // here (ALPACA); Postgres hangs up, too.
+                          if (!error.empty() || stream_->tls_info().alpn.empty()) return leave();
                           phase_ = Phase::kStartup;
                         });
 }
@@ -132,7 +134,7 @@ void Client::begin_login(const StartupRead& read) {
 }
 
 void Client::offer_sasl() {
-  const auto& options = *worker_.options;
+  const Options& options = *worker_.options;
   const bool known = login_->user == options.config.local.local_user;
   if (!known) {
     login_->mock =
@@ -140,7 +142,8 @@ void Client::offer_sasl() {
   } else {
     login_->mock = options.verifier;
   }
-  const std::string binding = stream_->is_tls() ? options.tls_end_point : std::string();
+  // Of the certificate this stream was encrypted with: a reload may have brought another since.
+  const std::string binding = stream_->tls_server_end_point();
   login_->scram = std::make_unique<pg::ScramServer>(login_->mock, binding);
   std::string message;
   if (binding.empty()) {

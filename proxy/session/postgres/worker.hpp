@@ -43,7 +43,6 @@ struct Options {
   core::Config config;
   wire::postgres::ScramVerifier verifier;
   std::shared_ptr<net::TlsContext> client_tls;  ///< null: TLS is not offered
-  std::string tls_end_point;                    ///< our certificate's binding, for SCRAM-PLUS
   std::shared_ptr<const OriginTarget> target;
 };
 using OptionsRef = std::shared_ptr<const Options>;

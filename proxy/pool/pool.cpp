@@ -347,8 +347,8 @@ std::chrono::milliseconds Pool::period(const Worker& worker) const {
   if (head_ != nullptr) return milliseconds(25);
   if (worker.idle.empty()) return milliseconds(0);
   auto shortest = milliseconds(5'000);
-  if (options_.idle_timeout.count() > 0) shortest = std::min(shortest, options_.idle_timeout / 8);
-  if (options_.max_lifetime.count() > 0) shortest = std::min(shortest, options_.max_lifetime / 8);
+  if (options_.idle_timeout.count() > 0) shortest = std::min(shortest, options_.idle_timeout / 32);
+  if (options_.max_lifetime.count() > 0) shortest = std::min(shortest, options_.max_lifetime / 32);
   return std::max(shortest, milliseconds(25));
 }
 

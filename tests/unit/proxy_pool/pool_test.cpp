@@ -1,0 +1,315 @@
+#include <algorithm>
+#include <string>
+
+#include "unit/proxy_pool/bench.hpp"
+
+namespace hyperdrive::tests {
+namespace {
+
+using namespace std::string_literals;
+
+pool::PoolOptions limited(int limit) {
+  pool::PoolOptions options;
+  options.limit = limit;
+  return options;
+}
+
+pool::Refusal refused_by_origin() {
+  pool::Refusal refusal;
+  refusal.why = pool::Refusal::Why::kRefused;
+  refusal.origin_error = "SFATAL\0C28P01\0"s;
+  return refusal;
+}
+
+pool::Refusal gone_for_a_moment() {
+  pool::Refusal refusal;
+  refusal.transient = true;
+  return refusal;
+}
+
+std::vector<std::unique_ptr<Client>> crowd(Bench& bench, int size, std::size_t workers = 1) {
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < size; ++i) {
+    clients.push_back(
+        std::make_unique<Client>(bench, static_cast<std::size_t>(i) % workers, std::to_string(i)));
+    clients.back()->ask();
+  }
+  return clients;
+}
+
+}  // namespace
+
+TEST_CASE("connections are opened on demand, two at a time, never above the limit") {
+  Bench bench(limited(5));
+  auto clients = crowd(bench, 20);
+  for (int opened = 0; opened < 5; ++opened) {
+    CHECK(bench.attempts() == std::min<std::size_t>(2, 5 - opened));
+    bench.succeed();
+  }
+  CHECK(bench.attempts() == 0);
+  const pool::PoolGauges gauges = bench.pool().gauges();
+  CHECK(gauges.total == 5);
+  CHECK(gauges.waiting == 15);
+}
+
+TEST_CASE("no more are opened than clients wait for") {
+  Bench bench(limited(5));
+  Client one(bench, 0);
+  one.ask();
+  CHECK(bench.attempts() == 1);
+  bench.succeed();
+  CHECK(one.has());
+  one.give_back();
+  Client two(bench, 0);
+  two.ask();
+  CHECK(two.has());
+  CHECK(bench.attempts() == 0);
+}
+
+TEST_CASE("waiters of all workers are served in the order in which they came") {
+  Bench bench(limited(1), 3);
+  Client holder(bench, 1);
+  holder.ask();
+  bench.succeed();
+  REQUIRE(eventually([&] { return holder.has(); }));
+  auto clients = crowd(bench, 30, 3);
+  {
+    const std::lock_guard lock(Client::order_mutex);
+    Client::order.clear();
+  }
+  holder.give_back();
+  std::vector<std::string> expected;
+  for (int i = 0; i < 30; ++i) {
+    expected.push_back(std::to_string(i));
+    REQUIRE(eventually([&] { return clients[static_cast<std::size_t>(i)]->has(); }));
+    clients[static_cast<std::size_t>(i)]->give_back();
+  }
+  const std::lock_guard lock(Client::order_mutex);
+  CHECK(Client::order == expected);
+  CHECK(bench.pool().gauges().total == 1);
+}
+
+TEST_CASE("nobody overtakes a waiter when a connection comes back") {
+  Bench bench(limited(1));
+  Client holder(bench, 0), waiter(bench, 0), late(bench, 0);
+  holder.ask();
+  bench.succeed();
+  waiter.ask();
+  holder.give_back();
+  CHECK(waiter.has());
+  late.ask();
+  CHECK_FALSE(late.has());
+}
+
+TEST_CASE("a connection given to a client that has just left goes to the next") {
+  Bench bench(limited(1), 2);
+  Client holder(bench, 0), leaving(bench, 1), next(bench, 1);
+  holder.ask();
+  bench.succeed();
+  leaving.ask();
+  next.ask();
+  holder.give_back();
+  // It is on its way to `leaving`, or has just come there.
+  bench.on(1, [&] { bench.pool().forget(leaving); });
+  leaving.give_back();
+  CHECK(eventually([&] { return next.has(); }));
+  CHECK(bench.open_connections == 1);
+}
+
+TEST_CASE("who waits too long is refused, and the others go on waiting") {
+  pool::PoolOptions options = limited(1);
+  options.wait_timeout = 300ms;
+  Bench bench(options);
+  Client holder(bench, 0), waiter(bench, 0);
+  holder.ask();
+  bench.succeed();
+  waiter.ask();
+  REQUIRE(eventually([&] { return waiter.was_refused(); }));
+  CHECK(waiter.refusals.at(0).why == pool::Refusal::Why::kWaitTimeout);
+  CHECK(waiter.refusals.size() == 1);
+  waiter.ask();
+  holder.give_back();
+  CHECK(waiter.has());
+}
+
+TEST_CASE("the origin's refusal reaches every waiter of every worker at once") {
+  Bench bench(limited(5), 2);
+  auto clients = crowd(bench, 10, 2);
+  bench.fail(refused_by_origin());
+  for (const auto& client : clients) {
+    REQUIRE(eventually([&] { return client->was_refused(); }));
+    CHECK(client->refusals.at(0).origin_error == refused_by_origin().origin_error);
+  }
+  CHECK(bench.pool().gauges().waiting == 0);
+}
+
+TEST_CASE("while another connection lives, a failed attempt refuses nobody") {
+  Bench bench(limited(5));
+  Client holder(bench, 0), waiter(bench, 0);
+  holder.ask();
+  bench.succeed();
+  waiter.ask();
+  bench.fail(refused_by_origin());
+  CHECK_FALSE(waiter.was_refused());
+  holder.give_back();
+  CHECK(waiter.has());
+}
+
+TEST_CASE("after failures attempts become rarer, and none is made before its time") {
+  Bench bench(limited(2));
+  Client first(bench, 0);
+  first.ask();
+  bench.succeed();
+  first.leave();
+  Client waiter(bench, 0);
+  waiter.ask();
+  // An origin that was there and is gone for a moment: the waiter outlasts it, attempts follow.
+  std::vector<std::chrono::steady_clock::duration> pauses;
+  for (int failures = 0; failures < 6; ++failures) {
+    REQUIRE(eventually([&] { return bench.attempts() == 1; }));
+    bench.fail(gone_for_a_moment());
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(bench.attempts() == 0);
+    REQUIRE(eventually([&] { return bench.attempts() == 1 || waiter.was_refused(); }));
+    if (waiter.was_refused()) break;  // a slow machine: the grace is over
+    pauses.push_back(std::chrono::steady_clock::now() - begin);
+  }
+  // From 25 to 50 ms after the first, at least 400 after the fifth (half of 50 ms doubled 4 times).
+  for (std::size_t i = 0; i < pauses.size(); ++i) CHECK(pauses[i] >= 25ms * (1 << i) - 1ms);
+  if (!waiter.was_refused()) {
+    bench.succeed();
+    CHECK(waiter.has());
+  }
+}
+
+TEST_CASE("idle connections are closed after their time, the last used first kept") {
+  pool::PoolOptions options = limited(3);
+  options.idle_timeout = 200ms;
+  Bench bench(options);
+  {
+    auto clients = crowd(bench, 3);
+    for (int i = 0; i < 3; ++i) bench.succeed();
+    for (const auto& client : clients) client->give_back();
+    CHECK(bench.pool().gauges().idle == 3);
+    CHECK(bench.open_connections == 3);
+  }
+  CHECK(eventually([&] { return bench.open_connections == 0; }));
+  CHECK(bench.pool().gauges().total == 0);
+}
+
+TEST_CASE("a connection past its life is closed when it is idle and when it comes back") {
+  pool::PoolOptions options = limited(2);
+  options.max_lifetime = 300ms;
+  Bench bench(options);
+  Client idle(bench, 0), busy(bench, 0);
+  busy.ask();
+  bench.succeed();
+  idle.ask();
+  bench.succeed();
+  idle.give_back();
+  CHECK(eventually([&] { return bench.open_connections == 1; }));
+  CHECK(busy.has());
+  std::this_thread::sleep_until(std::chrono::steady_clock::now() + 300ms);
+  busy.give_back();
+  CHECK(bench.open_connections == 0);
+}
+
+TEST_CASE("lives are spread, so that connections opened together do not end together") {
+  pool::PoolOptions options = limited(20);
+  options.max_lifetime = 2000ms;  // 200 ms of jitter
+  Bench bench(options);
+  auto clients = crowd(bench, 20);
+  for (int i = 0; i < 20; ++i) bench.succeed();
+  for (const auto& client : clients) client->give_back();
+  bool some = false;
+  REQUIRE(eventually([&] {
+    const int left = bench.open_connections;
+    some = some || (left > 0 && left < 20);
+    return left == 0;
+  }));
+  CHECK(some);
+}
+
+TEST_CASE("a connection that is not reusable is not used again, and its place is free") {
+  Bench bench(limited(1));
+  Client holder(bench, 0), waiter(bench, 0);
+  holder.ask();
+  bench.succeed();
+  waiter.ask();
+  holder.connection().reusable = false;
+  holder.give_back();
+  CHECK(bench.open_connections == 0);
+  REQUIRE(eventually([&] { return bench.attempts() == 1; }));
+  bench.succeed();
+  CHECK(waiter.has());
+}
+
+TEST_CASE("a lower limit takes effect as connections come back") {
+  Bench bench(limited(4));
+  auto clients = crowd(bench, 4);
+  for (int i = 0; i < 4; ++i) bench.succeed();
+  bench.pool().configure(limited(2));
+  for (const auto& client : clients) client->give_back();
+  CHECK(bench.open_connections == 2);
+}
+
+TEST_CASE("after renew() the connections of before are used by nobody") {
+  Bench bench(limited(2));
+  Client busy(bench, 0), idle(bench, 0);
+  busy.ask();
+  bench.succeed();
+  idle.ask();
+  bench.succeed();
+  idle.give_back();
+  bench.pool().renew();
+  CHECK(eventually([&] { return bench.open_connections == 1; }));
+  busy.give_back();
+  CHECK(bench.open_connections == 0);
+}
+
+TEST_CASE("a connection that dies while idle is taken out") {
+  Bench bench(limited(1));
+  Client one(bench, 0);
+  one.ask();
+  bench.succeed();
+  FakeConnection& connection = one.connection();
+  one.give_back();
+  CHECK(connection.parked);
+  bench.on(0, [&] { CHECK(bench.pool().lost(connection) != nullptr); });
+  CHECK(bench.pool().gauges().total == 0);
+  one.ask();
+  CHECK(bench.attempts() == 1);
+}
+
+TEST_CASE(
+    "any number of clients of any number of workers never pass the limit, and all are served") {
+  Bench bench(limited(3), 4);
+  std::atomic<bool> over = false;
+  std::thread origin([&] {
+    while (!over) {
+      if (bench.attempts() > 0) bench.succeed();
+      std::this_thread::sleep_for(100us);
+    }
+  });
+  std::atomic<int> served = 0, most = 0;
+  std::vector<std::thread> threads;
+  for (std::size_t n = 0; n < 12; ++n) {
+    threads.emplace_back([&, n] {
+      Client client(bench, n % 4);
+      for (int turn = 0; turn < 40; ++turn) {
+        client.ask();
+        if (!eventually([&] { return client.has(); })) return;
+        most = std::max(most.load(), bench.open_connections.load());
+        ++served;
+        client.give_back();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  over = true;
+  origin.join();
+  CHECK(served == 12 * 40);
+  CHECK(most <= 3);
+}
+
+}  // namespace hyperdrive::tests

@@ -69,12 +69,12 @@ Outcome bindings(Context& context) {
                          display_path(file->path)));
     return 0;
   }
-  Table table{.columns = {"environment", "binding", "id", "config"}};
+  Table table{"environment", "binding", "id", "config"};
   bool unknown = false;
   for (const Row& row : rows) {
     unknown = unknown || row.config.empty();
-    table.rows.push_back({row.binding->environment, printable(row.binding->name),
-                          printable(row.binding->id), status_text(row)});
+    table.add({row.binding->environment, printable(row.binding->name), printable(row.binding->id),
+               status_text(row)});
   }
   out.print(draw(table, out.width()));
   if (unknown) {

@@ -23,6 +23,7 @@ namespace hyperdrive::cli {
 namespace {
 using nlohmann::ordered_json;
 using Findings = std::vector<Finding>;
+using LocalPorts = std::vector<core::Registry::LocalPort>;
 
 constexpr std::size_t kMostSeals = 100;
 
@@ -91,14 +92,16 @@ void check_key(const core::Home& home, std::size_t configs, Findings& findings) 
 
 /// Can the stored passwords be opened? One finding, with the names of those that cannot. Of very
 /// many, some are tried: a wrong key shows at the first.
-void check_seals(core::Registry& registry, std::vector<core::Config> configs, Findings& findings) {
+void check_seals(core::Registry& registry, const LocalPorts& configs, Findings& findings) {
   const std::size_t step = std::max<std::size_t>(1, configs.size() / kMostSeals);
   std::string broken;
   std::string why;
   std::size_t tried = 0;
   for (std::size_t i = 0; i < configs.size(); i += step) {
     ++tried;
-    if (auto opened = registry.unseal(configs[i]); !opened) {
+    auto config = registry.find(configs[i].id);
+    const auto opened = config ? registry.unseal(*config) : tl::unexpected(config.error());
+    if (!opened) {
       broken += (broken.empty() ? "" : ", ") + configs[i].name;
       why = opened.error().message;
     }
@@ -122,7 +125,7 @@ void check_registry(Context& context, Findings& findings) {
     return;
   }
   auto trouble = (*registry)->check_integrity();
-  auto configs = (*registry)->list();
+  auto configs = (*registry)->local_ports();
   if (!trouble || !configs) {
     const core::Error& error = trouble ? configs.error() : trouble.error();
     findings.push_back({"failed", "registry", error.message, error.hint, 0});
@@ -137,13 +140,13 @@ void check_registry(Context& context, Findings& findings) {
     findings.push_back({"ok", "registry", fmt::format("{} configs", configs->size()), "", 0});
   }
   check_key((*registry)->home(), configs->size(), findings);
-  check_seals(**registry, std::move(*configs), findings);
+  check_seals(**registry, *configs, findings);
 }
 
 /// A stopped config's port that another program holds will make its `start` fail.
-void check_port(const core::Config& config, const std::set<std::uint16_t>& taken,
+void check_port(const core::Registry::LocalPort& config, const std::set<std::uint16_t>& taken,
                 Findings& findings) {
-  const auto port = config.local.local_port;
+  const auto port = config.port;
   if (!taken.contains(port)) return;
   findings.push_back(
       {"warning", "port", fmt::format("{}: {}", config.name, core::describe_port(port)),
@@ -167,10 +170,10 @@ void check_proxies(Context& context, Findings& findings) {
                         fmt::format("the proxy of {} ended unexpectedly", name),
                         fmt::format("Its last words: hyperdrive logs {}", name), 0});
   }
-  auto configs = (*registry)->list();
+  auto configs = (*registry)->local_ports();
   if (!configs) return;
   const auto taken = core::listening_ports();
-  for (const core::Config& config : *configs) {
+  for (const auto& config : *configs) {
     if (!running.contains(config.id)) check_port(config, taken, findings);
   }
 }

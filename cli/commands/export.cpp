@@ -1,4 +1,5 @@
 // `hyperdrive export`: the file for `apply` that declares what is there. Never a secret.
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/all.hpp"
@@ -19,26 +20,42 @@ constexpr Example kExamples[] = {
     {"hyperdrive export prod-db --json > hyperdrive.json", "one of them, as JSON"},
 };
 
-core::Result<std::vector<core::Config>> chosen(Context& context) {
+/// Calls `visit` with all configs, or those that are named.
+core::Result<void> each_chosen(Context& context,
+                               const std::function<void(const core::Config&)>& visit) {
   auto registry = context.registry();
   if (!registry) return tl::unexpected(registry.error());
-  if (context.args().positionals().empty()) return (*registry)->list();
+  if (context.args().positionals().empty()) return (*registry)->each(visit);
   std::vector<core::Config> configs;
   for (const std::string& name : context.args().positionals()) {
     auto config = (*registry)->find(name);
     if (!config) return tl::unexpected(config.error());
     configs.push_back(std::move(*config));
   }
-  return configs;
+  for (const core::Config& config : configs) visit(config);
+  return {};
+}
+
+Outcome export_as_json(Context& context) {
+  std::vector<core::Config> configs;
+  auto done = each_chosen(context, [&](const core::Config& config) { configs.push_back(config); });
+  if (!done) return tl::unexpected(done.error());
+  context.out().document(core::export_json(configs));
+  return 0;
 }
 
 Outcome run_export(Context& context) {
-  auto configs = chosen(context);
-  if (!configs) return tl::unexpected(configs.error());
-  std::string text = core::export_toml(*configs);
-  if (text.ends_with('\n')) text.pop_back();
-  context.out().print(text);
-  context.out().document_if_json(core::export_json(*configs));
+  if (context.out().json()) return export_as_json(context);
+  constexpr std::size_t kPiece = 64u << 10;
+  std::string text(core::export_heading());
+  auto done = each_chosen(context, [&](const core::Config& config) {
+    core::append_toml(config, text);
+    if (text.size() < kPiece) return;
+    context.out().print_raw(text);
+    text.clear();
+  });
+  if (!done) return tl::unexpected(done.error());
+  context.out().print_raw(text);
   return 0;
 }
 

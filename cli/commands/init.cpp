@@ -43,10 +43,10 @@ Outcome templates(Context& context) {
   auto all = list_templates();
   if (!all) return tl::unexpected(all.error());
   auto array = nlohmann::ordered_json::array();
-  Table table{.columns = {"template", "what it is"}};
+  Table table{"template", "what it is"};
   for (const Template& one : *all) {
     array.push_back({{"name", one.name}, {"summary", one.says}});
-    table.rows.push_back({one.name, one.says});
+    table.add({one.name, one.says});
   }
   context.out().document_if_json(array);
   context.out().print(draw(table, context.out().width()));

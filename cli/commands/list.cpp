@@ -1,7 +1,6 @@
 // `hyperdrive list`: wrangler's table, and whether a proxy runs.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/all.hpp"
@@ -39,59 +38,52 @@ std::string mtls_text(const core::Config& config) {
   return json.contains("mtls") ? json["mtls"].dump() : "";
 }
 
-std::vector<std::string> row_of(const core::Config& config, const RunningProxies& running) {
-  return {config.id,
-          printable(config.name),
-          printable(config.origin.user),
-          printable(config.origin.host),
-          port_text(config.origin.port),
-          std::string(core::scheme_title(config.origin.scheme)),
-          printable(config.origin.database),
-          caching_text(config.caching),
-          mtls_text(config),
-          std::to_string(config.origin_connection_limit),
-          fmt::format("{} {}", config.local.local_port,
-                      running.contains(config.id) ? "running" : "stopped")};
+void add_row(Table& table, const core::Config& config, const RunningProxies& running) {
+  const core::Origin& origin = config.origin;
+  table.add({config.id, printable(config.name), printable(origin.user), printable(origin.host),
+             port_text(origin.port), core::scheme_title(origin.scheme), printable(origin.database),
+             caching_text(config.caching), mtls_text(config),
+             std::to_string(config.origin_connection_limit),
+             fmt::format("{} {}", config.local.local_port,
+                         running.contains(config.id) ? "running" : "stopped")});
 }
 
-/// The array as Output::document would print it; an object at a time, since there may be many.
-std::string array_text(const std::vector<core::Config>& configs) {
-  if (configs.empty()) return "[]\n";
+/// The array as Output::document would print it, in pieces: there may be many.
+Outcome print_array(core::Registry& registry, Output& out) {
+  constexpr std::size_t kPiece = 64u << 10;
   std::string text = "[";
-  for (const core::Config& config : configs) {
-    text += text.size() > 1 ? ",\n  " : "\n  ";
-    const std::string object = core::public_json(config).dump(
-        2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-    for (std::size_t at = 0; at < object.size();) {
-      const std::size_t end = std::min(object.find('\n', at), object.size());
-      text.append(object, at, end - at);
-      if (end < object.size()) text += "\n  ";
-      at = end + 1;
-    }
-  }
-  return text += "\n]\n";
+  bool first = true;
+  auto done = registry.each([&](const core::Config& config) {
+    text += first ? "\n  " : ",\n  ";
+    first = false;
+    core::append_public_json(config, 2, text);
+    if (text.size() < kPiece) return;
+    out.print_raw(text);
+    text.clear();
+  });
+  if (!done) return tl::unexpected(done.error());
+  out.print_raw(text += first ? "]\n" : "\n]\n");
+  return 0;
 }
 
 Outcome list(Context& context) {
   auto registry = context.registry();
   if (!registry) return tl::unexpected(registry.error());
-  auto configs = (*registry)->list();
-  if (!configs) return tl::unexpected(configs.error());
   Output& out = context.out();
-  if (out.json()) {
-    out.print_raw(array_text(*configs));
-    return 0;
-  }
+  if (out.json()) return print_array(**registry, out);
+  const RunningProxies running = running_proxies((*registry)->home());
+  Table table{"id",     "name",     "user",    "host", "port",
+              "scheme", "database", "caching", "mtls", "origin_connection_limit",
+              "local"};
+  auto done =
+      (*registry)->each([&](const core::Config& config) { add_row(table, config, running); });
+  if (!done) return tl::unexpected(done.error());
   out.say("📋 Listing Hyperdrive configs");
-  if (configs->empty()) {
+  if (table.empty()) {
     out.note("There is none yet: hyperdrive create <name> --connection-string …");
     return 0;
   }
-  const RunningProxies running = running_proxies((*registry)->home());
-  Table table{.columns = {"id", "name", "user", "host", "port", "scheme", "database", "caching",
-                          "mtls", "origin_connection_limit", "local"}};
-  for (const core::Config& config : *configs) table.rows.push_back(row_of(config, running));
-  out.print(draw(table, out.width()));
+  draw(table, out.width(), [&out](std::string_view piece) { out.print_raw(piece); });
   return 0;
 }
 

@@ -1,6 +1,7 @@
 // `hyperdrive status`: which proxies run, and how they are.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/all.hpp"
@@ -42,8 +43,26 @@ std::string_view phase_name(const core::ProxyState& state) {
   return state.crashed ? "crashed" : "stopped";
 }
 
-ordered_json status_of(const core::Home& home, const core::Config& config) {
-  auto state = core::proxy_state(home, config.id);
+/// Ids with any file in the run folder: what has none cannot run, which spares a look at each of
+/// many.
+RunningProxies ids_with_files(const core::Home& home) {
+  RunningProxies ids;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(home.run(), error)) {
+    ids.insert(entry.path().stem().string());
+  }
+  return ids;
+}
+
+core::Result<core::ProxyState> state_of(const core::Home& home, const core::Config& config,
+                                        const RunningProxies& with_files) {
+  if (!with_files.contains(config.id)) return core::ProxyState{};
+  return core::proxy_state(home, config.id);
+}
+
+ordered_json status_of(const core::Home& home, const core::Config& config,
+                       const RunningProxies& with_files) {
+  auto state = state_of(home, config, with_files);
   if (!state) {
     return {{"id", config.id},
             {"name", config.name},
@@ -128,16 +147,19 @@ Outcome status(Context& context) {
   if (!home) return tl::unexpected(home.error());
   Output& out = context.out();
   ordered_json all = ordered_json::array();
-  for (const core::Config& config : *configs) all.push_back(status_of(*home, config));
+  const RunningProxies with_files = ids_with_files(*home);
+  for (const core::Config& config : *configs) {
+    all.push_back(status_of(*home, config, with_files));
+  }
   const bool one = !context.args().positional(0).empty();
   out.document_if_json(one ? all[0] : all);
   if (all.empty()) {
     out.say("No proxy is running. Start one: hyperdrive start <config>");
     return 0;
   }
-  Table table{.columns = {"name", "state", "address", "pid", "clients", "origin connections",
-                          "waiting", "last error"}};
-  for (const ordered_json& json : all) table.rows.push_back(row_of(json));
+  Table table{"name",    "state",     "address", "pid", "clients", "origin connections",
+              "waiting", "last error"};
+  for (const ordered_json& json : all) table.add(row_of(json));
   out.print(draw(table, out.width()));
   return 0;
 }

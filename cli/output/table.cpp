@@ -42,64 +42,61 @@ std::string repeat(std::string_view text, std::size_t times) {
   return result;
 }
 
-std::vector<std::size_t> column_widths(const Table& table) {
-  std::vector<std::size_t> widths;
-  for (const auto& column : table.columns) widths.push_back(cells(column));
-  for (const auto& row : table.rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], cells(row[i]));
-  }
-  return widths;
-}
-
-std::string rule(const std::vector<std::size_t>& widths, std::string_view left,
-                 std::string_view middle, std::string_view right) {
+std::string rule(const Table& table, std::string_view left, std::string_view middle,
+                 std::string_view right) {
   std::string line(left);
-  for (std::size_t i = 0; i < widths.size(); ++i) {
+  for (std::size_t i = 0; i < table.columns(); ++i) {
     if (i > 0) line += middle;
-    line += repeat("─", widths[i] + 2);
+    line += repeat("─", table.width_of_column(i) + 2);
   }
-  return line += right;
+  line += right;
+  return line += '\n';
 }
 
-void append_row(std::string& text, const std::vector<std::string>& row,
-                const std::vector<std::size_t>& widths) {
+void append_row(std::string& text, const Table& table, std::size_t row) {
   text += "│";
-  for (std::size_t i = 0; i < widths.size(); ++i) {
+  for (std::size_t i = 0; i < table.columns(); ++i) {
     text += ' ';
-    text += row[i];
-    text.append(widths[i] - cells(row[i]) + 1, ' ');
+    text += table.cell(row, i);
+    text.append(table.width_of_column(i) - table.width_of_cell(row, i) + 1, ' ');
     text += "│";
   }
   text += '\n';
 }
 
-std::string boxed(const Table& table, const std::vector<std::size_t>& widths) {
-  const std::string between = rule(widths, "├", "┼", "┤") + "\n";
-  std::string text = rule(widths, "┌", "┬", "┐") + "\n";
-  append_row(text, table.columns, widths);
-  for (const auto& row : table.rows) {
-    text += between;
-    append_row(text, row, widths);
+using Sink = std::function<void(std::string_view)>;
+constexpr std::size_t kPiece = 64u << 10;
+
+void boxed(const Table& table, const Sink& sink) {
+  const std::string between = rule(table, "├", "┼", "┤");
+  std::string text = rule(table, "┌", "┬", "┐");
+  for (std::size_t row = 0; row <= table.rows(); ++row) {
+    if (row > 0) text += between;
+    append_row(text, table, row);
+    if (text.size() < kPiece) continue;
+    sink(text);
+    text.clear();
   }
-  return text + rule(widths, "└", "┴", "┘");
+  sink(text += rule(table, "└", "┴", "┘"));
 }
 
 /// `name: value` a line, the names right-aligned; values are cut to what is left of the terminal.
-std::string records(const Table& table, std::size_t width) {
+void records(const Table& table, std::size_t width, const Sink& sink) {
   std::size_t widest = 0;
-  for (const auto& column : table.columns) widest = std::max(widest, cells(column));
-  std::string text;
-  for (const auto& row : table.rows) {
-    if (!text.empty()) text += "\n";
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      if (row[i].empty()) continue;
-      const std::size_t left = width > widest + 4 ? width - widest - 2 : 2;
-      text += std::string(widest - cells(table.columns[i]), ' ') + table.columns[i] + "  " +
-              shortened(row[i], left) + "\n";
-    }
+  for (std::size_t i = 0; i < table.columns(); ++i) {
+    widest = std::max(widest, table.width_of_cell(0, i));
   }
-  if (!text.empty()) text.pop_back();
-  return text;
+  const std::size_t left = width > widest + 4 ? width - widest - 2 : 2;
+  for (std::size_t row = 1; row <= table.rows(); ++row) {
+    std::string text = row > 1 ? "\n" : "";
+    for (std::size_t i = 0; i < table.columns(); ++i) {
+      if (table.cell(row, i).empty()) continue;
+      text.append(widest - table.width_of_cell(0, i), ' ');
+      text += table.cell(0, i);
+      text += "  " + shortened(table.cell(row, i), left) + "\n";
+    }
+    sink(text);
+  }
 }
 
 }  // namespace
@@ -132,11 +129,41 @@ std::string shortened(std::string_view text, std::size_t limit) {
   return result + "…";
 }
 
-std::string draw(const Table& table, std::size_t width) {
-  const auto widths = column_widths(table);
+Table::Table(std::initializer_list<std::string_view> columns) : widths_(columns.size()) {
+  add(columns);
+}
+
+void Table::add_cell(std::size_t column, std::string_view text) {
+  const std::size_t width = cli::cells(text);
+  cells_.push_back({text_.size(), text.size(), width});
+  text_ += text;
+  widths_[column] = std::max(widths_[column], width);
+}
+
+std::string_view Table::cell(std::size_t row, std::size_t column) const {
+  const Cell& cell = at(row, column);
+  return std::string_view(text_).substr(cell.begin, cell.length);
+}
+
+std::size_t Table::width_of_cell(std::size_t row, std::size_t column) const {
+  return at(row, column).width;
+}
+
+void draw(const Table& table, std::size_t width, const Sink& sink) {
   std::size_t total = 1;
-  for (const std::size_t column : widths) total += column + 3;
-  return width == 0 || total <= width ? boxed(table, widths) : records(table, width);
+  for (std::size_t i = 0; i < table.columns(); ++i) total += table.width_of_column(i) + 3;
+  if (width == 0 || total <= width) {
+    boxed(table, sink);
+  } else {
+    records(table, width, sink);
+  }
+}
+
+std::string draw(const Table& table, std::size_t width) {
+  std::string text;
+  draw(table, width, [&text](std::string_view piece) { text += piece; });
+  if (!text.empty()) text.pop_back();
+  return text;
 }
 
 }  // namespace hyperdrive::cli

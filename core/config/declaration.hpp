@@ -79,6 +79,9 @@ std::vector<Difference> differences_between(const Config& before, const Config& 
 /// The file that declares these configs; secrets are left out (a comment says how to refer to
 /// them).
 std::string export_toml(std::span<const Config> configs);
+/// The same in pieces, for many: the lines before the first config, and one config after the other.
+std::string_view export_heading();
+void append_toml(const Config& config, std::string& text);
 nlohmann::ordered_json export_json(std::span<const Config> configs);
 
 }  // namespace hyperdrive::core

@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "core/config/declaration.hpp"
 #include "core/config/json.hpp"
+#include "core/config/public_shape.hpp"
 #include "core/config/text.hpp"
 
 namespace hyperdrive::core {
@@ -27,6 +29,11 @@ Json declared_json(const Config& config) {
 
 /// Text as TOML writes it: quotation marks, escapes, UTF-8 as it is.
 std::string quoted(const std::string& text) {
+  // Most are plain, and a stream for each of many costs.
+  const auto is_plain = [](char c) {
+    return c >= ' ' && c <= '~' && c != '"' && c != '\\' && c != '\'';
+  };
+  if (std::all_of(text.begin(), text.end(), is_plain)) return '"' + text + '"';
   std::ostringstream out;
   out << toml::toml_formatter{toml::value<std::string>(text)};
   return out.str();
@@ -51,34 +58,76 @@ std::string variable_name(const std::string& name) {
   return result + "_PASSWORD";
 }
 
-std::string toml_of(const Config& config) {
-  std::string text = "[[configs]]\n";
-  std::string tables;
-  const Json json = declared_json(config);
-  for (const auto& [key, value] : json.items()) {
-    if (!value.is_object()) {
-      text += fmt::format("{} = {}\n", key, toml_value(value));
-      continue;
-    }
-    tables += fmt::format("\n[configs.{}]\n", key);
-    for (const auto& [name, item] : value.items())
-      tables += fmt::format("{} = {}\n", name, toml_value(item));
-    if (key == "origin")
-      tables += fmt::format("# password = \"env:{}\"\n", variable_name(config.name));
+/// Fields of the config itself first, then its tables, in the order in which they are written.
+class TomlWriter {
+ public:
+  void open(std::string_view key) {
+    tables_ += "\n[configs.";
+    tables_ += key;
+    tables_ += "]\n";
+    inside_ = true;
   }
-  return text + tables;
+  void close() { inside_ = false; }
+  void field(std::string_view key, const std::string& value) { line(key, quoted(value)); }
+  void field(std::string_view key, std::string_view value) {
+    line(key, quoted(std::string(value)));
+  }
+  void field(std::string_view key, bool value) { line(key, value ? "true" : "false"); }
+  void field(std::string_view key, int value) { line(key, std::to_string(value)); }
+  void line(std::string_view key, std::string_view value) {
+    std::string& text = inside_ ? tables_ : fields_;
+    text += key;
+    text += " = ";
+    text += value;
+    text += '\n';
+  }
+  void append_to(std::string& text) const { (text += fields_) += tables_; }
+
+ private:
+  std::string fields_;
+  std::string tables_;
+  bool inside_ = false;
+};
+
+void write_declared_origin(const Config& config, TomlWriter& out) {
+  Origin origin = config.origin;
+  origin.scheme_text.clear();
+  out.open("origin");
+  write_origin_fields(origin, out);
+  if (!origin.application_name.empty()) out.field("application_name", origin.application_name);
+  out.line("# password", fmt::format("\"env:{}\"", variable_name(config.name)));
+  out.close();
 }
 
 }  // namespace
 
+std::string_view export_heading() {
+  return "# Written by `hyperdrive export`; `hyperdrive apply -f FILE` makes a registry like it.\n"
+         "# Passwords are not in it. Where a config exists its stored one is kept; for a new one "
+         "give\n"
+         "# password = \"env:NAME\" or \"file:PATH\".\n"
+         "version = 1\n";
+}
+
+void append_toml(const Config& config, std::string& text) {
+  text += "\n[[configs]]\n";
+  TomlWriter out;
+  out.field("name", config.name);
+  out.field("origin_connection_limit", config.origin_connection_limit);
+  write_declared_origin(config, out);
+  write_caching(config.caching, out);
+  write_tls(config, out);
+  if (const Json local = settings_json(config.local); !local.empty()) {
+    out.open("local");
+    for (const auto& [name, value] : local.items()) out.line(name, toml_value(value));
+    out.close();
+  }
+  out.append_to(text);
+}
+
 std::string export_toml(std::span<const Config> configs) {
-  std::string text =
-      "# Written by `hyperdrive export`; `hyperdrive apply -f FILE` makes a registry like it.\n"
-      "# Passwords are not in it. Where a config exists its stored one is kept; for a new one "
-      "give\n"
-      "# password = \"env:NAME\" or \"file:PATH\".\n"
-      "version = 1\n";
-  for (const Config& config : configs) text += "\n" + toml_of(config);
+  std::string text(export_heading());
+  for (const Config& config : configs) append_toml(config, text);
   return text;
 }
 

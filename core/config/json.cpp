@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/config/json_writers.hpp"
+#include "core/config/public_shape.hpp"
 #include "core/config/settings.hpp"
 #include "core/config/text.hpp"
 
@@ -11,41 +13,6 @@ namespace hyperdrive::core {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json origin_json(const Origin& origin) {
-  Json json;
-  json["scheme"] = scheme_name(origin);
-  if (!origin.service_id.empty()) {
-    json["service_id"] = origin.service_id;
-  } else {
-    json["host"] = origin.host;
-    if (origin.port != 0) json["port"] = origin.port;
-  }
-  json["database"] = origin.database;
-  json["user"] = origin.user;
-  if (!origin.access_client_id.empty()) json["access_client_id"] = origin.access_client_id;
-  return json;
-}
-
-Json caching_json(const Caching& caching) {
-  Json json;
-  json["disabled"] = caching.disabled;
-  if (caching.max_age) json["max_age"] = *caching.max_age;
-  if (caching.stale_while_revalidate)
-    json["stale_while_revalidate"] = *caching.stale_while_revalidate;
-  return json;
-}
-
-Json tls_json(const Config& config) {
-  Json json = Json::object();
-  if (!config.tls.ca_certificate_id.empty())
-    json["ca_certificate_id"] = config.tls.ca_certificate_id;
-  if (!config.tls.mtls_certificate_id.empty())
-    json["mtls_certificate_id"] = config.tls.mtls_certificate_id;
-  if (config.tls.mode != SslMode::kDefault)
-    json["sslmode"] = ssl_mode_name(config.tls.mode, config.origin.scheme);
-  return json;
-}
 
 std::vector<std::string> lines(std::string_view text) {
   std::vector<std::string> result;
@@ -91,29 +58,26 @@ std::optional<std::string> as_text(const Json& value) {
 
 Json public_json(const Config& config) {
   Json json;
-  json["id"] = config.id;
-  json["name"] = config.name;
-  json["origin"] = origin_json(config.origin);
-  json["origin_connection_limit"] = config.origin_connection_limit;
-  json["created_on"] = config.created_on;
-  json["modified_on"] = config.modified_on;
-  json["caching"] = caching_json(config.caching);
-  if (Json tls = tls_json(config); !tls.empty()) json["mtls"] = std::move(tls);
+  JsonTreeWriter out(json);
+  write_public(config, out);
   return json;
 }
 
+void append_public_json(const Config& config, std::size_t indent, std::string& text) {
+  JsonTextWriter out(text, indent);
+  write_public(config, out);
+  out.close();
+}
+
 Json all_json(const Config& config) {
-  Json json = public_json(config);
-  Json caching = caching_json(config.caching);
-  if (!config.caching.disabled) {
-    caching["max_age"] = config.caching.max_age.value_or(kDefaultMaxAge);
-    caching["stale_while_revalidate"] =
+  Config full = config;
+  if (!full.caching.disabled) {
+    full.caching.max_age = config.caching.max_age.value_or(kDefaultMaxAge);
+    full.caching.stale_while_revalidate =
         config.caching.stale_while_revalidate.value_or(kDefaultStaleWhileRevalidate);
   }
-  json["caching"] = std::move(caching);
-  Json tls = tls_json(config);
-  tls["sslmode"] = ssl_mode_name(effective_ssl_mode(config), config.origin.scheme);
-  json["mtls"] = std::move(tls);
+  full.tls.mode = effective_ssl_mode(config);
+  Json json = public_json(full);
   if (!config.remote_id.empty()) json["remote_id"] = config.remote_id;
   json["application_name"] =
       config.origin.application_name.empty() ? "Hyperdrive" : config.origin.application_name;
@@ -126,10 +90,16 @@ Json all_json(const Config& config) {
 }
 
 Json settings_json(const LocalSettings& local) {
+  static const std::vector<std::string> defaults = [] {
+    std::vector<std::string> texts;
+    for (const Setting& setting : settings()) texts.push_back(default_text(setting));
+    return texts;
+  }();
   Json json = Json::object();
-  for (const Setting& setting : settings()) {
+  for (std::size_t i = 0; i < settings().size(); ++i) {
+    const Setting& setting = settings()[i];
     const std::string text = setting.get(local);
-    if (text != default_text(setting)) json[std::string(setting.key)] = typed(setting, text);
+    if (text != defaults[i]) json[std::string(setting.key)] = typed(setting, text);
   }
   return json;
 }

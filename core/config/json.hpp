@@ -15,6 +15,9 @@ namespace hyperdrive::core {
 
 /// Field for field what Cloudflare answers (order of keys too); no secret.
 nlohmann::ordered_json public_json(const Config& config);
+/// Appends the text of `public_json(config)` as dump(2) prints it, lines after the first standing
+/// `indent` columns in. Many times faster: for lists.
+void append_public_json(const Config& config, std::size_t indent, std::string& text);
 /// `get --all`: the public shape, then `local`: every setting as `{"value":…,"default":…}`; no
 /// secret.
 nlohmann::ordered_json all_json(const Config& config);

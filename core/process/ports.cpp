@@ -3,7 +3,11 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fmt/format.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -53,8 +57,41 @@ void collect_listeners(const char* table, std::vector<Listener>& listeners) {
   }
 }
 
+/// One family's listening sockets, asked of the kernel by netlink (sock_diag(7)), which leaves out
+/// the established ones: /proc/net/tcp walks through them all. False: this kernel does not answer.
+bool ask_kernel(int family, std::vector<Listener>& listeners) {
+  Descriptor socket(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+  if (!socket) return false;
+  struct {
+    nlmsghdr header;
+    inet_diag_req_v2 body;
+  } request{};
+  request.header.nlmsg_len = sizeof request;
+  request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  request.body.sdiag_family = static_cast<__u8>(family);
+  request.body.sdiag_protocol = IPPROTO_TCP;
+  request.body.idiag_states = 1u << TCP_LISTEN;
+  if (::send(socket.get(), &request, sizeof request, 0) != sizeof request) return false;
+  alignas(nlmsghdr) char buffer[32768];
+  for (;;) {
+    const ssize_t got = ::recv(socket.get(), buffer, sizeof buffer, 0);
+    if (got <= 0) return false;
+    auto left = static_cast<unsigned>(got);
+    for (auto* at = reinterpret_cast<nlmsghdr*>(buffer); NLMSG_OK(at, left);
+         at = NLMSG_NEXT(at, left)) {
+      if (at->nlmsg_type == NLMSG_DONE) return true;
+      if (at->nlmsg_type != SOCK_DIAG_BY_FAMILY) return false;
+      const auto* found = static_cast<const inet_diag_msg*>(NLMSG_DATA(at));
+      listeners.push_back({ntohs(found->id.idiag_sport), found->idiag_inode});
+    }
+  }
+}
+
 std::vector<Listener> all_listeners() {
   std::vector<Listener> listeners;
+  if (ask_kernel(AF_INET, listeners) && ask_kernel(AF_INET6, listeners)) return listeners;
+  listeners.clear();
   collect_listeners("/proc/net/tcp", listeners);
   collect_listeners("/proc/net/tcp6", listeners);
   return listeners;

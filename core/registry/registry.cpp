@@ -232,20 +232,36 @@ std::vector<std::string> Registry::names_starting_with(std::string_view prefix) 
   return names ? *names : std::vector<std::string>();
 }
 
-Result<std::vector<Config>> Registry::list() {
-  return impl_->database->guarded([&]() -> Result<std::vector<Config>> {
+Result<void> Registry::each(const std::function<void(const Config&)>& visit) {
+  return impl_->database->guarded([&]() -> Result<void> {
     SQLite::Statement query(
         impl_->sqlite(), fmt::format("SELECT {} FROM configs ORDER BY sequence", config_columns()));
-    std::vector<Config> configs;
-    const auto count = impl_->sqlite().execAndGet("SELECT count(*) FROM configs").getInt64();
-    configs.reserve(static_cast<std::size_t>(count));
     while (query.executeStep()) {
       auto config = read_config_row(query);
       if (!config) return tl::unexpected(config.error());
-      configs.push_back(std::move(*config));
+      visit(*config);
     }
-    return configs;
+    return {};
   });
+}
+
+Result<std::vector<Registry::LocalPort>> Registry::local_ports() {
+  return impl_->database->guarded([&]() -> Result<std::vector<LocalPort>> {
+    SQLite::Statement query(impl_->sqlite(), "SELECT id, name, local_port FROM configs");
+    std::vector<LocalPort> ports;
+    while (query.executeStep()) {
+      ports.push_back({query.getColumn(0).getString(), query.getColumn(1).getString(),
+                       static_cast<std::uint16_t>(query.getColumn(2).getInt())});
+    }
+    return ports;
+  });
+}
+
+Result<std::vector<Config>> Registry::list() {
+  std::vector<Config> configs;
+  auto done = each([&configs](const Config& config) { configs.push_back(config); });
+  if (!done) return tl::unexpected(done.error());
+  return configs;
 }
 
 Result<Config> Registry::update(std::string_view id_or_name, const Edit& edit) {
@@ -325,7 +341,13 @@ Result<void> Registry::atomically(const std::function<Result<void>()>& work) {
 
 Result<std::string> Registry::check_integrity() {
   return impl_->database->guarded([&]() -> Result<std::string> {
-    SQLite::Statement query(impl_->sqlite(), "PRAGMA integrity_check");
+    // Checking every index entry of a large registry takes longer than all else together; its
+    // pages and rows are checked in any case.
+    constexpr std::int64_t kLarge = 1 << 20;
+    const auto pages = impl_->sqlite().execAndGet("PRAGMA page_count").getInt64();
+    const auto size = impl_->sqlite().execAndGet("PRAGMA page_size").getInt64();
+    SQLite::Statement query(
+        impl_->sqlite(), pages * size > kLarge ? "PRAGMA quick_check" : "PRAGMA integrity_check");
     std::string findings;
     while (query.executeStep()) {
       const std::string line = query.getColumn(0).getString();

@@ -56,6 +56,15 @@ class Registry {
   Result<std::optional<Config>> find_remote(std::string_view remote_id);
   std::vector<std::string> names_starting_with(std::string_view prefix);  ///< for completion
   Result<std::vector<Config>> list();                                     ///< by creation
+  /// The same one by one, for commands that print all of many. `visit` does not come back here.
+  Result<void> each(const std::function<void(const Config&)>& visit);
+  /// The local port of every config.
+  struct LocalPort {
+    std::string id;
+    std::string name;
+    std::uint16_t port;
+  };
+  Result<std::vector<LocalPort>> local_ports();
 
   /// Reads the row with its secrets, lets `edit` change it, seals anew, stores: one transaction.
   /// Id and creation stay. When the old secret does not open, `edit` must supply a new one.

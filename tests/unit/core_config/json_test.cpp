@@ -40,6 +40,29 @@ TEST_CASE("the public shape is Cloudflare's, field for field and in its order") 
       R"("caching":{"disabled":false,"max_age":60,"stale_while_revalidate":15}})");
 }
 
+TEST_CASE("the public shape as text is what dump(2) prints of the document") {
+  Config config = sample();
+  const auto same = [&config] {
+    std::string text;
+    append_public_json(config, 0, text);
+    return text == public_json(config).dump(2, ' ', false,
+                                            nlohmann::ordered_json::error_handler_t::replace);
+  };
+  CHECK(same());
+  config.caching.disabled = true;
+  config.tls = Tls{SslMode::kVerifyFull, "1234", "5678"};
+  config.origin.database = "a\"b\\c\n\x01 d\xff ü😀\x7f";
+  config.origin.port = 0;
+  config.origin.access_client_id = "abc";
+  CHECK(same());
+  config.origin.service_id = "svc";
+  CHECK(same());
+  std::string text;
+  append_public_json(config, 2, text);
+  CHECK(text.starts_with("{\n    \"id\": "));
+  CHECK(text.ends_with("\n  }"));
+}
+
 TEST_CASE("optional parts of the public shape") {
   Config config = sample();
   config.caching = Caching{};

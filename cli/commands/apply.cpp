@@ -1,16 +1,18 @@
 // `hyperdrive apply`: makes the registry what a file declares, in one transaction.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <optional>
 
 #include "cli/commands/all.hpp"
 #include "cli/context.hpp"
 #include "cli/live.hpp"
+#include "cli/verification.hpp"
 #include "core/base/file.hpp"
 #include "core/config/connection_string.hpp"
 #include "core/config/declaration.hpp"
@@ -33,6 +35,9 @@ constexpr Flag kFlags[] = {
     {.name = "prune",
      .kind = FlagKind::kBoolean,
      .help = "Delete the configs that the file does not declare"},
+    {.name = "verify",
+     .kind = FlagKind::kBoolean,
+     .help = "--no-verify: store new and changed origins without connecting to them"},
 };
 
 constexpr Example kExamples[] = {
@@ -80,10 +85,25 @@ core::Result<void> name_certificates_by_id(core::Registry& registry,
   return {};
 }
 
-/// What is stored, with the secrets of the declared ones.
-core::Result<std::vector<core::Config>> present_configs(
-    core::Registry& registry, const std::vector<core::Declared>& declared) {
-  auto configs = registry.list();
+/// The declared ones that are there already.
+core::Result<std::vector<core::Config>> present_of(core::Registry& registry,
+                                                   const std::vector<core::Declared>& declared) {
+  std::vector<core::Config> configs;
+  for (const core::Declared& one : declared) {
+    auto config = registry.look_up(one.config.name);
+    if (!config) return tl::unexpected(config.error());
+    // A name may look like another config's id.
+    if (*config && (*config)->name == one.config.name) configs.push_back(std::move(**config));
+  }
+  return configs;
+}
+
+/// What is stored, with the secrets of the declared ones. The undeclared ones of a large registry
+/// are only read when they are to be deleted.
+core::Result<std::vector<core::Config>> present_configs(core::Registry& registry,
+                                                        const std::vector<core::Declared>& declared,
+                                                        bool prune) {
+  auto configs = prune ? registry.list() : present_of(registry, declared);
   if (!configs) return configs;
   std::map<std::string_view, const core::Declared*> wanted;
   for (const core::Declared& one : declared) wanted[one.config.name] = &one;
@@ -101,11 +121,12 @@ core::Result<std::vector<core::Config>> present_configs(
   return configs;
 }
 
-core::Result<core::Plan> plan_now(core::Registry& registry, std::vector<core::Declared>& declared) {
+core::Result<core::Plan> plan_now(core::Registry& registry, std::vector<core::Declared>& declared,
+                                  bool prune) {
   if (auto named = name_certificates_by_id(registry, declared); !named) {
     return tl::unexpected(named.error());
   }
-  auto present = present_configs(registry, declared);
+  auto present = present_configs(registry, declared, prune);
   if (!present) return tl::unexpected(present.error());
   return core::make_plan(declared, *present);
 }
@@ -139,6 +160,53 @@ core::Result<void> carry_out(core::Registry& registry, core::Plan& plan) {
     if (auto gone = registry.remove(config.id); !gone) return tl::unexpected(gone.error());
   }
   return {};
+}
+
+// --- the origins
+// ----------------------------------------------------------------------------------
+
+bool touches_origin(const core::PlannedStep& step) {
+  if (step.action != core::PlannedAction::kUpdate) {
+    return step.action == core::PlannedAction::kCreate;
+  }
+  return std::any_of(step.differences.begin(), step.differences.end(), [](const auto& difference) {
+    return difference.field.starts_with("origin.") || difference.field.starts_with("mtls.");
+  });
+}
+
+/// The origins that were connected to, by the config's name.
+using Verified = std::map<std::string, core::Config, std::less<>>;
+
+bool is_verified(const Verified& verified, const core::PlannedStep& step) {
+  const auto found = verified.find(step.config.name);
+  return found != verified.end() && core::differences_between(found->second, step.config).empty();
+}
+
+bool all_verified(const Verified& verified, const core::Plan& plan) {
+  return std::all_of(plan.steps.begin(), plan.steps.end(), [&](const core::PlannedStep& step) {
+    return !touches_origin(step) || is_verified(verified, step);
+  });
+}
+
+/// Connects to every new or changed origin that was not tried yet. One error tells of all that
+/// failed; the code is the first one's.
+core::Result<void> verify_origins(Context& context, const core::Plan& plan, Verified& verified) {
+  std::optional<core::Error> first;
+  std::string others;
+  for (const core::PlannedStep& step : plan.steps) {
+    if (!touches_origin(step) || is_verified(verified, step)) continue;
+    if (auto fine = verify_unless_told_not_to(context, step.config); fine) {
+      verified[step.config.name] = step.config;
+    } else if (!first) {
+      first = fine.error();
+      first->message = fmt::format("{}: {}", printable(step.config.name), first->message);
+    } else {
+      others += fmt::format("\n{}: {}", printable(step.config.name), fine.error().message);
+    }
+  }
+  if (!first) return {};
+  first->hint += others;
+  return tl::unexpected(std::move(*first));
 }
 
 // --- the plan in words
@@ -235,10 +303,9 @@ Outcome apply(Context& context) {
 
   core::Plan plan;
   const auto make = [&]() -> core::Result<void> {
-    auto made = plan_now(**registry, *declared);
+    auto made = plan_now(**registry, *declared, context.args().on("prune"));
     if (!made) return tl::unexpected(made.error());
     plan = std::move(*made);
-    if (!context.args().on("prune")) plan.undeclared.clear();
     return refuse_running((*registry)->home(), plan.undeclared);
   };
   if (context.args().on("dry-run")) {
@@ -247,12 +314,22 @@ Outcome apply(Context& context) {
     context.out().document_if_json(plan_json(plan));
     return static_cast<int>(changes_something(plan) ? core::Exit::kWouldChange : core::Exit::kDone);
   }
-  // Planned inside of the transaction: what another process stores meanwhile is not overwritten.
-  auto done = (*registry)->atomically([&]() -> core::Result<void> {
-    if (auto made = make(); !made) return made;
-    return carry_out(**registry, plan);
-  });
-  if (!done) return tl::unexpected(done.error());
+  // Connecting takes time, so it is done before the transaction. Planned anew inside of it: what
+  // another process stores meanwhile is not overwritten, and an origin that comes to differ by that
+  // is tried first.
+  Verified verified;
+  for (bool stored = false; !stored;) {
+    if (auto made = make(); !made) return tl::unexpected(made.error());
+    if (auto fine = verify_origins(context, plan, verified); !fine) {
+      return tl::unexpected(fine.error());
+    }
+    auto done = (*registry)->atomically([&]() -> core::Result<void> {
+      if (auto made = make(); !made) return made;
+      stored = all_verified(verified, plan);
+      return stored ? carry_out(**registry, plan) : core::Result<void>();
+    });
+    if (!done) return tl::unexpected(done.error());
+  }
   say_plan(context.out(), plan);
   context.out().document_if_json(plan_json(plan));
   if (auto told = tell_proxies(context, plan); !told) return tl::unexpected(told.error());
@@ -267,7 +344,8 @@ const Command kApply{
     .details =
         "The file declares whole configs: what it leaves out has its default. Stored "
         "passwords that it does not mention stay, and so do local ports. Secrets are "
-        "referred to, as \"env:NAME\" or \"file:PATH\". All changes are made, or none.",
+        "referred to, as \"env:NAME\" or \"file:PATH\". New and changed origins are connected to "
+        "first. All changes are made, or none.",
     .flags = kFlags,
     .examples = kExamples,
     .run = apply,

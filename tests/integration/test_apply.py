@@ -7,6 +7,8 @@ import subprocess
 import pytest
 
 from support.hyperdrive import BIN, Hyperdrive
+from support.ports import free_port
+from support.postgres import Postgres
 
 SHOP = """
 [[configs]]
@@ -41,7 +43,8 @@ def write(hd, name, text):
 
 
 def apply(hd, text, *flags, name="hd.toml", **more):
-    return hd.run("apply", "-f", write(hd, name, text), *flags, **more)
+    """Without connecting: the declared hosts do not exist."""
+    return hd.run("apply", "-f", write(hd, name, text), "--no-verify", *flags, **more)
 
 
 def test_apply_creates_changes_and_then_has_nothing_to_do(hd):
@@ -131,7 +134,7 @@ def test_concurrent_applies_end_in_one_of_the_declared_states(hd):
     files = [write(hd, f"{age}.toml", "".join(
         SHOP.replace('"shop"', f'"c{i}"', 1).replace("max_age = 30", f"max_age = {age}") for i in range(10)))
         for age in (1, 2, 3)]
-    running = [subprocess.Popen([os.path.join(BIN, "hyperdrive"), "apply", "-f", file, "--quiet"], env=hd.env,
+    running = [subprocess.Popen([os.path.join(BIN, "hyperdrive"), "apply", "-f", file, "--quiet", "--no-verify"], env=hd.env,
                                 cwd=hd.cwd, stderr=subprocess.PIPE) for file in files * 2]
     for process in running:
         _, errors = process.communicate(timeout=240)
@@ -139,3 +142,41 @@ def test_concurrent_applies_end_in_one_of_the_declared_states(hd):
     configs = hd.json("list", "--json")
     assert len(configs) == 10
     assert len({c["caching"]["max_age"] for c in configs}) == 1
+
+
+@pytest.fixture(scope="module")
+def pg():
+    with Postgres() as postgres:
+        yield postgres
+
+
+def declared(pg, name, **origin):
+    origin = {"host": "127.0.0.1", "port": pg.port, "database": "shop", "user": "app", "password": "env:APP_PASSWORD"} | origin
+    values = ", ".join(f"{key} = {json.dumps(value)}" for key, value in origin.items())
+    return f'[[configs]]\nname = "{name}"\norigin = {{ {values} }}\n'
+
+
+def test_apply_connects_to_new_and_changed_origins_and_stores_all_or_nothing(hd, pg):
+    hd.env["APP_PASSWORD"] = pg.password
+
+    def run(*texts):
+        return hd.run("apply", "-f", write(hd, "hd.toml", "".join(texts)))
+
+    closed = free_port()
+    result = run(declared(pg, "good"), declared(pg, "closed", port=closed), declared(pg, "nobody", database="nowhere"))
+    assert result.returncode == 1
+    assert "closed: " in result.stderr and "[code: 2011]" in result.stderr
+    assert "nobody: " in result.stderr, "all that failed are told at once"
+    assert pg.password not in result.stdout + result.stderr
+    assert hd.json("list", "--json") == []
+
+    assert run(declared(pg, "good")).returncode == 0
+    before = hd.json("get", "good")
+    assert run(declared(pg, "good", port=closed), declared(pg, "second")).returncode == 1
+    assert [hd.json("get", "good")] == hd.json("list", "--json") == [before]
+
+    # What does not touch the origin needs no origin; what is as declared is not tried either.
+    hd("update", "good", "--origin-host", "127.0.0.1", "--origin-port", str(closed), "--no-verify")
+    still = declared(pg, "good", port=closed) + "caching = { max_age = 3 }\n"
+    assert run(still).returncode == 0
+    assert hd.json("get", "good")["caching"]["max_age"] == 3

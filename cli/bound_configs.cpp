@@ -20,7 +20,11 @@ core::Result<std::optional<core::Config>> look_up_id(core::Registry& registry,
   return registry.find_remote(id);
 }
 
-core::Result<core::Config> temporary_config(Context& context, const wrangler::Binding& binding) {
+constexpr std::uint16_t kFirstTemporaryPort = 15'432;
+
+/// `above`: the local port of the temporary config before this one; its proxy does not hold it yet.
+core::Result<core::Config> temporary_config(Context& context, const wrangler::Binding& binding,
+                                            std::uint16_t above) {
   auto parsed = core::parse_connection_string(*binding.local_connection_string);
   if (!parsed) {
     core::Error error = parsed.error();
@@ -36,19 +40,21 @@ core::Result<core::Config> temporary_config(Context& context, const wrangler::Bi
   config.tls.mode = parsed->ssl_mode;
   if (parsed->connect_timeout) config.local.connect_timeout = *parsed->connect_timeout;
   config.local.local_password = core::random_password();
-  config.local.local_port = core::next_free_port(15432);
+  config.local.local_port = core::next_free_port(above);
   return config;
 }
 
 core::Result<core::Config> config_of(Context& context, core::Registry& registry,
-                                     const WranglerFile& file, const wrangler::Binding& binding) {
+                                     const WranglerFile& file, const wrangler::Binding& binding,
+                                     std::uint16_t last_temporary_port) {
   auto found = look_up_id(registry, binding.id);
   if (!found) return tl::unexpected(found.error());
   if (*found) {
     if (auto opened = registry.unseal(**found); !opened) return tl::unexpected(opened.error());
     return std::move(**found);
   }
-  if (binding.local_connection_string) return temporary_config(context, binding);
+  if (binding.local_connection_string)
+    return temporary_config(context, binding, last_temporary_port);
   return core::fail(
       fmt::format("{}:{}: the binding {} has the id '{}', which is not known here.",
                   display_path(file.path), binding.line, binding.name, binding.id),
@@ -79,6 +85,7 @@ core::Result<std::vector<BoundConfig>> bound_configs(Context& context, std::stri
   if (!file) return tl::unexpected(file.error());
   const std::string environment = context.environment();
   std::vector<BoundConfig> bound;
+  std::uint16_t last_temporary_port = kFirstTemporaryPort;
   if (*file) {
     for (const wrangler::Binding& binding : (*file)->reading.bindings) {
       if (binding.environment != environment) continue;
@@ -89,9 +96,10 @@ core::Result<std::vector<BoundConfig>> bound_configs(Context& context, std::stri
         }
         continue;
       }
-      auto config = config_of(context, **registry, **file, binding);
+      auto config = config_of(context, **registry, **file, binding, last_temporary_port);
       if (!config) return tl::unexpected(config.error());
       const bool temporary = config->created_on.empty();  // the registry dates its own
+      if (temporary) last_temporary_port = config->local.local_port;
       bound.push_back({binding.name, std::move(*config), temporary});
     }
   }

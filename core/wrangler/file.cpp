@@ -134,6 +134,28 @@ class Replacement {
   bool renamed_ = false;
 };
 
+/// A file of several names (hard links) is overwritten where it lies, since a rename would part the
+/// names. The room is taken first, so that a full disk is met before the first byte changes; the
+/// caller keeps the old text on disk beside the file until all is written.
+Result<void> overwrite(const fs::path& target, std::string_view before, std::string_view after) {
+  const Descriptor file(::open(target.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file) return cannot("write", target, errno);
+  if (after.size() > before.size()) {
+    const int error = ::posix_fallocate(file.get(), 0, static_cast<off_t>(after.size()));
+    if (error != 0) {
+      if (::ftruncate(file.get(), static_cast<off_t>(before.size())) != 0) {
+        return cannot("restore", target, errno);
+      }
+      return cannot("write", target, error);
+    }
+  }
+  if (auto written = write_all(file.get(), after, target); !written) return written;
+  if (::ftruncate(file.get(), static_cast<off_t>(after.size())) != 0 || ::fsync(file.get()) != 0) {
+    return cannot("write", target, errno);
+  }
+  return {};
+}
+
 /// One try; nullopt: the file was changed meanwhile, or replaced while we waited our turn.
 Result<std::optional<bool>> try_edit(const fs::path& target, const TextEdit& edit) {
   const Descriptor file(::open(target.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -156,12 +178,15 @@ Result<std::optional<bool>> try_edit(const fs::path& target, const TextEdit& edi
   if (::access(target.c_str(), W_OK) != 0) return cannot("write", target, errno);
 
   Replacement replacement(target);
-  if (auto filled = replacement.fill(*after, status.st_mode & 07777, &status); !filled) {
+  const bool linked = status.st_nlink > 1;
+  const std::string& beside = linked ? *before : *after;
+  if (auto filled = replacement.fill(beside, status.st_mode & 07777, &status); !filled) {
     return tl::unexpected(filled.error());
   }
   const auto now = read_all(file.get(), target);
   if (!now || *now != *before || !same_file(file.get(), target)) return std::optional<bool>();
-  if (auto renamed = replacement.take_place(); !renamed) return tl::unexpected(renamed.error());
+  auto done = linked ? overwrite(target, *before, *after) : replacement.take_place();
+  if (!done) return tl::unexpected(done.error());
   return std::optional(true);
 }
 

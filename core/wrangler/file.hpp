@@ -1,7 +1,8 @@
 // Reading and replacing a wrangler file (or a .env) on disk. Does I/O; any thread, any process.
 //
 // A replacement is atomic: temporary file beside the target, fsync, rename, fsync of the folder.
-// Mode and owner stay; a symbolic link stays and its target is replaced. Writers of this program
+// Mode and owner stay; a symbolic link stays and its target is replaced; a file with hard links is
+// overwritten in place, its old text kept beside it meanwhile. Writers of this program
 // take turns (flock on the file itself, so nothing is left behind); if another program changes the
 // file between our reading and our rename, the edit is made anew on what it wrote.
 #pragma once

@@ -24,7 +24,10 @@ std::string quoted(const json& string) {
 std::string shown(const json& value) {
   if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
-    return text.starts_with('\x01') ? text.substr(1) : quoted(value);
+    if (!text.starts_with('\x01')) return quoted(value);
+    // A scalar of TOML carries its type: `4:5`. One of JSON holds no colon.
+    const std::size_t type = text.find(':');
+    return text.substr(type == std::string::npos ? 1 : type + 1);
   }
   std::string result;
   if (value.is_array()) {
@@ -163,12 +166,21 @@ void read_scope(const json& scope, const std::string& environment, const std::ve
         fmt::format("The field \"{}\" should be an array but got {}.", prefix, shown(*array)));
     return;
   }
+  std::vector<std::string> names;
   auto place = places.begin();
   for (std::size_t i = 0; i < array->size(); ++i) {
     place = std::find_if(place, places.end(),
                          [&](const Place& p) { return p.environment == environment; });
     const std::size_t line = place == places.end() ? 0 : (place++)->line;
     read_element((*array)[i], fmt::format("{}[{}]", prefix, i), reading, {environment, line});
+    if (const auto name = string_at((*array)[i], "binding")) names.push_back(*name);
+  }
+  std::sort(names.begin(), names.end());
+  for (auto twice = names.begin();
+       (twice = std::adjacent_find(twice, names.end())) != names.end();) {
+    reading.problems.push_back(
+        fmt::format("{} assigned to multiple Hyperdrive Config bindings.", *twice));
+    twice = std::upper_bound(twice, names.end(), *twice);
   }
 }
 

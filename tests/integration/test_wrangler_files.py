@@ -108,3 +108,58 @@ def test_parallel_binds_all_arrive(hd, folder):
                                                        capture_output=True).returncode, range(12)))
     assert codes == [0] * 12
     assert read(path).decode().count("[[hyperdrive]]") == 12
+
+
+def test_hard_links_stay_links(hd, folder):
+    path, other = put(folder, "plain.toml"), os.path.join(folder, "other-name.toml")
+    original = read(path)
+    os.link(path, other)
+    os.chmod(path, 0o640)
+    hd("bind", "shop", cwd=folder)
+    assert os.path.samefile(path, other) and hd.id in read(other).decode()
+    hd("unbind", "HYPERDRIVE", cwd=folder)
+    assert os.path.samefile(path, other) and read(other) == original
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
+    assert sorted(os.listdir(folder)) == sorted(["wrangler.toml", "other-name.toml"])
+
+
+def test_a_full_disk_changes_nothing(hd, folder):
+    """A file-size limit stands in for the disk: writing ends with an error in the same places."""
+    for link in (False, True):
+        path = put(folder, "plain.toml")
+        if link:
+            os.link(path, os.path.join(folder, "other-name.toml"))
+        with open(path, "ab") as f:
+            f.write(b"# " + b"x" * 300_000 + b"\n")
+        original = read(path)
+        result = subprocess.run(["bash", "-c", f"trap '' XFSZ; ulimit -f {(len(original) + 20) // 1024}; exec \"$@\"", "-",
+                                 os.path.join(BIN, "hyperdrive"), "bind", "shop"],
+                                env=hd.env, cwd=folder, capture_output=True, text=True)
+        assert result.returncode == 1 and "wrangler.toml" in result.stderr, result.stderr
+        assert read(path) == original
+        assert not [name for name in os.listdir(folder) if name.startswith(".hyperdrive")]
+
+
+def test_two_bindings_of_one_name_are_refused(hd, folder):
+    path = os.path.join(folder, "wrangler.jsonc")
+    text = '{"hyperdrive":[{"binding":"A","id":"1"},{"binding":"A","id":"2"}]}'
+    with open(path, "w") as f:
+        f.write(text)
+    result = hd.run("bind", "shop", cwd=folder)
+    assert result.returncode == 1 and "A assigned to multiple Hyperdrive Config bindings" in result.stderr
+    assert read(path).decode() == text
+
+
+@pytest.mark.parametrize("name, text", [
+    ("wrangler.toml", 'name = "x"\n[env.staging]\n'), ("wrangler.jsonc", '{"env":{"staging":{}}}')])
+def test_create_refuses_an_environment_that_the_file_lacks(hd, folder, name, text):
+    with open(os.path.join(folder, name), "w") as f:
+        f.write(text)
+    flags = ["create", "new", "--connection-string", "postgres://u:p@h/d", "--no-verify", "--update-config"]
+    for how in (["-e", "stagign"], []):
+        result = hd.run(*flags, *how, cwd=folder, env={} if how else {"CLOUDFLARE_ENV": "stagign"})
+        assert result.returncode == 64 and "Did you mean 'staging'?" in result.stderr
+    assert hd.run("get", "new").returncode == 1, "nothing is created"
+    assert read(os.path.join(folder, name)).decode() == text
+    hd(*flags, "-e", "staging", cwd=folder)
+    hd("delete", "new", "--yes", cwd=folder)

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <limits>
+#include <span>
 
 #include "cli/output/prompt.hpp"
 #include "cli/secret_input.hpp"
@@ -113,7 +114,6 @@ constexpr Conflict kConflicts[] = {
     {"service-id", "connection-string"},
     {"origin-host", "connection-string"},
     {"origin-port", "connection-string"},
-    {"origin-scheme", "connection-string"},
     {"database", "connection-string"},
     {"origin-user", "connection-string"},
     {"origin-password", "connection-string"},
@@ -131,7 +131,6 @@ constexpr Conflict kConflicts[] = {
     {"service-id", "connection-string-env"},
     {"origin-host", "connection-string-env"},
     {"origin-port", "connection-string-env"},
-    {"origin-scheme", "connection-string-env"},
     {"database", "connection-string-env"},
     {"origin-user", "connection-string-env"},
     {"origin-password", "connection-string-env"},
@@ -146,6 +145,17 @@ core::Result<void> check_conflicts(const Arguments& args) {
       return core::usage(
           fmt::format("Arguments {} and {} are mutually exclusive", conflict.one, conflict.other),
           "Leave one of them out.");
+    }
+  }
+  return {};
+}
+
+/// An empty value is not "not given": an update would silently leave out what was meant.
+core::Result<void> refuse_empty(const Arguments& args, std::span<const std::string_view> flags) {
+  for (const std::string_view flag : flags) {
+    if (args.given(flag) && !args.text(flag)) {
+      return core::usage(fmt::format("--{} must not be empty.", flag),
+                         "Give it a value, or leave it out.");
     }
   }
   return {};
@@ -225,6 +235,22 @@ core::Result<void> read_access(const Arguments& args, ConfigEdit& edit) {
   return {};
 }
 
+/// A connection string has a scheme of its own, which wins as in wrangler.
+core::Result<void> read_scheme(Context& context, ConfigEdit& edit) {
+  const auto scheme = context.args().text("origin-scheme");
+  if (!scheme) return {};
+  auto parsed = core::parse_scheme(*scheme);
+  if (!parsed) return tl::unexpected(parsed.error());
+  if (!edit.connection) {
+    edit.scheme = *parsed;
+  } else if (core::is_mysql(*parsed) != core::is_mysql(edit.connection->origin.scheme)) {
+    context.out().warn(
+        fmt::format("--origin-scheme {} is ignored: the connection string is for {}.", *scheme,
+                    core::scheme_title(edit.connection->origin.scheme)));
+  }
+  return {};
+}
+
 constexpr std::string_view kInstead =
     "Alternatively, use --connection-string to provide all origin details at once.";
 
@@ -241,6 +267,8 @@ core::Result<void> check_host(const ConfigEdit& edit) {
 core::Result<ConfigEdit> read_flags(Context& context) {
   const Arguments& args = context.args();
   if (auto fine = check_conflicts(args); !fine) return tl::unexpected(fine.error());
+  constexpr std::string_view kChosen[] = {"origin-scheme", "sslmode"};
+  if (auto fine = refuse_empty(args, kChosen); !fine) return tl::unexpected(fine.error());
   ConfigEdit edit;
   if (auto done = read_numbers(args, edit); !done) return tl::unexpected(done.error());
   if (auto done = read_settings_flags(args, edit); !done) return tl::unexpected(done.error());
@@ -248,17 +276,18 @@ core::Result<ConfigEdit> read_flags(Context& context) {
     return tl::unexpected(done.error());
   }
   if (auto done = read_access(args, edit); !done) return tl::unexpected(done.error());
-  if (auto scheme = args.text("origin-scheme")) {
-    auto parsed = core::parse_scheme(*scheme);
-    if (!parsed) return tl::unexpected(parsed.error());
-    edit.scheme = *parsed;
-  }
+  if (auto done = read_scheme(context, edit); !done) return tl::unexpected(done.error());
   edit.host = args.text("origin-host");
   edit.database = args.text("database");
   edit.user = args.text("origin-user");
   edit.service_id = args.text("service-id");
-  edit.ca_certificate_id = args.text("ca-certificate-id");
-  edit.mtls_certificate_id = args.text("mtls-certificate-id");
+  // Empty: no certificate any more.
+  if (args.given("ca-certificate-id")) {
+    edit.ca_certificate_id = args.text_or("ca-certificate-id", "");
+  }
+  if (args.given("mtls-certificate-id")) {
+    edit.mtls_certificate_id = args.text_or("mtls-certificate-id", "");
+  }
   edit.ssl_mode = args.text("sslmode");
   edit.caching_disabled = args.boolean("caching-disabled");
   auto password = password_input(context);
@@ -415,6 +444,11 @@ core::Result<ConfigEdit> read_new_config(Context& context) {
 }
 
 core::Result<ConfigEdit> read_config_change(Context& context) {
+  // A new config is told which of them it lacks; an update must not take "" for "unchanged".
+  constexpr std::string_view kParts[] = {
+      "connection-string", "origin-host",      "database",   "origin-user",
+      "origin-password",   "access-client-id", "service-id", "access-client-secret"};
+  if (auto fine = refuse_empty(context.args(), kParts); !fine) return tl::unexpected(fine.error());
   auto edit = read_flags(context);
   if (!edit) return edit;
   if (auto fine = check_host(*edit); !fine) return tl::unexpected(fine.error());

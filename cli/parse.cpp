@@ -61,8 +61,8 @@ Spelled spell_long(std::span<const Flag> flags, std::string_view word) {
   result.written = std::string(word.substr(0, equals));
   const std::string name = kebab_case(result.written);
   result.flag = find_flag(flags, name);
-  if (result.flag == nullptr && name.starts_with("no-")) {
-    const Flag* positive = find_flag(flags, std::string_view(name).substr(3));
+  if (result.flag == nullptr && result.written.starts_with("no-")) {
+    const Flag* positive = find_flag(flags, kebab_case(result.written.substr(3)));
     if (positive != nullptr && positive->kind == FlagKind::kBoolean) {
       result.flag = positive;
       result.negated = true;
@@ -246,18 +246,24 @@ core::Result<Parsed> unknown_command(const Route& route) {
   for (const Command* command : commands()) {
     if (command->hidden) continue;
     const std::string_view path = command->path;
-    if (route.group.empty()) {
-      const std::string first(path.substr(0, path.find(' ')));
-      if (std::find(names.begin(), names.end(), first) == names.end()) names.push_back(first);
-    } else if (path.starts_with(route.group + " ")) {
-      names.emplace_back(path.substr(route.group.size() + 1));
+    std::string_view below = path;
+    if (!route.group.empty()) {
+      if (!path.starts_with(route.group + " ")) continue;
+      below.remove_prefix(route.group.size() + 1);
     }
+    const std::string word(below.substr(0, below.find(' ')));
+    if (std::find(names.begin(), names.end(), word) == names.end()) names.push_back(word);
   }
   std::string hint = core::did_you_mean(*route.unknown, names);
   const std::string help = fmt::format("`hyperdrive{}{} --help` lists the commands.",
                                        route.group.empty() ? "" : " ", route.group);
   hint = hint.empty() ? help : hint + "\n" + help;
   return core::usage(fmt::format("Unknown command: {}", *route.unknown), hint);
+}
+
+bool takes_another(const Command& command, const Arguments& arguments) {
+  if (arguments.positionals().size() < command.positionals.size()) return true;
+  return !command.positionals.empty() && command.positionals.back().many;
 }
 
 core::Result<void> check_positionals(const Command& command, const Arguments& arguments) {
@@ -326,7 +332,10 @@ core::Result<Parsed> parse(std::span<const std::string> words) {
   if (parsed.help || parsed.version) return parsed;
   if (!done) return tl::unexpected(done.error());
   if (!route.command->takes_command) {
-    for (const std::string& word : parsed.arguments.rest()) parsed.arguments.add_positional(word);
+    // As in wrangler, words after `--` are positionals, and those too many are ignored.
+    for (const std::string& word : parsed.arguments.rest()) {
+      if (takes_another(*route.command, parsed.arguments)) parsed.arguments.add_positional(word);
+    }
   }
   if (auto counted = check_positionals(*route.command, parsed.arguments); !counted) {
     return tl::unexpected(counted.error());

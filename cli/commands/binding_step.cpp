@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/output/prompt.hpp"
+#include "core/config/suggest.hpp"
 #include "core/wrangler/snippet.hpp"
 
 namespace hyperdrive::cli {
@@ -18,6 +21,25 @@ std::string valid_binding(Context& context, const std::string& wanted) {
   return name;
 }
 
+namespace {
+
+/// A file that has environments must have this one: a misspelt name would bind where no Worker
+/// looks. As in wrangler.
+core::Result<void> check_environment(Context& context, const WranglerFile& file) {
+  const std::string wanted = context.environment();
+  const auto& known = file.reading.environments;
+  if (wanted.empty() || known.empty()) return {};
+  if (std::find(known.begin(), known.end(), wanted) != known.end()) return {};
+  std::string names;
+  for (const std::string& name : known) names += (names.empty() ? "" : ", ") + name;
+  const std::string near = core::did_you_mean(wanted, known);
+  return core::usage(
+      fmt::format("{} has no environment named '{}'.", display_path(file.path), wanted),
+      fmt::format("It has: {}.{}{}", names, near.empty() ? "" : " ", near));
+}
+
+}  // namespace
+
 core::Result<BindingStep> prepare_binding(Context& context) {
   BindingStep step;
   auto file = read_wrangler_file(context);
@@ -26,9 +48,12 @@ core::Result<BindingStep> prepare_binding(Context& context) {
   const auto wanted = context.args().text("binding");
   step.named = wanted.has_value();
   step.name = wanted ? valid_binding(context, *wanted) : std::string(wrangler::kDefaultBindingName);
-  step.edit = context.args().boolean("update-config");
-  if (!step.edit && step.named) step.edit = true;
+  // As in wrangler, a named binding is written whatever else is said.
+  step.edit = step.named ? true : context.args().boolean("update-config");
   if (!step.file) return step;
+  if (auto fine = check_environment(context, *step.file); !fine) {
+    return tl::unexpected(fine.error());
+  }
   if (step.edit.value_or(context.may_ask())) {
     if (auto fine = check_bindable(context, *step.file, step.name); !fine) {
       return tl::unexpected(fine.error());

@@ -29,6 +29,8 @@ constexpr Flag kFlags[] = {
     {.name = "upsert",
      .kind = FlagKind::kBoolean,
      .help = "If a config of this name exists, update it with these flags"},
+    // wrangler takes it beside the positional, which wins.
+    {.name = "name", .help = "The name of the Hyperdrive config", .hidden = true},
 };
 
 constexpr Positional kPositionals[] = {{"name", "The name of the Hyperdrive config"}};

@@ -52,8 +52,28 @@ std::size_t number_length(std::string_view text) {
   return length == 1 && point ? 0 : length;
 }
 
-/// A finite whole number in C's notations, or nothing.
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+/// What stands after `0b` or `0o`, or nothing.
+std::optional<std::int64_t> prefixed_number(std::string_view text) {
+  if (text.size() < 3 || text[0] != '0') return std::nullopt;
+  const int base = text[1] == 'b' || text[1] == 'B' ? 2 : text[1] == 'o' || text[1] == 'O' ? 8 : 0;
+  if (base == 0) return std::nullopt;
+  std::int64_t value = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data() + 2, last, value, base);
+  if (error != std::errc() || end != last || value < 0) return std::nullopt;
+  return value;
+}
+
+/// A finite whole number in the notations of JavaScript's Number, or nothing.
 std::optional<std::int64_t> whole_number(std::string_view text) {
+  text = trimmed(text);
+  if (const auto prefixed = prefixed_number(text)) return prefixed;
   const std::string copy(text);
   if (copy.empty() || copy.find_first_not_of("0123456789+-.eExXabcdefABCDEF") != std::string::npos)
     return std::nullopt;
@@ -91,12 +111,6 @@ constexpr std::array kSizeUnits = {Unit{"", 1},          Unit{"b", 1},          
                                    Unit{"m", 1 << 20},   Unit{"g", 1u << 30}};
 constexpr double kMaxDuration = 366.0 * 86'400'000;
 constexpr double kMaxSize = 1e15;
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 }  // namespace
 
@@ -193,7 +207,7 @@ Result<std::int64_t> parse_integer(std::string_view text, std::string_view what,
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) {
-    // What JavaScript's Number takes as well: `+5`, `1e2`, `0x10`, `60.0`.
+    // What JavaScript's Number takes as well: `+5`, `1e2`, `0x10`, `0b11`, `60.0`, ` 5 `.
     const auto number = whole_number(text);
     if (!number) return usage(fmt::format("{} must be {}, not '{}'.", what, range, text));
     value = *number;

@@ -23,6 +23,7 @@ def create(hd, name, *flags):
 @pytest.mark.parametrize("words, code, says", [
     (["crate"], 64, "Did you mean 'create'?"),
     (["cache", "purg"], 64, "Did you mean 'purge'?"),
+    (["cert", "uplod"], 64, "Did you mean 'upload'?"),
     (["create", "x", "--orign-host", "h"], 64, "Did you mean --origin-host"),
     (["create", "x", "--conection-string", URL], 64, "--connection-string"),
     (["create"], 64, "<name>"),
@@ -46,6 +47,9 @@ def create(hd, name, *flags):
     (["completions", "bsh"], 64, "bash"),
     (["bind", "x"], 1, "2006"),
     (["update", "x"], 64, "nothing to update"),
+    (["update", "x", "--max-age", "5", "--origin-user", ""], 64, "--origin-user must not be empty"),
+    (["create", "x", "--connection-string", URL, "--sslmode", ""], 64, "--sslmode must not be empty"),
+    (["create", "x", "--host", "h", "--scheme=", "--database", "d", "--user", "u", "--password", "p"], 64, "--origin-scheme"),
 ])
 def test_wrong_usage_says_what_and_what_to_do(hd, words, code, says):
     result = hd.run(*words)
@@ -242,3 +246,30 @@ def test_a_newer_registry_is_refused_and_left_alone(hd):
     assert db.execute("pragma user_version").fetchone()[0] == 9999
     db.execute("pragma user_version = 1")
     db.close()
+
+
+# What the real wrangler 4.164 accepts besides the recordings, and what it sends then.
+@pytest.mark.parametrize("flags, stored", [
+    (["--connection-string", "postgres://u:p@h/d", "--scheme", "mysql"], {"origin": {"scheme": "postgres", "port": 5432}}),
+    (["--connection-string", "mysql://u:p@h/d", "--originScheme=mysql"], {"origin": {"scheme": "mysql", "port": 3306}}),
+    (["--connection-string", URL, "--no-cachingDisabled"], {"caching": {"disabled": False}}),
+    (["--connection-string", URL, "--max-age", " 0b11 "], {"caching": {"max_age": 3}}),
+    (["--connection-string", URL, "--max-age=0o17", "--swr=1e2"], {"caching": {"max_age": 15, "stale_while_revalidate": 100}}),
+    (["--connection-string", URL, "--name", "ignored"], {"name": "n"}),
+    (["--connection-string", URL, "--", "ignored", "--too"], {"name": "n"}),
+])
+def test_what_wrangler_accepts_is_accepted(hd, flags, stored):
+    hd("create", "n", "--no-verify", *flags)
+    config = hd.json("get", "n")
+    for key, value in stored.items():
+        if isinstance(value, dict):
+            assert config[key] | value == config[key]
+        else:
+            assert config[key] == value
+
+
+def test_a_certificate_is_taken_off_with_an_empty_id(hd):
+    create(hd, "n", "--ca-certificate-id", "some-id", "--sslmode", "verify-ca")
+    assert hd.json("get", "n")["mtls"] == {"ca_certificate_id": "some-id", "sslmode": "verify-ca"}
+    hd("update", "n", "--ca-certificate-id", "", "--no-verify")
+    assert hd.json("get", "n")["mtls"] == {"sslmode": "verify-ca"}

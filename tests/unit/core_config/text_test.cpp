@@ -51,8 +51,11 @@ TEST_CASE("whole numbers: what JavaScript's Number takes as well, but nothing el
   CHECK(read("1e2") == 100);
   CHECK(read("0x10") == 16);
   CHECK(read("+5") == 5);
-  for (const char* wrong : {"abc", "1.5", "-5", "999999", "", " 5", "5 ", "5s", "nan", "inf", "--5",
-                            "99999999999999999999", "1e400"}) {
+  CHECK(read(" 5\t") == 5);
+  CHECK(read("0b101") == 5);
+  CHECK(read("0O17") == 15);
+  for (const char* wrong : {"abc", "1.5", "-5", "999999", "", " ", "5 5", "5s", "nan", "inf", "--5",
+                            "0b", "0b2", "0b-1", "-0b1", "0o8", "99999999999999999999", "1e400"}) {
     INFO(wrong);
     CHECK_FALSE(read(wrong));
   }

@@ -1,5 +1,6 @@
 #include "proxy/server/planes.hpp"
 
+#include "proxy/session/mysql/plane.hpp"
 #include "proxy/session/postgres/plane.hpp"
 
 namespace hyperdrive::proxy::server {
@@ -8,9 +9,7 @@ core::Result<std::unique_ptr<session::Plane>> make_plane(const core::Launch& lau
                                                          session::Telemetry& telemetry,
                                                          const std::vector<net::Loop*>& loops) {
   if (core::is_mysql(launch.config.origin.scheme)) {
-    return core::fail(
-        "hyperdrive-proxy does not speak MySQL yet.",
-        "The config is stored and can be pushed to Cloudflare; it cannot be served here.");
+    return session::mysql::make_plane(launch, telemetry, loops);
   }
   return session::postgres::make_plane(launch, telemetry, loops);
 }

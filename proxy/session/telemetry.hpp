@@ -65,6 +65,12 @@ enum class Feature : std::uint8_t {
   kSequence,  ///< currval() and lastval() without nextval() in the same transaction
   kLoad,
   kUnknown,
+  // MySQL's:
+  kUserVariable,
+  kTableLock,
+  kLastStatement,    ///< FOUND_ROWS(), SHOW WARNINGS … of a statement that ran elsewhere
+  kMultiStatements,  ///< refused in production only
+  kUse,              ///< likewise
   kCount,
 };
 inline constexpr std::size_t kFeatureCount = static_cast<std::size_t>(Feature::kCount);

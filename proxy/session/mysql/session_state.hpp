@@ -43,9 +43,10 @@ bool overrides(const Variable& variable, std::string_view other);
 /// How fresh sessions of an origin are, as far as it has to be said in SQL.
 struct Baseline {
   std::string names = "utf8mb4";  ///< what "names" goes back to, as Variable::value
+  bool is_mariadb = true;
   bool ignore_space = false;      ///< sql_mode's default has IGNORE_SPACE added
 };
-/// A SET statement that takes a session from `from` (null: anything may be set) to `to`; empty:
+/// A SET statement that takes a session from `from` to `to`; empty:
 /// none is needed. The database is not its matter.
 std::string difference(const StateRef& from, const StateRef& to, const Baseline& baseline);
 

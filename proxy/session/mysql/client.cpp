@@ -1,0 +1,347 @@
+#include "proxy/session/mysql/client.hpp"
+
+#include <cstring>
+#include <utility>
+
+namespace hyperdrive::proxy::session::mysql {
+
+namespace my = wire::mysql;
+
+namespace {
+
+constexpr std::chrono::seconds kLoginDeadline{30};
+constexpr std::chrono::seconds kKillPatience{5};
+
+}  // namespace
+
+Client::Client(Worker& worker, std::unique_ptr<net::Stream> stream)
+    : Waiter(worker.index), worker_(worker), stream_(std::move(stream)), since_(worker.loop.now()) {
+  stream_->set_handler(this);
+}
+
+Client::~Client() = default;
+
+std::size_t Client::on_data(net::Bytes data) {
+  switch (phase_) {
+    case Phase::kGreeted:
+    case Phase::kSwitched:
+      return login(data);
+    case Phase::kReady:
+      return relay(data);
+    case Phase::kWaiting:
+      stream_->pause_reading();
+      return 0;
+    case Phase::kEncrypting:
+    case Phase::kGone:
+      break;
+  }
+  return data.size();
+}
+
+void Client::on_closed(net::CloseReason) { leave(); }
+
+void Client::on_drained() {
+  if (lease_) lease_->stream().resume_reading();
+}
+
+// --- the origin connection ----------------------------------------------------------------------
+
+void Client::granted(std::unique_ptr<pool::OriginConnection> connection) {
+  const auto waited = worker_.loop.now() - Waiter::since();
+  worker_.telemetry.wait.add(static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(waited).count()));
+  std::unique_ptr<Origin> origin(static_cast<Origin*>(connection.release()));
+  if (phase_ == Phase::kWaiting || phase_ == Phase::kGone) {
+    worker_.pool().release(std::move(origin));
+    if (phase_ == Phase::kWaiting) greet();
+    return;
+  }
+  attach(std::move(origin));
+  unblock(Block::kLease);
+}
+
+void Client::attach(std::unique_ptr<Origin> origin) {
+  lease_ = std::move(origin);
+  lease_->lease_to(*this);
+}
+
+void Client::refused(const pool::Refusal& refusal) {
+  if (refusal.why == pool::Refusal::Why::kWaitTimeout) {
+    worker_.telemetry.add(Counter::kWaitTimeouts);
+  }
+  fail(refusal);
+}
+
+/// No connection came: the command that wanted one fails, the session lives on.
+void Client::fail(const pool::Refusal& refusal) {
+  if (!refusal.origin_error.empty()) {
+    pending_error_ = refusal.origin_error;
+  } else if (refusal.why == pool::Refusal::Why::kWaitTimeout) {
+    pending_error_ = my::build_err(
+        {1040, "08004",
+         "Timed out while waiting for an open slot in the pool. (All origin connections are in use: "
+         "end transactions sooner, or raise --origin-connection-limit.)"});
+  } else if (refusal.why == pool::Refusal::Why::kClosing) {
+    send_error(phase_ == Phase::kWaiting ? 0 : 1, 1053, "08S01", "Server shutdown in progress");
+    return close_politely();
+  } else {
+    pending_error_ =
+        my::build_err({2003, "HY000", refusal.error.message + " " + refusal.error.hint});
+  }
+  if (phase_ == Phase::kWaiting) {
+    packet_to_client(0, pending_error_);
+    worker_.telemetry.add(Counter::kErrors);
+    return close_politely();
+  }
+  unblock(Block::kLease);
+}
+
+void Client::detach_origin(bool rest_missing) {
+  if (lingers_) {
+    lingers_ = false;
+    worker_.stop_lingering(*this);
+  }
+  touched_ = one_shot_ = false;
+  Origin::send_home(std::move(lease_), rest_missing);
+  if (leaving_ && phase_ == Phase::kReady) {
+    worker_.loop.defer([this] {
+      if (phase_ == Phase::kReady && !lease_) shut_down();
+    });
+  }
+}
+
+void Client::give_up_linger() {
+  if (lingers_ && lease_ && !must_hold()) detach_origin(false);
+}
+
+void Client::origin_lost() {
+  const bool told = lease_->mid_reply() && lease_->busy();
+  const bool waits = lease_->busy() || block_ != Block::kNone || streaming_ > 0;
+  worker_.bury(std::move(lease_));
+  worker_.pool().discard(nullptr);
+  if (tap_) {
+    tap_->on_cut();
+    tap_.reset();
+  }
+  if (!waits && lingers_) {
+    // It was kept in case only.
+    lingers_ = false;
+    worker_.stop_lingering(*this);
+    return;
+  }
+  if (!told) {
+    send_error(waits ? sequence_ : 0, 2013, "HY000",
+               "Lost connection to server during query (the proxy's connection to the origin "
+               "database ended; the statement may or may not have been executed)");
+  }
+  close_politely();
+}
+
+void Client::replies_drained() {
+  if (!lease_ || reopening_) return;
+  if (block_ == Block::kPrelude) return unblock(Block::kPrelude);
+  if (!asked_values_.empty()) return ask_values();
+  unblock(Block::kReply);
+  if (must_hold() || streaming_ > 0 || continues_) return;
+  if (!pending_error_.empty()) return;  // the command that fails by it is still to come
+  if (lingers_ && lease_->is_reusable()) return worker_.linger(*this);
+  detach_origin(false);
+}
+
+void Client::block(Block reason) {
+  block_ = reason;
+  stream_->pause_reading();
+}
+
+void Client::unblock(Block reason) {
+  if (block_ != reason) return;
+  block_ = Block::kNone;
+  stream_->resume_reading();
+}
+
+// --- to the client ------------------------------------------------------------------------------
+
+void Client::to_client(net::Bytes bytes, const std::vector<std::uint32_t>& headers,
+                       std::uint8_t delta) {
+  worker_.telemetry.add(Counter::kBytesToClients, bytes.size());
+  reply_begun_ = true;
+  if (headers.empty()) {
+    if (tap_) tap_->on_bytes(bytes);
+    stream_->write(bytes);
+    return;
+  }
+  char* out = stream_->reserve(bytes.size());
+  std::memcpy(out, bytes.data(), bytes.size());
+  for (const std::uint32_t at : headers) out[at + 3] = static_cast<char>(out[at + 3] + delta);
+  if (tap_) tap_->on_bytes(net::Bytes(out, bytes.size()));
+}
+
+void Client::packet_to_client(std::uint8_t sequence, net::Bytes payload) {
+  reply_begun_ = true;
+  if (payload.size() >= my::kMaxPayload) {
+    std::string packets;
+    my::append_packet(packets, sequence, payload);
+    stream_->write(packets);
+    if (tap_) tap_->on_bytes(packets);
+    return;
+  }
+  const std::size_t size = payload.size() + my::kHeaderSize;
+  char* out = stream_->reserve(size);
+  out[0] = static_cast<char>(payload.size() & 0xff);
+  out[1] = static_cast<char>(payload.size() >> 8 & 0xff);
+  out[2] = static_cast<char>(payload.size() >> 16 & 0xff);
+  out[3] = static_cast<char>(sequence);
+  std::memcpy(out + my::kHeaderSize, payload.data(), payload.size());
+  if (tap_) tap_->on_bytes(net::Bytes(out, size));
+  worker_.telemetry.add(Counter::kBytesToClients, size);
+}
+
+void Client::send_error(std::uint8_t sequence, std::uint16_t code, std::string_view sqlstate,
+                        std::string_view message) {
+  packet_to_client(sequence, my::build_err({code, sqlstate, message}));
+  worker_.telemetry.add(Counter::kErrors);
+}
+
+/// The status flags of answers made here.
+std::uint16_t Client::told_status() const {
+  if (lease_) return static_cast<std::uint16_t>(lease_->status() & ~my::status::kMoreResultsExists);
+  const auto profile = worker_.service.profile();
+  bool autocommit = !profile || profile->autocommit;
+  if (state_) {
+    if (const std::string* value = state_->find("autocommit")) autocommit = *value == "1";
+  }
+  return autocommit ? my::status::kAutocommit : std::uint16_t{0};
+}
+
+void Client::send_ok(std::uint8_t sequence) {
+  my::Ok ok;
+  ok.status = told_status();
+  packet_to_client(sequence, my::build_ok(ok, capabilities_));
+}
+
+Client::Step Client::refuse(std::uint16_t code, std::string_view sqlstate,
+                            std::string_view message) {
+  send_error(sequence_, code, sqlstate, message);
+  return Step::kDone;
+}
+
+// --- leaving ------------------------------------------------------------------------------------
+
+/// Sends what is unsent, then closes.
+void Client::close_politely() {
+  if (phase_ == Phase::kGone) return;
+  stream_->set_handler(nullptr);
+  stream_->finish();
+  worker_.loop.close_later(std::move(stream_), std::chrono::seconds(5));
+  leave();
+}
+
+void Client::leave() {
+  if (phase_ == Phase::kGone) return;
+  const bool rest_missing = (streaming_ > 0 || continues_) && !streaming_drops_;
+  if (phase_ == Phase::kReady) tell_session(false);
+  phase_ = Phase::kGone;
+  if (waiting()) worker_.pool().forget(*this);
+  if (worker_.gate != nullptr) worker_.gate->gone(*this);
+  if (tap_) {
+    tap_->on_cut();
+    tap_.reset();
+  }
+  if (reopening_) {
+    worker_.bury_login(std::move(reopening_));
+    worker_.bury(std::move(lease_));
+    worker_.pool().discard(nullptr);
+  }
+  if (lease_) {
+    if (cursors_ > 0 || long_data_ > 0 || one_shot_) lease_->dirty = true;
+    detach_origin(rest_missing);
+  }
+  worker_.bury(*this);
+}
+
+void Client::shut_down() {
+  if (phase_ == Phase::kGone) return;
+  if ((lease_ && !lingers_) || waiting()) {
+    leaving_ = true;
+    return;
+  }
+  send_error(0, 1053, "08S01", "Server shutdown in progress");
+  close_politely();
+}
+
+/// Without a word: the client does not read, or time is up.
+void Client::abandon() {
+  if (lease_ && !reopening_ && lease_->busy()) lease_->beyond_repair = true;
+  leave();
+}
+
+// --- time ---------------------------------------------------------------------------------------
+
+void Client::sweep(std::chrono::steady_clock::time_point now) {
+  const core::LocalSettings& limits = worker_.options->config.local;
+  if (phase_ == Phase::kGone) return;
+  if (phase_ != Phase::kReady) {
+    if (phase_ != Phase::kWaiting && now > since_ + kLoginDeadline) leave();
+    return;
+  }
+  const auto patience = limits.client_write_timeout;
+  if (stream_->unsent() > 0 && patience.count() > 0 && now > stream_->stalled_since() + patience) {
+    worker_.telemetry.add(Counter::kWriteTimeouts);
+    return abandon();
+  }
+  if (!lease_ || reopening_) return;
+  if (lingers_) {
+    // Another worker's client may wait for it.
+    if (worker_.pool().gauges().waiting > 0) give_up_linger();
+    return;
+  }
+  if (!lease_->busy()) {
+    const auto idle = limits.transaction_idle_timeout;
+    if (idle.count() > 0 && !pinned() && block_ == Block::kNone &&
+        now > lease_->last_reply() + idle && lease_->in_transaction()) {
+      send_error(0, 1927, "70100", "Connection was killed (idle-in-transaction timeout)");
+      close_politely();
+    }
+    return;
+  }
+  const auto limit = limits.query_timeout;
+  if (limit.count() <= 0 || infile_ || streaming_ > 0) return;
+  if (!killed_ && now > lease_->sent_at() + limit) {
+    killed_ = true;
+    worker_.telemetry.add(Counter::kQueryTimeouts);
+    worker_.start_kill(*lease_, nullptr);
+  } else if (killed_ && now > lease_->sent_at() + limit + kKillPatience) {
+    lease_->beyond_repair = true;
+    if (!lease_->mid_reply()) {
+      send_error(sequence_, 1969, "70100",
+                 "Query execution was interrupted (the proxy's --query-timeout was exceeded)");
+    }
+    close_politely();
+  }
+}
+
+// --- kills --------------------------------------------------------------------------------------
+
+bool Client::kill_query(std::function<void()> done) {
+  if (phase_ != Phase::kReady || !lease_ || reopening_ || !lease_->busy()) {
+    worker_.telemetry.add(Counter::kCancelsDropped);
+    return false;
+  }
+  return worker_.start_kill(*lease_, std::move(done));
+}
+
+void Client::kill_connection() {
+  if (phase_ == Phase::kGone) return;
+  send_error(lease_ && lease_->busy() && !lease_->mid_reply() ? sequence_ : 0, 1927, "70100",
+             "Connection was killed");
+  if (lease_ && !reopening_ && lease_->busy()) lease_->beyond_repair = true;
+  close_politely();
+}
+
+void Client::killed_other() {
+  if (phase_ != Phase::kReady || block_ != Block::kKill) return;
+  send_ok();
+  unblock(Block::kKill);
+}
+
+}  // namespace hyperdrive::proxy::session::mysql

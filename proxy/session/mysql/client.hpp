@@ -1,0 +1,267 @@
+// One client's conversation: greeting, login, then one command after the other until it leaves.
+//
+// Owned by its Worker; belongs to that worker's thread. An idle client owns no buffer and no
+// connection: only its statements, state and identity.
+//
+// Ready: a command is looked at when the reply to the one before is complete. Whatever cannot go on
+// now leaves its bytes unread in the stream and says why in `block_`; the event that ends the block
+// resumes reading, and the same bytes are looked at again. So nothing is queued here.
+//
+//   need_origin()  a connection of the pool, of the right kind (FOUND_ROWS …), brought to this
+//                  session's state by commands of the proxy's own (the prelude)
+//   relay.cpp      cuts commands, dispatches them     statement_commands.cpp  COM_STMT_…
+//   effects.cpp    what a finished text did to the session, and what that means for the lease
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/net/stream.hpp"
+#include "proxy/pool/pool.hpp"
+#include "proxy/session/mysql/origin.hpp"
+#include "proxy/session/mysql/set_reader.hpp"
+#include "proxy/session/mysql/worker.hpp"
+#include "proxy/wire/mysql/handshake.hpp"
+#include "proxy/wire/mysql/statement.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+class Client final : public net::StreamHandler, public pool::Waiter {
+ public:
+  Client(Worker& worker, std::unique_ptr<net::Stream> stream);
+  ~Client() override;
+  /// The first packet: at once, or when it is known what the origin is.
+  void greet();
+
+  // --- net::StreamHandler
+  std::size_t on_data(net::Bytes data) override;
+  void on_closed(net::CloseReason reason) override;
+  void on_drained() override;
+
+  // --- pool::Waiter
+  void granted(std::unique_ptr<pool::OriginConnection> connection) override;
+  void refused(const pool::Refusal& refusal) override;
+
+  // --- from its origin connection
+  std::uint64_t capabilities() const { return capabilities_; }
+  net::Stream& stream() { return *stream_; }
+  /// Whole packets and pieces; `headers`: where those lie whose numbers are to be raised by `delta`.
+  void to_client(net::Bytes bytes, const std::vector<std::uint32_t>& headers, std::uint8_t delta);
+  void packet_to_client(std::uint8_t sequence, net::Bytes payload);
+  /// The origin has prepared what this client asked for: the id to tell it.
+  std::uint32_t prepared(const wire::mysql::PrepareOk& prepared);
+  void infile_begins(std::uint8_t sequence);
+  /// The row of what ask_values() asked.
+  void take_values(net::Bytes row);
+  /// The reply is complete, its last packet not yet sent.
+  void ending(const Outcome& outcome);
+  void ended(const Expected& entry, const Outcome& outcome);
+  void replies_drained();
+  void origin_writable() { unblock(Block::kPressure); }
+  void origin_lost();
+  /// The ERR of a LOAD DATA LOCAL that the client did not allow.
+  static std::string no_local_files();
+
+  // --- for the gate
+  Worker& worker() { return worker_; }
+  std::uint32_t id() const { return id_; }
+  /// What the session has set; all that it has not set is as the origin has it.
+  const StateRef& state() const { return state_; }
+  /// The capabilities that the bytes of an answer depend on.
+  std::uint64_t shape() const { return capabilities_ & kShapeMask; }
+  Origin* lease() const { return lease_.get(); }
+  void retry() { unblock(Block::kGate); }
+  bool pinned() const { return pins_ != 0; }
+  /// What became of the present statement at the cache, for its event.
+  void set_cache_outcome(sql::CacheStatus status, std::string reason);
+  void answered_here(TextInfo& text);
+
+  // --- for the worker
+  void sweep(std::chrono::steady_clock::time_point now);
+  void shut_down();
+  void abandon();
+  bool in_linger_list = false;
+  void give_up_linger();
+  /// KILL of this client, by another.
+  bool kill_query(std::function<void()> done);
+  void kill_connection();
+  void killed_other();
+  void no_such_client(std::uint32_t id);
+  std::list<std::unique_ptr<Client>>::iterator self;
+
+  static constexpr std::uint64_t kShapeMask = wire::mysql::capability::kDeprecateEof |
+                                              wire::mysql::capability::kMariadbExtendedMetadata |
+                                              wire::mysql::capability::kSessionTrack | kKindMask;
+
+ private:
+  enum class Phase : std::uint8_t {
+    kWaiting,     ///< for the origin's profile; nothing has been sent
+    kGreeted,     ///< a handshake response or TLS request is due
+    kEncrypting,
+    kSwitched,    ///< the answer to an AuthSwitchRequest is due
+    kReady,
+    kGone
+  };
+  enum class Block : std::uint8_t {
+    kNone,
+    kLease,     ///< waits for an origin connection
+    kReply,     ///< waits for the end of the reply under way
+    kPrelude,   ///< waits for what must hold before the command runs
+    kPressure,  ///< the origin does not read fast enough
+    kGate,      ///< the gate waits for somebody else's answer
+    kKill,      ///< waits for the end of a KILL
+  };
+  enum class Step : std::uint8_t { kDone, kBlocked, kGone };
+  struct Message {
+    wire::mysql::Header header;
+    net::Bytes whole;    // as far as it is here
+    net::Bytes payload;  // likewise
+    bool is_whole = true;
+    wire::mysql::Command command() const {
+      return static_cast<wire::mysql::Command>(static_cast<unsigned char>(payload[0]));
+    }
+    net::Bytes argument() const { return payload.substr(1); }
+  };
+  /// What runs at the origin.
+  struct Running {
+    TextRef text;
+    std::uint32_t statement = 0;
+    wire::mysql::Command command{};
+    std::chrono::steady_clock::time_point since{};
+    std::uint16_t findings = 0;  // bits by Feature: refused in production, or lost
+    bool binds_parameters = false;
+  };
+
+  // login.cpp
+  std::size_t login(net::Bytes data);
+  void send_greeting(const OriginProfile& profile);
+  std::size_t begin_tls(std::size_t used, std::size_t size);
+  void handshake_response(const wire::mysql::HandshakeResponse& response);
+  void check_password(net::Bytes plugin, net::Bytes answer);
+  bool password_fits(net::Bytes plugin, net::Bytes answer) const;
+  void switch_method(net::Bytes plugin);
+  void access_denied(bool used_password);
+  void logged_in();
+  StateRef initial_state() const;
+  std::string names_of_charset() const;
+
+  // relay.cpp
+  std::size_t relay(net::Bytes data);
+  std::size_t stream_rest(net::Bytes data);
+  std::size_t stream_infile(net::Bytes data);
+  Step command(const Message& message);
+  Step run_command(const Message& message);
+  Step query(const Message& message);
+  Step forward_simple(const Message& message, Reply reply);
+  Step init_db(const Message& message);
+  Step set_option(const Message& message);
+  Step reset_connection();
+  Step change_user(const Message& message);
+  Step kill(std::uint32_t id, bool connection);
+  bool offered(const Question& question, Step& step);
+  bool need_origin(TextInfo* text);
+  bool prepare_lease(TextInfo* text);
+  void last_statement(TextInfo& text);
+  static bool uses_variables(TextInfo& text);
+  void reopen();
+  void reopened(LoginResult result);
+  void forward(const Message& message, Reply reply, net::Bytes payload = {});
+  void start_streaming(const Message& message, bool drops);
+
+  // statement_commands.cpp
+  Step stmt_prepare(const Message& message);
+  Step stmt_execute(const Message& message);
+  Step stmt_bulk_execute(const Message& message);
+  Step stmt_long_data(const Message& message);
+  Step stmt_close(const Message& message);
+  Step stmt_reset(const Message& message);
+  Step stmt_fetch(const Message& message);
+  ClientStatement* find_statement(const Message& message);
+  Step unknown_statement(const Message& message, std::string_view command);
+  const std::uint32_t* ensure_prepared(ClientStatement& statement);
+  void forward_with_id(const Message& message, std::uint32_t origin_id, Reply reply);
+
+  // effects.cpp
+  bool may_run(const Message& message, TextInfo& text, Step& step);
+  void note_before(TextInfo& text);
+  void apply_effects(const Outcome& outcome);
+  void apply_statement(const sql::Statement& statement, std::string_view text);
+  void apply_assignments(const std::vector<Assignment>& assignments, bool binds_parameters);
+  void set_state(StateRef state);
+  void ask_values();
+  bool must_hold() const;
+  bool worth_lingering(const Outcome& outcome) const;
+  void pin(Feature feature);
+
+  // events.cpp
+  void tell(const Outcome& outcome);
+  void tell_session(bool connected);
+
+  // client.cpp
+  void attach(std::unique_ptr<Origin> origin);
+  void detach_origin(bool rest_missing);
+  void unblock(Block reason);
+  void block(Block reason);
+  void fail(const pool::Refusal& refusal);
+  void fail(std::uint16_t code, std::string_view sqlstate, std::string_view message);
+  void send_error(std::uint8_t sequence, std::uint16_t code, std::string_view sqlstate,
+                  std::string_view message);
+  void send_ok(std::uint8_t sequence = 1);
+  Step refuse(std::uint16_t code, std::string_view sqlstate, std::string_view message);
+  std::uint16_t told_status() const;
+  void close_politely();
+  void leave();
+
+  Worker& worker_;
+  std::unique_ptr<net::Stream> stream_;
+  std::unique_ptr<Origin> lease_;
+  std::unique_ptr<OriginLogin> reopening_;  // the lease's new login
+  StateRef login_state_;                    // what COM_RESET_CONNECTION goes back to
+  StateRef state_;
+  sql::MysqlLexing lexing_;  // of state_
+  boost::unordered_flat_map<std::uint32_t, std::unique_ptr<ClientStatement>> statements_;
+  std::shared_ptr<Tap> tap_;
+  Running running_;
+  std::string pending_error_;  // the ERR payload that is the present command's answer
+  std::string asked_database_;  // by the COM_INIT_DB under way
+  std::string user_;
+  std::string scramble_;
+  std::string method_;
+  std::vector<std::string> asked_values_;  // of the variables behind a SET
+  std::string cache_reason_;
+  std::uint64_t capabilities_ = 0;
+  std::uint64_t last_insert_id_ = 0;
+  std::size_t streaming_ = 0;  // bytes of the present packet still to be passed on
+  std::uint32_t id_ = 0;
+  std::uint32_t next_statement_ = 0;
+  std::uint32_t last_prepared_ = 0;
+  std::uint32_t cursors_ = 0;    // open
+  std::uint32_t long_data_ = 0;  // statements with some
+  std::uint16_t pins_ = 0;       // bits by Feature
+  std::uint16_t last_warnings_ = 0;
+  std::uint8_t sequence_ = 0;         // of the next packet of a login, or of a file
+  std::uint8_t charset_ = wire::mysql::kUtf8mb4GeneralCi;
+  Phase phase_ = Phase::kWaiting;
+  Block block_ = Block::kNone;
+  sql::CacheStatus cache_status_ = sql::CacheStatus::kDisabled;
+  bool multi_statements_ = false;
+  bool continues_ = false;        // the packet being streamed goes on in the next
+  bool streaming_drops_ = false;
+  bool changing_user_ = false;
+  bool infile_ = false;           // the client is sending a file
+  bool touched_ = false;          // with autocommit off: something ran since the last COMMIT
+  bool one_shot_ = false;         // a SET for the next statement or transaction waits for it
+  bool lingers_ = false;          // the lease is kept in case only
+  bool leaving_ = false;          // go when the present work is done
+  bool killed_ = false;           // by the time limit
+  bool reply_begun_ = false;
+  std::chrono::steady_clock::time_point since_{};  // of the phase
+};
+
+}  // namespace hyperdrive::proxy::session::mysql

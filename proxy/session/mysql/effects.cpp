@@ -1,0 +1,384 @@
+// Client: what texts do to the session, and what that means for the lease.
+#include <charconv>
+
+#include "proxy/session/mysql/client.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+namespace my = wire::mysql;
+namespace state = sql::state;
+using sql::Effect;
+
+namespace {
+
+constexpr std::uint16_t bit(Feature feature) {
+  return static_cast<std::uint16_t>(1u << static_cast<unsigned>(feature));
+}
+
+bool contains_word(std::string_view text, std::string_view lower_word) {
+  for (std::size_t i = 0; i + lower_word.size() <= text.size(); ++i) {
+    std::size_t k = 0;
+    while (k < lower_word.size()) {
+      const char c = text[i + k];
+      if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c) != lower_word[k]) break;
+      ++k;
+    }
+    if (k == lower_word.size()) return true;
+  }
+  return false;
+}
+
+std::uint16_t states_of(const sql::Analysis& analysis) {
+  std::uint16_t bits = 0;
+  for (const sql::Statement& statement : analysis.statements) bits |= statement.state;
+  return bits;
+}
+
+bool is_single(const sql::Analysis& analysis, Effect effect) {
+  return analysis.statements.size() == 1 && analysis.statements.front().effect == effect;
+}
+
+std::string_view part(const sql::Statement& statement, std::string_view text) {
+  return statement.length == 0 ? text : text.substr(statement.offset, statement.length);
+}
+
+}  // namespace
+
+// --- before -------------------------------------------------------------------------------------
+
+/// For texts that are not plain. False: the command was answered here (`step` says how).
+bool Client::may_run(const Message&, TextInfo& text, Step& step) {
+  const sql::Analysis& analysis = TextMemo::analysis(text);
+  if (analysis.statements.size() != 1) return true;
+  const sql::Statement& only = analysis.statements.front();
+  if (only.command == "KILL") {
+    std::uint32_t id = 0;
+    const auto [end, error] =
+        std::from_chars(only.argument.data(), only.argument.data() + only.argument.size(), id);
+    if (error != std::errc() || worker_.service.worker_of(id) == nullptr) return true;
+    step = kill(id, !contains_word(text.text, "query"));
+    return false;
+  }
+  // Nothing is open, so there is nothing to end.
+  const bool ends = only.effect == Effect::kCommit || only.effect == Effect::kRollback;
+  if (ends && !lease_ && !waiting() && !only.transaction.chain && only.state == 0) {
+    send_ok();
+    worker_.telemetry.add(Counter::kQueries);
+    return false;
+  }
+  return true;
+}
+
+/// What is reported of a text that is about to be sent.
+void Client::note_before(TextInfo& text) {
+  if (!text.analysis) return;
+  const sql::Analysis& analysis = *text.analysis;
+  if (analysis.statements.size() > 1) {
+    running_.findings |= bit(Feature::kMultiStatements);
+    worker_.telemetry.refused(Feature::kMultiStatements);
+  }
+  for (const sql::Statement& statement : analysis.statements) {
+    if (statement.command != "USE") continue;
+    running_.findings |= bit(Feature::kUse);
+    worker_.telemetry.refused(Feature::kUse);
+  }
+}
+
+bool Client::uses_variables(TextInfo& text) {
+  return (states_of(*text.analysis) & state::kUserVariable) != 0;
+}
+
+/// A statement that asks about the one before, on a connection where that was another client's.
+void Client::last_statement(TextInfo& text) {
+  const sql::Analysis& analysis = *text.analysis;
+  const bool asks_id = contains_word(text.text, "last_insert_id") ||
+                       contains_word(text.text, "@@identity") ||
+                       contains_word(text.text, ".identity");
+  if (asks_id) {
+    lease_->send(my::Command::kQuery, "SET last_insert_id = " + std::to_string(last_insert_id_),
+                 {Reply::kOk, Purpose::kPrelude, 1, false, nullptr});
+    lease_->last_client = id_;
+  }
+  if ((states_of(analysis) & state::kLastStatement) == 0) return;
+  const bool counts = contains_word(text.text, "found_rows()") ||
+                      contains_word(text.text, "row_count()");
+  const bool shows = is_single(analysis, Effect::kShow);
+  if (!counts && !(shows && last_warnings_ > 0)) {
+    if (shows && lease_->last_warnings > 0) {
+      // Another's warnings go; this client has none.
+      lease_->send(my::Command::kQuery, "DO 0", {Reply::kOk, Purpose::kPrelude, 1, false, nullptr});
+    }
+    lease_->last_client = id_;
+    return;
+  }
+  worker_.telemetry.lost(Feature::kLastStatement);
+  pending_error_ = my::build_err(
+      {1235, "42000",
+       "Unsupported in a pooled connection: asking about a statement whose connection has gone back "
+       "to the pool (FOUND_ROWS, ROW_COUNT, SHOW WARNINGS). Ask inside the same transaction, or "
+       "start the proxy with --session-features pin."});
+}
+
+// --- after --------------------------------------------------------------------------------------
+
+void Client::ending(const Outcome& outcome) {
+  if (worker_.gate != nullptr) {
+    worker_.gate->answered(*lease_, {outcome.failed, lease_->in_transaction(), lease_->autocommit()});
+  }
+  const auto spent = std::chrono::steady_clock::now() - running_.since;
+  const auto micros = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(spent).count());
+  const bool counted = running_.command == my::Command::kQuery ||
+                       running_.command == my::Command::kStmtExecute ||
+                       running_.command == my::Command::kStmtBulkExecute;
+  if (counted) {
+    worker_.telemetry.add(Counter::kQueries);
+    worker_.telemetry.query.add(micros);
+    worker_.telemetry.origin.add(micros);
+    if (!lease_->in_transaction()) worker_.telemetry.add(Counter::kTransactions);
+  }
+  if (outcome.failed) worker_.telemetry.add(Counter::kErrors);
+  apply_effects(outcome);
+  if (worker_.service.telemetry.listening()) tell(outcome);
+}
+
+void Client::apply_effects(const Outcome& outcome) {
+  lease_->last_client = id_;
+  last_warnings_ = outcome.failed ? 1 : outcome.warnings;
+  if (outcome.last_insert_id != 0) last_insert_id_ = outcome.last_insert_id;
+  killed_ = false;
+  if (running_.statement != 0 && running_.command != my::Command::kStmtFetch) {
+    const auto found = statements_.find(running_.statement);
+    if (found != statements_.end()) {
+      ClientStatement& statement = *found->second;
+      if (std::exchange(statement.long_data, false)) --long_data_;
+      const bool open = !outcome.failed && (outcome.status & my::status::kCursorExists) != 0;
+      if (open != statement.cursor) open ? ++cursors_ : --cursors_;
+      statement.cursor = open;
+    }
+  }
+  if (running_.command == my::Command::kInitDb) {
+    if (!outcome.failed) {
+      set_state(with_database(state_, asked_database_));
+      lease_->database = state_->database;
+    }
+    return;
+  }
+  if (running_.text == nullptr || running_.command == my::Command::kStmtPrepare) return;
+  TextInfo& text = *running_.text;
+  lingers_ = worth_lingering(outcome);
+  if (text.hidden) lease_->dirty = true;
+  bool ends = false;
+  bool sets_only = false;
+  if (!text.plain) {
+    const sql::Analysis& analysis = TextMemo::analysis(text);
+    const std::size_t count = analysis.statements.size();
+    const std::size_t done =
+        outcome.failed ? std::min<std::size_t>(outcome.results, count) : count;
+    sets_only = count > 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const sql::Statement& statement = analysis.statements[i];
+      const bool sets = statement.effect == Effect::kSet || statement.effect == Effect::kSetLocal;
+      sets_only = sets_only && (sets || statement.effect == Effect::kBegin);
+      ends = statement.effect == Effect::kCommit || statement.effect == Effect::kRollback;
+      if (i < done) {
+        apply_statement(statement, part(statement, text.text));
+      } else if (sets && outcome.failed) {
+        lease_->dirty = true;  // some of its assignments may have been made
+      }
+    }
+  }
+  const bool in_transaction = lease_->in_transaction();
+  if (!sets_only && one_shot_ && !in_transaction) one_shot_ = false;
+  if (ends && !in_transaction) {
+    touched_ = false;
+  } else if (!sets_only && !lease_->autocommit()) {
+    touched_ = true;
+  }
+  // A stored program may have switched it.
+  const auto profile = worker_.service.profile();
+  const std::string* known = state_->find("autocommit");
+  const bool expected = known != nullptr ? *known == "1" : !profile || profile->autocommit;
+  if (!outcome.failed && asked_values_.empty() && lease_->autocommit() != expected) {
+    set_state(with(state_, {"autocommit", lease_->autocommit() ? "1" : "0"}));
+  }
+  my::for_each_change(outcome.session_state, [this](const my::SessionChange& change) {
+    if (change.type != my::SessionTrack::kSchema) return;
+    set_state(with_database(state_, change.value));
+    lease_->database = state_->database;
+  });
+}
+
+void Client::pin(Feature feature) {
+  lease_->dirty = true;
+  const bool pins = worker_.options->config.local.session_features == core::SessionFeatures::kPin;
+  if (!pins) {
+    worker_.telemetry.lost(feature);
+    running_.findings |= bit(feature);
+    return;
+  }
+  if ((pins_ & bit(feature)) == 0) worker_.telemetry.pinned(feature);
+  pins_ |= bit(feature);
+}
+
+void Client::apply_statement(const sql::Statement& statement, std::string_view text) {
+  if (statement.effect == Effect::kSet || statement.effect == Effect::kSetLocal) {
+    if (statement.command == "USE") {
+      if (!statement.settings.empty()) {
+        set_state(with_database(state_, statement.settings.front().value));
+        lease_->database = state_->database;
+      }
+      return;
+    }
+    return apply_assignments(read_set(text, lexing_), running_.binds_parameters);
+  }
+  if ((statement.state & state::kUserVariable) != 0) pin(Feature::kUserVariable);
+  if ((statement.state & state::kTempObject) != 0) pin(Feature::kTempTable);
+  if ((statement.state & state::kAdvisoryLock) != 0) pin(Feature::kAdvisoryLock);
+  if ((statement.state & state::kTableLock) != 0) pin(Feature::kTableLock);
+  if ((statement.state & state::kUnknown) != 0) pin(Feature::kUnknown);
+  if (statement.effect == Effect::kPrepare) pin(Feature::kPrepare);
+  // It may have left anything; most leave nothing, so nobody is pinned for it.
+  if (statement.command == "CALL" || statement.command == "DO" ||
+      statement.effect == Effect::kExecute || statement.command == "BEGIN") {
+    if (statement.effect != Effect::kBegin) lease_->dirty = true;
+  }
+}
+
+void Client::apply_assignments(const std::vector<Assignment>& assignments, bool binds_parameters) {
+  using Kind = Assignment::Kind;
+  for (const Assignment& assignment : assignments) {
+    switch (assignment.kind) {
+      case Kind::kGlobal:
+      case Kind::kTransient:
+        break;
+      case Kind::kUser:
+        pin(Feature::kUserVariable);
+        break;
+      case Kind::kOneShot:
+        one_shot_ = true;
+        lease_->dirty = lease_->dirty || assignment.name.starts_with("rand_seed") ||
+                        assignment.name.ends_with("insert_id");
+        break;
+      case Kind::kUnknown:
+        pin(Feature::kUnknown);
+        lease_->beyond_repair = true;
+        break;
+      case Kind::kVariable:
+        if (assignment.name == "autocommit") {
+          const bool on = lease_->autocommit();
+          const auto profile = worker_.service.profile();
+          const bool usual = !profile || profile->autocommit;
+          set_state(on == usual ? without(state_, "autocommit")
+                                : with(state_, {"autocommit", on ? "1" : "0"}));
+          touched_ = false;
+        } else if (assignment.is_default) {
+          set_state(without(state_, assignment.name));
+        } else if (assignment.is_constant && !binds_parameters) {
+          const bool usual =
+              assignment.name == "names" && assignment.value == lease_->baseline().names;
+          set_state(usual ? without(state_, "names")
+                          : with(state_, {assignment.name, assignment.value}));
+        } else {
+          asked_values_.push_back(assignment.name);
+        }
+        break;
+    }
+  }
+}
+
+/// On the connection in use it holds already.
+void Client::set_state(StateRef fresh) {
+  if (fresh == state_) return;
+  state_ = std::move(fresh);
+  lexing_ = state_->lexing();
+  if (lease_) lease_->applied = state_;
+}
+
+// --- values that only the server knows ----------------------------------------------------------
+
+void Client::ask_values() {
+  std::string sql = "SELECT ";
+  for (std::size_t i = 0; i < asked_values_.size(); ++i) {
+    std::string name = asked_values_[i];
+    if (!lease_->identity().is_mariadb && name.starts_with("tx_")) {
+      name.replace(0, 2, "transaction");
+    }
+    sql += (i == 0 ? "@@session." : ", @@session.") + name;
+  }
+  block(Block::kReply);
+  lease_->send(my::Command::kQuery, sql, {Reply::kQuery, Purpose::kValues, 1, false, nullptr});
+}
+
+void Client::take_values(net::Bytes row) {
+  my::Cursor cursor(row);
+  for (const std::string& name : asked_values_) {
+    if (cursor.left() == 0) break;
+    const bool null = static_cast<std::uint8_t>(row[row.size() - cursor.left()]) == 0xfb;
+    const net::Bytes raw = null ? cursor.bytes(1) : cursor.lenenc_string();
+    const std::string value = null ? "NULL" : quoted_value(raw);
+    if (value.empty()) {
+      pin(Feature::kSet);
+      continue;
+    }
+    set_state(with(state_, {name, value}));
+  }
+}
+
+// --- the lease ----------------------------------------------------------------------------------
+
+void Client::ended(const Expected& entry, const Outcome& outcome) {
+  switch (entry.purpose) {
+    case Purpose::kCommand: {
+      if (auto tap = std::exchange(tap_, nullptr)) {
+        const bool clean = !outcome.failed && outcome.results == 1 && outcome.warnings == 0 &&
+                           !lease_->in_transaction() && lease_->autocommit();
+        tap->on_end(clean);
+      }
+      cache_status_ = sql::CacheStatus::kDisabled;
+      cache_reason_.clear();
+      break;
+    }
+    case Purpose::kPrepare:
+      if (!outcome.failed) {
+        if (const auto before = lease_->prepared().add(entry.prepared->id, outcome.prepared.statement)) {
+          lease_->close_statement(*before);
+        }
+        if (const auto surplus = lease_->prepared().surplus()) {
+          lease_->close_statement(*surplus);
+          worker_.telemetry.add(Counter::kStatementsEvicted);
+        }
+      } else if (pending_error_.empty()) {
+        pending_error_ = outcome.error;
+      }
+      break;
+    case Purpose::kPrelude:
+      if (!outcome.failed) break;
+      if (pending_error_.empty()) pending_error_ = outcome.error;
+      lease_->beyond_repair = true;  // nobody knows what holds there now
+      break;
+    case Purpose::kValues:
+      if (outcome.failed) pin(Feature::kSet);
+      asked_values_.clear();
+      break;
+    case Purpose::kCleaning:
+      break;
+  }
+}
+
+bool Client::must_hold() const {
+  return lease_->busy() || lease_->in_transaction() || cursors_ > 0 || long_data_ > 0 ||
+         pins_ != 0 || one_shot_ || infile_ || !asked_values_.empty() ||
+         (touched_ && !lease_->autocommit());
+}
+
+/// Whether the client may well ask about this statement (ROW_COUNT, SHOW WARNINGS, LAST_INSERT_ID …):
+/// the connection is then kept until somebody else needs it.
+bool Client::worth_lingering(const Outcome& outcome) const {
+  if (outcome.failed || outcome.warnings > 0) return true;
+  const TextInfo& text = *running_.text;
+  if (text.plain) return !text.read_only;
+  return (states_of(*text.analysis) & state::kLastStatement) != 0;
+}
+
+}  // namespace hyperdrive::proxy::session::mysql

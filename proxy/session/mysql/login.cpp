@@ -1,0 +1,250 @@
+// Client: from the greeting to the login's OK.
+#include <algorithm>
+#include <array>
+
+#include "core/config/text.hpp"
+#include "proxy/net/tls.hpp"
+#include "proxy/session/mysql/client.hpp"
+#include "proxy/wire/mysql/auth.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+namespace my = wire::mysql;
+namespace capability = my::capability;
+namespace plugin = my::plugin;
+
+namespace {
+
+/// What can be translated between the two ends; no compression, no query attributes, no metadata
+/// cache.
+constexpr std::uint64_t kOffered =
+    capability::kFoundRows | capability::kLongFlag | capability::kConnectWithDb |
+    capability::kOdbc | capability::kLocalFiles | capability::kIgnoreSpace |
+    capability::kProtocol41 | capability::kInteractive | capability::kIgnoreSigpipe |
+    capability::kTransactions | capability::kReserved | capability::kSecureConnection |
+    capability::kMultiStatements | capability::kMultiResults | capability::kPsMultiResults |
+    capability::kPluginAuth | capability::kConnectAttrs |
+    capability::kPluginAuthLenencClientData | capability::kSessionTrack | capability::kDeprecateEof;
+/// MariaDB's, where the origin has them.
+constexpr std::uint64_t kOfferedOfMariadb =
+    capability::kMariadbStmtBulkOperations | capability::kMariadbExtendedMetadata;
+
+struct Collation {
+  std::uint8_t id;
+  std::string_view names;
+};
+/// The collations that drivers log in with, as SET NAMES says them. One that is not here, or that
+/// the origin does not know, is the origin's own default at a direct login too.
+constexpr std::array<Collation, 20> kCollations = {{
+    {1, "big5 COLLATE big5_chinese_ci"},
+    {8, "latin1 COLLATE latin1_swedish_ci"},
+    {11, "ascii COLLATE ascii_general_ci"},
+    {13, "sjis COLLATE sjis_japanese_ci"},
+    {28, "gbk COLLATE gbk_chinese_ci"},
+    {31, "latin1 COLLATE latin1_german2_ci"},
+    {33, "utf8 COLLATE utf8_general_ci"},
+    {46, "utf8mb4 COLLATE utf8mb4_bin"},
+    {47, "latin1 COLLATE latin1_bin"},
+    {48, "latin1 COLLATE latin1_general_ci"},
+    {51, "cp1251 COLLATE cp1251_general_ci"},
+    {63, "binary"},
+    {83, "utf8 COLLATE utf8_bin"},
+    {95, "cp932 COLLATE cp932_japanese_ci"},
+    {192, "utf8 COLLATE utf8_unicode_ci"},
+    {224, "utf8mb4 COLLATE utf8mb4_unicode_ci"},
+    {225, "utf8mb4 COLLATE utf8mb4_icelandic_ci"},
+    {246, "utf8mb4 COLLATE utf8mb4_unicode_520_ci"},
+    {248, "gb18030 COLLATE gb18030_chinese_ci"},
+    {255, "utf8mb4 COLLATE utf8mb4_0900_ai_ci"},
+}};
+
+}  // namespace
+
+void Client::greet() {
+  const auto refuse = [&](std::uint16_t code, std::string_view state, std::string_view text) {
+    send_error(0, code, state, text);
+    close_politely();
+  };
+  if (worker_.draining()) return refuse(1053, "08S01", "Server shutdown in progress");
+  const auto limit = static_cast<std::uint64_t>(worker_.options->config.local.max_clients);
+  if (worker_.service.telemetry.clients.load(std::memory_order_relaxed) > limit) {
+    worker_.telemetry.add(Counter::kClientsRefused);
+    return refuse(1040, "08004",
+                  "Too many connections (the proxy takes " + std::to_string(limit) +
+                      " clients; see --max-clients)");
+  }
+  auto profile = worker_.service.profile();
+  if (!profile) {
+    auto origin = worker_.pool().acquire(*this);
+    if (!origin) return;
+    worker_.pool().release(std::move(origin));
+    profile = worker_.service.profile();
+    if (!profile) return refuse(2003, "HY000", "The origin is not known yet. Connect again.");
+  }
+  send_greeting(*profile);
+}
+
+void Client::send_greeting(const OriginProfile& profile) {
+  id_ = worker_.service.next_client_id(worker_.index);
+  worker_.name(id_, *this);
+  scramble_ = my::make_scramble();
+  method_ = profile.is_mariadb ? plugin::kNativePassword : plugin::kCachingSha2;
+  capabilities_ = kOffered;
+  if (worker_.options->client_tls) capabilities_ |= capability::kSsl;
+  if (profile.is_mariadb) {
+    capabilities_ |= profile.capabilities & kOfferedOfMariadb;
+  } else {
+    capabilities_ |= capability::kLongPassword;
+  }
+  my::Greeting greeting;
+  greeting.server_version = profile.server_version;
+  greeting.connection_id = id_;
+  greeting.capabilities = capabilities_;
+  greeting.charset = my::kUtf8mb4GeneralCi;
+  greeting.status = my::status::kAutocommit;
+  greeting.scramble = scramble_;
+  greeting.plugin = method_;
+  packet_to_client(0, my::build_greeting(greeting));
+  sequence_ = 1;
+  phase_ = Phase::kGreeted;
+  stream_->resume_reading();
+}
+
+std::size_t Client::login(net::Bytes data) {
+  const my::PacketRead read = my::read_packet(data, my::kMaxLoginPacket);
+  if (read.status == my::ReadStatus::kNeedMore) return 0;
+  const auto bad = [&] {
+    send_error(sequence_, 1043, "08S01", "Bad handshake");
+    close_politely();
+    return data.size();
+  };
+  if (read.status != my::ReadStatus::kOk) return bad();
+  if (read.header.sequence != sequence_) {
+    send_error(static_cast<std::uint8_t>(read.header.sequence + 1), 1156, "08S01",
+               "Got packets out of order");
+    close_politely();
+    return data.size();
+  }
+  ++sequence_;
+  const std::size_t size = read.header.size();
+  if (phase_ == Phase::kSwitched) {
+    check_password(method_, read.payload);
+    return phase_ == Phase::kGone ? data.size() : size;
+  }
+  if (my::parse_ssl_request(read.payload)) {
+    // Whatever follows it in the clear could have been put there by a stranger.
+    if (!worker_.options->client_tls || stream_->is_tls() || data.size() > size) return bad();
+    phase_ = Phase::kEncrypting;
+    net::start_tls_server(*stream_, worker_.options->client_tls, "", {}, [this](std::string error) {
+      if (!error.empty()) return leave();
+      phase_ = Phase::kGreeted;
+    });
+    return size;
+  }
+  const auto response = my::parse_handshake_response(read.payload);
+  if (!response) return bad();
+  handshake_response(*response);
+  return phase_ == Phase::kGone ? data.size() : size;
+}
+
+void Client::handshake_response(const my::HandshakeResponse& response) {
+  const Options& options = *worker_.options;
+  capabilities_ &= response.capabilities;
+  charset_ = response.charset;
+  user_ = response.user;
+  multi_statements_ = (capabilities_ & capability::kMultiStatements) != 0;
+  if (options.client_tls && !stream_->is_tls() && !options.config.local.listen.empty() &&
+      !core::is_loopback(options.config.local.listen)) {
+    send_error(sequence_, 3159, "HY000",
+               "Connections using insecure transport are prohibited on this address: use TLS");
+    return close_politely();
+  }
+  const std::string& database = options.target->database;
+  const bool other = !response.database.empty() && response.database != database;
+  // Whether a database exists is not told to somebody who has no password.
+  const std::string asked(other ? response.database : net::Bytes());
+  if (other) pending_error_ = my::build_err({1049, "42000", "Unknown database '" + asked +
+                                             "' (this config serves '" + database + "')"});
+  const bool names_plugin = (capabilities_ & capability::kPluginAuth) != 0;
+  if (!names_plugin) return check_password(plugin::kNativePassword, response.auth_response);
+  if (response.plugin == method_ || (response.plugin.empty() && !response.auth_response.empty())) {
+    return check_password(method_, response.auth_response);
+  }
+  switch_method(response.plugin);
+}
+
+void Client::switch_method(net::Bytes wanted) {
+  if (wanted == plugin::kNativePassword || wanted == plugin::kCachingSha2) method_ = wanted;
+  scramble_ = my::make_scramble();
+  packet_to_client(sequence_++, my::build_auth_switch_request(method_, scramble_));
+  phase_ = Phase::kSwitched;
+}
+
+bool Client::password_fits(net::Bytes method, net::Bytes answer) const {
+  const Options& options = *worker_.options;
+  const auto& verifier = options.verifier;
+  const bool fits = method == plugin::kCachingSha2
+                        ? my::check_caching_sha2_password(verifier, scramble_, answer)
+                        : my::check_native_password(verifier, scramble_, answer);
+  return fits && user_ == options.config.local.local_user;
+}
+
+void Client::check_password(net::Bytes method, net::Bytes answer) {
+  // Some send the zero of an empty password, or one behind the answer.
+  if (!password_fits(method, answer)) {
+    return access_denied(!answer.empty() && answer != net::Bytes("\0", 1));
+  }
+  if (method == plugin::kCachingSha2) {
+    packet_to_client(sequence_++,
+                     my::build_auth_more_data(net::Bytes(&my::caching_sha2::kFastAuthSuccess, 1)));
+  }
+  logged_in();
+}
+
+void Client::access_denied(bool used_password) {
+  worker_.telemetry.add(Counter::kLoginFailures);
+  std::string shown = user_.substr(0, 80);
+  send_error(sequence_, 1045, "28000",
+             "Access denied for user '" + shown + "'@'localhost' (using password: " +
+                 (used_password ? "YES" : "NO") + ")");
+  close_politely();
+}
+
+void Client::logged_in() {
+  if (!pending_error_.empty()) {
+    packet_to_client(sequence_, std::exchange(pending_error_, {}));
+    worker_.telemetry.add(Counter::kErrors);
+    return close_politely();
+  }
+  const bool first = !std::exchange(changing_user_, false);
+  login_state_ = state_ = initial_state();
+  lexing_ = state_->lexing();
+  send_ok(sequence_);
+  phase_ = Phase::kReady;
+  since_ = worker_.loop.now();
+  if (!first) return;
+  worker_.service.wanted_kind.store(capabilities_ & kKindMask, std::memory_order_relaxed);
+  worker_.telemetry.add(Counter::kClientLogins);
+  tell_session(true);
+}
+
+StateRef Client::initial_state() const {
+  auto state = std::make_shared<State>();
+  state->database = worker_.options->target->database;
+  const std::string names = names_of_charset();
+  if (!names.empty()) state->variables.push_back({"names", names});
+  return state;
+}
+
+/// Empty: what an origin connection has by its own login.
+std::string Client::names_of_charset() const {
+  const auto profile = worker_.service.profile();
+  for (const Collation& collation : kCollations) {
+    if (collation.id != charset_) continue;
+    if (collation.id == 255 && profile && profile->is_mariadb) return {};
+    return std::string(collation.names);
+  }
+  return {};
+}
+
+}  // namespace hyperdrive::proxy::session::mysql

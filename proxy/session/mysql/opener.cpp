@@ -1,0 +1,62 @@
+#include "proxy/session/mysql/opener.hpp"
+
+#include "proxy/session/mysql/origin.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+namespace {
+
+pool::Refusal refusal_of(LoginFailure failure) {
+  pool::Refusal refusal;
+  refusal.why = failure.origin_error.empty() ? pool::Refusal::Why::kUnreachable
+                                             : pool::Refusal::Why::kRefused;
+  refusal.error = std::move(failure.error);
+  refusal.origin_error = std::move(failure.origin_error);
+  refusal.transient = failure.transient;
+  return refusal;
+}
+
+}  // namespace
+
+OriginOpener::OriginOpener(Service& service) : service_(service) {}
+OriginOpener::~OriginOpener() = default;
+
+void OriginOpener::open(std::size_t index, Done done) {
+  Worker& worker = *service_.workers[index];
+  Attempts::iterator at;
+  {
+    const std::lock_guard lock(mutex_);
+    at = attempts_.insert(attempts_.end(), nullptr);
+  }
+  auto finish = [this, &worker, at, done = std::move(done)](LoginResult result) {
+    if (result) {
+      worker.telemetry.add(Counter::kOriginConnects);
+      service_.learn(*result);
+      done(std::unique_ptr<pool::OriginConnection>(
+          std::make_unique<Origin>(worker, std::move(*result))));
+    } else {
+      worker.telemetry.add(Counter::kOriginConnectFailures);
+      if (service_.telemetry.listening()) {
+        service_.telemetry.sink()->publish(
+            OriginEvent{std::chrono::system_clock::now(), "connect_failed", result.error().error});
+      }
+      done(tl::unexpected(refusal_of(std::move(result.error()))));
+    }
+    finished(worker, at);
+  };
+  LoginWishes wishes;
+  wishes.capabilities =
+      kUsualCapabilities | service_.wanted_kind.load(std::memory_order_relaxed);
+  *at = log_in(worker.loop, worker.options->target, std::move(wishes), std::move(finish));
+}
+
+/// The handle is destroyed later: this runs inside its own callback.
+void OriginOpener::finished(Worker& worker, Attempts::iterator attempt) {
+  worker.loop.post([this, attempt] {
+    std::unique_ptr<OriginLogin> gone;
+    const std::lock_guard lock(mutex_);
+    gone = std::move(*attempt);
+    attempts_.erase(attempt);
+  });
+}
+
+}  // namespace hyperdrive::proxy::session::mysql

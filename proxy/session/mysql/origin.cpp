@@ -1,0 +1,227 @@
+#include "proxy/session/mysql/origin.hpp"
+
+#include "proxy/session/mysql/client.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+namespace my = wire::mysql;
+using my::Command;
+
+Origin::Origin(Worker& worker, OriginSession session)
+    : worker_(&worker),
+      prepared_(static_cast<std::size_t>(worker.options->config.local.prepared_statements)) {
+  take_session(std::move(session));
+}
+
+Origin::~Origin() {
+  if (kills_running > 0) worker_->forget_kills(*this);
+  if (gate_slot && worker_->gate != nullptr) worker_->gate->orphaned(*this);
+}
+
+void Origin::take_session(OriginSession session) {
+  identity_ = {session.connection_id, session.capabilities, session.is_mariadb(),
+               (session.status & my::status::kAutocommit) != 0};
+  status_ = session.status;
+  stream_ = std::move(session.stream);
+  auto fresh = std::make_shared<State>();
+  database = worker_->options->target->database;
+  fresh->database = database;
+  applied = std::move(fresh);
+  multi_statements = origin_has(my::capability::kMultiStatements);
+  dirty = beyond_repair = false;
+  virgin = true;
+  last_warnings = 0;
+  last_client = 0;
+  prepared_.clear();
+  queue_.clear();
+  phase_ = Phase::kFirst;
+  begun_ = continued_ = eof_owed_ = false;
+  rest_ = 0;
+  stream_->set_handler(this);
+  stream_->resume_reading();
+}
+
+void Origin::close_stream() {
+  scratch_.clear();
+  my::append_packet(scratch_, 0, std::string(1, static_cast<char>(Command::kQuit)));
+  stream_->set_handler(nullptr);
+  stream_->write(scratch_);
+  stream_->finish();
+  worker_->loop.close_later(std::move(stream_), std::chrono::seconds(5));
+}
+
+void Origin::kill_ended() {
+  --kills_running;
+  if (!in_on_data_) settle();
+}
+
+// --- in the pool --------------------------------------------------------------------------------
+
+bool Origin::at_rest() const {
+  return queue_.empty() && !in_transaction() && rest_ == 0 && kills_running == 0;
+}
+
+bool Origin::is_reusable() const { return !broken_ && !dirty && !beyond_repair && at_rest(); }
+
+void Origin::park() {
+  parked_ = true;
+  owner_ = nullptr;
+  finishing_ = false;
+}
+
+void Origin::unpark() { parked_ = false; }
+
+void Origin::on_closed(net::CloseReason) {
+  broken_ = true;
+  worker_->telemetry.add(Counter::kOriginDisconnects);
+  if (parked_) {
+    worker_->bury(worker_->pool().lost(*this));
+    return;
+  }
+  lost();
+}
+
+void Origin::lost() {
+  if (owner_ != nullptr) {
+    owner_->origin_lost();
+  } else if (auto self = worker_->take_finishing(*this)) {
+    worker_->bury(std::move(self));
+    worker_->pool().discard(nullptr);
+  }
+}
+
+void Origin::detach(std::function<void(bool)> done) {
+  worker_->loop.detach(std::move(stream_),
+                       [this, done = std::move(done)](std::unique_ptr<net::Stream> stream) {
+                         stream_ = std::move(stream);
+                         done(stream_ != nullptr);
+                       });
+}
+
+void Origin::attach(std::size_t worker) {
+  worker_ = worker_->service.workers[worker].get();
+  worker_->loop.attach(*stream_);
+  stream_->set_handler(this);
+}
+
+void Origin::retire(std::unique_ptr<OriginConnection> self) {
+  if (stream_) close_stream();
+  worker_->bury(std::move(self));
+}
+
+// --- lease --------------------------------------------------------------------------------------
+
+void Origin::lease_to(Client& client) {
+  owner_ = &client;
+  parked_ = false;
+}
+
+void Origin::write(net::Bytes bytes) {
+  stream_->write(bytes);
+  worker_->telemetry.add(Counter::kBytesToOrigin, bytes.size());
+}
+
+void Origin::send(Command command, net::Bytes argument, Expected expected) {
+  scratch_.clear();
+  my::PayloadWriter out(scratch_);
+  if (argument.size() + 1 < my::kMaxPayload) {
+    out.fixed(argument.size() + 1, 3).u8(0).u8(static_cast<std::uint8_t>(command)).bytes(argument);
+  } else {
+    std::string payload(1, static_cast<char>(command));
+    payload += argument;
+    my::append_packet(scratch_, 0, payload);
+  }
+  write(scratch_);
+  expect(std::move(expected));
+}
+
+void Origin::expect(Expected expected) {
+  if (queue_.empty()) sent_at_ = worker_->loop.now();
+  queue_.push_back(std::move(expected));
+}
+
+void Origin::close_statement(std::uint32_t origin_id) {
+  scratch_.clear();
+  my::PayloadWriter(scratch_).fixed(5, 3).u8(0).u8(static_cast<std::uint8_t>(Command::kStmtClose)).u32(
+      origin_id);
+  write(scratch_);
+}
+
+void Origin::reset() {
+  send(Command::kResetConnection, {}, {Reply::kOk, Purpose::kPrelude, 1, false, nullptr});
+  prepared_.clear();
+  applied = nullptr;
+  dirty = false;
+  virgin = true;
+  last_client = 0;
+}
+
+Baseline Origin::baseline() const {
+  Baseline baseline;
+  baseline.is_mariadb = identity_.is_mariadb;
+  // MariaDB maps the default collation by a setting, at login and at SET NAMES alike.
+  if (!identity_.is_mariadb) baseline.names = "utf8mb4 COLLATE utf8mb4_general_ci";
+  baseline.ignore_space = origin_has(my::capability::kIgnoreSpace);
+  return baseline;
+}
+
+void Origin::on_drained() {
+  if (owner_ != nullptr) owner_->origin_writable();
+}
+
+/// At the end of what has arrived: who waits for what?
+void Origin::settle() {
+  if (owner_ == nullptr) {
+    if (finishing_) finish_step();
+    return;
+  }
+  if (queue_.empty()) owner_->replies_drained();
+}
+
+// --- going home ---------------------------------------------------------------------------------
+
+void Origin::send_home(std::unique_ptr<Origin> self, bool rest_missing) {
+  Origin& origin = *self;
+  Worker& worker = *origin.worker_;
+  origin.owner_ = nullptr;
+  if (rest_missing || origin.broken_ || origin.beyond_repair || origin.wants_infile()) {
+    origin.retire(std::move(self));
+    worker.pool().discard(nullptr);
+    return;
+  }
+  origin.stream_->resume_reading();
+  if (origin.is_reusable()) {
+    worker.pool().release(std::move(self));
+    return;
+  }
+  origin.finishing_ = true;
+  origin.killed_late = false;
+  origin.finishing_since = worker.loop.now();
+  worker.finish(std::move(self));
+  if (!origin.in_on_data_) origin.finish_step();
+}
+
+/// One step of bringing the connection back to what a fresh one is.
+void Origin::finish_step() {
+  if (queue_.empty() && rest_ == 0) {
+    const Expected cleaning{Reply::kOk, Purpose::kCleaning, 1, false, nullptr};
+    if (dirty) {
+      reset();
+      queue_.back().purpose = Purpose::kCleaning;
+      return;
+    }
+    if (in_transaction()) return send(Command::kQuery, "ROLLBACK", cleaning);
+  }
+  if (broken_ || !at_rest()) return;
+  auto self = worker_->take_finishing(*this);
+  if (!self) return;
+  finishing_ = false;
+  if (beyond_repair) {
+    retire(std::move(self));
+    worker_->pool().discard(nullptr);
+    return;
+  }
+  worker_->pool().release(std::move(self));
+}
+
+}  // namespace hyperdrive::proxy::session::mysql

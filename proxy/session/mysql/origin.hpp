@@ -1,0 +1,238 @@
+// One connection to the origin, as MySQL: what it owes, what it has prepared, what its session there
+// looks like.
+//
+//   parked    in the pool; any byte retires it
+//   leased    `owner_` is the client that receives the replies
+//   finishing its client has left, or it needs cleaning: replies are swallowed, an open transaction
+//             is rolled back, leftovers are reset; then it goes home to the pool
+//
+// A reply is translated packet by packet (replies.cpp): what both ends agreed on differs. Rows pass
+// in runs; only headers are read, and their sequence numbers rewritten where EOFs were added or
+// dropped before them.
+//
+// Belongs to its worker's thread. Owned by the pool, the client's lease, or Worker::finish.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/net/stream.hpp"
+#include "proxy/pool/origin_connection.hpp"
+#include "proxy/session/mysql/worker.hpp"
+#include "proxy/wire/mysql/response.hpp"
+#include "proxy/wire/mysql/statement.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+/// What the reply to a command looks like.
+enum class Reply : std::uint8_t { kOk, kQuery, kPrepare, kFetch, kFieldList, kStatistics };
+
+/// Whose command it was.
+enum class Purpose : std::uint8_t {
+  kCommand,   ///< the client's
+  kPrelude,   ///< the proxy's, before the client's: settings, database …
+  kPrepare,   ///< likewise: a statement that this connection lacks
+  kValues,    ///< the proxy's, behind a SET: what the variables are now
+  kCleaning,  ///< the proxy's, when no client is there
+};
+
+struct Expected {
+  Reply reply = Reply::kOk;
+  Purpose purpose = Purpose::kCommand;
+  std::uint8_t client_sequence = 1;  ///< of the reply's first packet, as the client awaits it
+  bool refuses_infile = false;       ///< the client cannot send files: the reply becomes an error
+  PreparedRef prepared;              ///< kPrepare
+};
+
+/// How a reply ended.
+struct Outcome {
+  bool failed = false;
+  std::uint16_t status = 0;
+  std::uint16_t warnings = 0;
+  std::uint64_t affected_rows = 0;
+  std::uint64_t last_insert_id = 0;
+  std::uint16_t code = 0;  ///< failed
+  net::Bytes sqlstate;     ///< failed; valid during the call only, like all views here
+  net::Bytes message;
+  net::Bytes error;          ///< failed: the ERR packet's payload
+  net::Bytes session_state;  ///< of the last OK
+  std::uint32_t results = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t bytes = 0;
+  wire::mysql::PrepareOk prepared;
+};
+
+class Origin final : public pool::OriginConnection, public net::StreamHandler {
+ public:
+  struct Identity {
+    std::uint32_t connection_id = 0;
+    std::uint64_t capabilities = 0;
+    bool is_mariadb = false;
+    bool autocommit = true;
+  };
+  Origin(Worker& worker, OriginSession session);
+  ~Origin() override;
+
+  // --- pool::OriginConnection
+  bool is_reusable() const override;
+  void park() override;
+  void unpark() override;
+  void detach(std::function<void(bool alive)> done) override;
+  void attach(std::size_t worker) override;
+  void retire(std::unique_ptr<OriginConnection> self) override;
+
+  // --- net::StreamHandler
+  std::size_t on_data(net::Bytes data) override;
+  void on_closed(net::CloseReason reason) override;
+  void on_drained() override;
+
+  // --- lease
+  void lease_to(Client& client);
+  /// Its client leaves; the connection goes home by itself, now or when its work is finished.
+  /// `rest_missing`: a packet was cut in the middle, so nothing can follow it.
+  static void send_home(std::unique_ptr<Origin> self, bool rest_missing);
+  /// Everything sent was answered, no transaction.
+  bool at_rest() const;
+  bool busy() const { return !queue_.empty(); }
+  bool in_transaction() const {
+    return (status_ & (wire::mysql::status::kInTrans | wire::mysql::status::kInTransReadonly)) != 0;
+  }
+  bool autocommit() const { return (status_ & wire::mysql::status::kAutocommit) != 0; }
+  std::uint16_t status() const { return status_; }
+
+  /// Ends the old login in place: the pool goes on counting this connection.
+  void close_stream();
+  void take_session(OriginSession session);
+
+  // --- sending
+  net::Stream& stream() { return *stream_; }
+  void write(net::Bytes bytes);
+  /// A command of the proxy's own, as one packet.
+  void send(wire::mysql::Command command, net::Bytes argument, Expected expected);
+  void expect(Expected expected);
+  /// The last command turned out to be of several packets: the client's next number.
+  void set_client_sequence(std::uint8_t sequence) { queue_.back().client_sequence = sequence; }
+  /// A reply has been passed on in part.
+  bool mid_reply() const { return begun_; }
+  PreparedOnOrigin& prepared() { return prepared_; }
+  void close_statement(std::uint32_t origin_id);
+  /// The client has sent its file to the end; the reply goes on with that number.
+  void infile_ended(std::uint8_t client_sequence);
+  bool wants_infile() const { return phase_ == Phase::kInfile; }
+  std::uint8_t infile_sequence() const { return static_cast<std::uint8_t>(sequence_); }
+
+  // --- the session there
+  const Identity& identity() const { return identity_; }
+  std::uint64_t kind() const { return identity_.capabilities & kKindMask; }
+  /// What it has been set to; null: to be set anew (after a reset).
+  StateRef applied;
+  std::string database;
+  bool multi_statements = true;
+  bool dirty = false;          ///< only COM_RESET_CONNECTION makes it clean
+  bool beyond_repair = false;  ///< only a new connection is clean
+  bool virgin = true;          ///< nothing of anybody has run since it was fresh or reset
+  std::uint16_t last_warnings = 0;
+  std::uint32_t last_client = 0;  ///< whose LAST_INSERT_ID, diagnostics … it has
+  Baseline baseline() const;
+  void reset();  ///< sends COM_RESET_CONNECTION, its reply a prelude
+
+  std::unique_ptr<GateSlot> gate_slot;  ///< kept by the gate
+
+  int kills_running = 0;
+  void kill_ended();
+  std::chrono::steady_clock::time_point sent_at() const { return sent_at_; }
+  std::chrono::steady_clock::time_point last_reply() const { return last_reply_; }
+  std::chrono::steady_clock::time_point finishing_since{};
+  bool killed_late = false;
+
+ private:
+  enum class Phase : std::uint8_t {
+    kFirst,       ///< the first packet of a reply, or of the next result
+    kParameters,  ///< of a PREPARE
+    kParametersEnd,
+    kColumns,
+    kColumnsEnd,
+    kRows,
+    kInfile,
+  };
+
+  // replies.cpp
+  bool step();
+  bool row();
+  void head();
+  void first();
+  void first_of_query();
+  void first_of_prepare();
+  void column();
+  void columns_over();
+  void columns_end();
+  void prepare_goes_on();
+  void field_list();
+  void rows_end();
+  void local_infile();
+  void ok_packet(wire::mysql::Bytes payload, bool ends_rows);
+  void err_packet(wire::mysql::Bytes payload);
+  void end_reply(net::Bytes payload);
+  void end_behind(net::Bytes payload);
+  void before_end();
+  void after_end();
+  void pass();
+  void replace(net::Bytes payload);
+  void insert(net::Bytes payload);
+  void drop();
+  void emit(net::Bytes payload, std::uint8_t sequence);
+  void flush();
+  void broken();
+  std::string end_packet(const wire::mysql::Ok& ok) const;
+  bool forwards() const;
+  bool origin_has(std::uint64_t capability) const {
+    return (identity_.capabilities & capability) != 0;
+  }
+  bool client_has(std::uint64_t capability) const;
+  std::uint8_t client_sequence() const {
+    return static_cast<std::uint8_t>(header_.sequence + delta_);
+  }
+
+  void settle();
+  void finish_step();
+  void lost();
+
+  Worker* worker_;
+  std::unique_ptr<net::Stream> stream_;
+  Client* owner_ = nullptr;
+  Identity identity_;
+  PreparedOnOrigin prepared_;
+  std::vector<Expected> queue_;  // oldest first; seldom more than one
+  Outcome outcome_;
+  std::uint16_t status_ = wire::mysql::status::kAutocommit;
+  std::chrono::steady_clock::time_point sent_at_{};
+  std::chrono::steady_clock::time_point last_reply_{};
+
+  // The reply under way:
+  Phase phase_ = Phase::kFirst;
+  wire::mysql::Header header_;  // of the present packet
+  std::uint32_t left_ = 0;      // definitions to come
+  std::uint8_t sequence_ = 0;   // awaited next from the origin
+  std::uint8_t delta_ = 0;      // what the client's numbers are ahead
+  bool begun_ = false;          // sequence_ and delta_ hold
+  bool continued_ = false;      // the next packet goes on with the row before
+  bool eof_owed_ = false;       // the client awaits an EOF behind the columns
+  std::size_t rest_ = 0;        // bytes of the present packet still to come
+
+  // During on_data:
+  net::Bytes data_;
+  std::size_t at_ = 0;
+  std::size_t run_ = 0;                 // from here to at_ goes to the client
+  std::vector<std::uint32_t> headers_;  // of the packets in the run, if delta_ is not 0
+  std::string scratch_;
+
+  bool parked_ = false;
+  bool finishing_ = false;
+  bool broken_ = false;
+  bool in_on_data_ = false;
+};
+
+}  // namespace hyperdrive::proxy::session::mysql

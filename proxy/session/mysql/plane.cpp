@@ -1,0 +1,102 @@
+#include "proxy/session/mysql/plane.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "proxy/session/client_tls.hpp"
+#include "proxy/session/mysql/client.hpp"
+#include "proxy/session/mysql/opener.hpp"
+#include "proxy/session/mysql/origin_login.hpp"
+#include "proxy/session/mysql/worker.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+namespace {
+
+core::Result<OptionsRef> make_options(const core::Launch& launch) {
+  auto options = std::make_shared<Options>();
+  options->config = launch.config;
+  const core::LocalSettings& local = launch.config.local;
+  if (local.local_password.empty()) {
+    return core::fail("The config has no local password.", "Create it again.");
+  }
+  auto target = make_origin_target(launch.config, launch.certificates);
+  if (!target) return tl::unexpected(target.error());
+  options->target = std::move(*target);
+  auto tls = make_client_tls(local);
+  if (!tls) return tl::unexpected(tls.error());
+  options->client_tls = std::move(*tls);
+  options->verifier = wire::mysql::PasswordVerifier::of(local.local_password);
+  return OptionsRef(std::move(options));
+}
+
+pool::PoolOptions pool_options(const core::Config& config) {
+  return {std::max(config.origin_connection_limit, 1), config.local.idle_timeout,
+          config.local.max_lifetime, config.local.wait_timeout};
+}
+
+class MysqlPlane final : public Plane {
+ public:
+  MysqlPlane(const core::Config& config, OptionsRef options, Telemetry& telemetry,
+             const std::vector<net::Loop*>& loops)
+      : service_(telemetry, std::move(options)),
+        opener_(service_),
+        cache_({config.local.cache_size}, cache::Policy::of(config)) {
+    for (std::size_t i = 0; i < loops.size(); ++i) {
+      service_.workers.push_back(std::make_unique<Worker>(i, *loops[i], service_));
+    }
+    service_.pool = std::make_unique<pool::Pool>(loops, opener_, pool_options(config));
+  }
+
+  ~MysqlPlane() override {
+    service_.pool.reset();
+    service_.workers.clear();
+  }
+
+  core::Result<void> start() override { return {}; }
+  PlaneWorker& worker(std::size_t index) override { return *service_.workers[index]; }
+  pool::Pool& pool() override { return *service_.pool; }
+  OriginFacts facts() const override { return service_.facts(); }
+
+  core::Result<void> reload(const core::Launch& launch, bool new_origin) override {
+    auto options = make_options(launch);
+    if (!options) return tl::unexpected(options.error());
+    service_.set_options(*options);
+    for (const auto& worker : service_.workers) {
+      worker->loop.post([target = worker.get(), fresh = *options] { target->options = fresh; });
+    }
+    service_.pool->configure(pool_options(launch.config));
+    if (new_origin) {
+      service_.forget_origin();
+      service_.pool->renew();
+    }
+    return {};
+  }
+
+  cache::Cache& cache() override { return cache_; }
+  std::uint64_t purges() const override { return 0; }
+  std::vector<std::string> warnings() const override { return {}; }
+  cache::Purged purge_all() override { return cache_.purge_all(); }
+  cache::Purged purge_tag(const std::string&) override { return {}; }
+  cache::Purged purge_query(const std::string&) override { return {}; }
+  core::Result<cache::Purged> purge_table(const std::string&) override { return cache::Purged{}; }
+  core::Result<sql::Explanation> explain(const std::string&) override {
+    return core::fail("MySQL answers are not cached yet.");
+  }
+
+ private:
+  Service service_;
+  OriginOpener opener_;
+  cache::Cache cache_;
+};
+
+}  // namespace
+
+core::Result<std::unique_ptr<Plane>> make_plane(const core::Launch& launch, Telemetry& telemetry,
+                                                const std::vector<net::Loop*>& loops) {
+  auto options = make_options(launch);
+  if (!options) return tl::unexpected(options.error());
+  return std::unique_ptr<Plane>(
+      new MysqlPlane(launch.config, std::move(*options), telemetry, loops));
+}
+
+}  // namespace hyperdrive::proxy::session::mysql

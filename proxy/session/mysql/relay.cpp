@@ -1,0 +1,497 @@
+// Client: commands of a ready session, one at a time.
+#include <charconv>
+#include <cstring>
+
+#include "proxy/session/mysql/client.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+namespace my = wire::mysql;
+namespace capability = my::capability;
+using my::Command;
+
+namespace {
+
+/// A packet larger than this is passed on in slices, when its head is here; so is the head of an
+/// EXECUTE: 65 535 parameters take 139 kB.
+constexpr std::size_t kSlice = 256 * 1024;
+
+/// Commands whose beginning is enough to know what to do with them.
+bool may_be_sliced(Command command) {
+  return command == Command::kStmtExecute || command == Command::kStmtSendLongData ||
+         command == Command::kStmtBulkExecute;
+}
+
+}  // namespace
+
+std::size_t Client::relay(net::Bytes data) {
+  std::size_t used = 0;
+  while (phase_ == Phase::kReady && block_ == Block::kNone && used < data.size()) {
+    const net::Bytes rest = data.substr(used);
+    if (streaming_ > 0 || continues_) {
+      const std::size_t n = stream_rest(rest);
+      if (n == 0) break;
+      used += n;
+      continue;
+    }
+    if (infile_) {
+      const std::size_t n = stream_infile(rest);
+      if (n == 0) break;
+      used += n;
+      continue;
+    }
+    if (rest.size() < my::kHeaderSize) break;
+    const my::Header header = my::read_header(rest.data());
+    const bool here = rest.size() >= header.size();
+    if (!here) {
+      const bool sliced = rest.size() > my::kHeaderSize && rest.size() >= kSlice &&
+                          may_be_sliced(static_cast<Command>(static_cast<std::uint8_t>(rest[4])));
+      if (!sliced) break;
+    }
+    if (lease_ && lease_->busy()) {
+      block(Block::kReply);
+      break;
+    }
+    const std::size_t size = here ? header.size() : rest.size();
+    const Message message{header, rest.substr(0, size),
+                          rest.substr(my::kHeaderSize, size - my::kHeaderSize),
+                          here && !header.continues()};
+    sequence_ = static_cast<std::uint8_t>(header.sequence + 1);
+    const Step step = command(message);
+    // What it wanted has come, or failed, within the call.
+    if (step == Step::kBlocked && block_ == Block::kNone && phase_ == Phase::kReady) continue;
+    if (step != Step::kDone) break;
+    used += size;
+    if (!message.is_whole && streaming_ == 0 && !continues_) {
+      // Nobody took the rest: the command was answered here.
+      start_streaming(message, true);
+    }
+  }
+  if (phase_ != Phase::kReady) return data.size();
+  worker_.telemetry.add(Counter::kBytesFromClients, used);
+  if (lease_ && !reopening_ && block_ == Block::kNone) {
+    if (lease_->stream().unsent() > net::Stream::kHighWater) {
+      block(Block::kPressure);
+    } else if (!lingers_ && !must_hold() && streaming_ == 0 && !continues_) {
+      detach_origin(false);
+    }
+  }
+  return used;
+}
+
+void Client::start_streaming(const Message& message, bool drops) {
+  streaming_ = message.header.size() - message.whole.size();
+  continues_ = message.header.continues();
+  streaming_drops_ = drops;
+}
+
+/// The rest of a packet, and the packets that go on with it.
+std::size_t Client::stream_rest(net::Bytes data) {
+  std::size_t n = 0;
+  if (streaming_ > 0) {
+    n = std::min(streaming_, data.size());
+    streaming_ -= n;
+  } else {
+    if (data.size() < my::kHeaderSize) return 0;
+    const my::Header header = my::read_header(data.data());
+    n = my::kHeaderSize;
+    streaming_ = header.length;
+    continues_ = header.continues();
+    sequence_ = static_cast<std::uint8_t>(header.sequence + 1);
+    if (!streaming_drops_ && lease_ && lease_->busy()) lease_->set_client_sequence(sequence_);
+  }
+  if (!streaming_drops_ && lease_) {
+    lease_->write(data.substr(0, n));
+    if (lease_->stream().unsent() > net::Stream::kHighWater) block(Block::kPressure);
+  }
+  return n;
+}
+
+void Client::infile_begins(std::uint8_t sequence) {
+  infile_ = true;
+  sequence_ = sequence;
+  unblock(Block::kReply);
+}
+
+/// Packets of a file, up to an empty one.
+std::size_t Client::stream_infile(net::Bytes data) {
+  if (data.size() < my::kHeaderSize) return 0;
+  const my::Header header = my::read_header(data.data());
+  const std::size_t here = std::min(header.size(), data.size());
+  if (data.size() < header.size() && here < kSlice) return 0;
+  char head[my::kHeaderSize];
+  std::memcpy(head, data.data(), my::kHeaderSize);
+  const std::uint8_t ahead = static_cast<std::uint8_t>(sequence_ - lease_->infile_sequence());
+  head[3] = static_cast<char>(header.sequence - ahead);
+  lease_->write(net::Bytes(head, my::kHeaderSize));
+  lease_->write(data.substr(my::kHeaderSize, here - my::kHeaderSize));
+  streaming_ = header.size() - here;
+  streaming_drops_ = false;
+  if (header.length == 0) {
+    infile_ = false;
+    lease_->infile_ended(static_cast<std::uint8_t>(header.sequence + 1));
+  }
+  if (lease_->stream().unsent() > net::Stream::kHighWater) block(Block::kPressure);
+  return here;
+}
+
+// --- commands -----------------------------------------------------------------------------------
+
+Client::Step Client::command(const Message& message) {
+  if (message.header.sequence != 0) {
+    send_error(sequence_, 1156, "08S01", "Got packets out of order");
+    close_politely();
+    return Step::kGone;
+  }
+  if (message.header.length == 0) return refuse(1047, "08S01", "Unknown command");
+  const bool silent = message.command() == Command::kStmtSendLongData ||
+                      message.command() == Command::kStmtClose;
+  if (!pending_error_.empty() && silent) return Step::kDone;
+  if (!pending_error_.empty()) {
+    // The connection it wanted did not come, or could not be prepared.
+    packet_to_client(sequence_, std::exchange(pending_error_, {}));
+    worker_.telemetry.add(Counter::kErrors);
+    return Step::kDone;
+  }
+  return run_command(message);
+}
+
+Client::Step Client::run_command(const Message& message) {
+  switch (message.command()) {
+    case Command::kQuit:
+      leave();
+      return Step::kGone;
+    case Command::kPing:
+      send_ok();
+      return Step::kDone;
+    case Command::kQuery:
+      return query(message);
+    case Command::kInitDb:
+      return init_db(message);
+    case Command::kStmtPrepare:
+      return stmt_prepare(message);
+    case Command::kStmtExecute:
+      return stmt_execute(message);
+    case Command::kStmtBulkExecute:
+      return stmt_bulk_execute(message);
+    case Command::kStmtSendLongData:
+      return stmt_long_data(message);
+    case Command::kStmtClose:
+      return stmt_close(message);
+    case Command::kStmtReset:
+      return stmt_reset(message);
+    case Command::kStmtFetch:
+      return stmt_fetch(message);
+    case Command::kSetOption:
+      return set_option(message);
+    case Command::kResetConnection:
+      return reset_connection();
+    case Command::kChangeUser:
+      return change_user(message);
+    case Command::kFieldList:
+      return forward_simple(message, Reply::kFieldList);
+    case Command::kStatistics:
+      return forward_simple(message, Reply::kStatistics);
+    case Command::kProcessInfo:
+      return forward_simple(message, Reply::kQuery);
+    case Command::kCreateDb:
+    case Command::kDropDb:
+    case Command::kRefresh:
+      return forward_simple(message, Reply::kOk);
+    case Command::kProcessKill: {
+      my::Cursor cursor(message.argument());
+      const std::uint32_t id = cursor.u32();
+      if (!cursor.ok()) return refuse(1047, "08S01", "Unknown command");
+      if (worker_.service.worker_of(id) != nullptr) return kill(id, true);
+      return forward_simple(message, Reply::kOk);
+    }
+    default:
+      return refuse(1047, "08S01", "Unknown command");
+  }
+}
+
+void Client::forward(const Message& message, Reply reply, net::Bytes payload) {
+  running_.since = worker_.loop.now();
+  running_.command = message.command();
+  reply_begun_ = false;
+  lease_->virgin = false;
+  if (payload.empty()) {
+    lease_->write(message.whole);
+  } else {
+    std::string packets;
+    my::append_packet(packets, 0, payload);
+    lease_->write(packets);
+  }
+  lease_->expect({reply, Purpose::kCommand, sequence_, false, nullptr});
+  if (!message.is_whole) start_streaming(message, false);
+}
+
+Client::Step Client::forward_simple(const Message& message, Reply reply) {
+  if (!need_origin(nullptr)) return Step::kBlocked;
+  running_ = {};
+  forward(message, reply);
+  return Step::kDone;
+}
+
+Client::Step Client::query(const Message& message) {
+  const TextRef text = worker_.texts.get(message.argument(), lexing_);
+  Step step = Step::kDone;
+  if (!text->plain && !may_run(message, *text, step)) return step;
+  const bool free = !lease_ || (lingers_ && !must_hold());
+  if (worker_.gate != nullptr && free && message.is_whole && pins_ == 0) {
+    if (offered({*text, false, {}, {}, {}}, step)) return step;
+  }
+  if (!need_origin(text.get())) return Step::kBlocked;
+  running_ = {};
+  running_.text = text;
+  note_before(*text);
+  if (worker_.gate != nullptr) worker_.gate->will_run(*this, *lease_, *text);
+  forward(message, Reply::kQuery);
+  return Step::kDone;
+}
+
+/// Asks the gate; true: the command needs nothing more, or waits (kBlocked).
+bool Client::offered(const Question& question, Step& step) {
+  if (told_status() != my::status::kAutocommit &&
+      (told_status() & (my::status::kAutocommit | my::status::kInTrans)) !=
+          my::status::kAutocommit) {
+    return false;
+  }
+  Offer offer = worker_.gate->offer(*this, question);
+  switch (offer.verdict) {
+    case Verdict::kAnswered:
+      worker_.telemetry.add(Counter::kQueries);
+      return true;
+    case Verdict::kWait:
+      block(Block::kGate);
+      step = Step::kBlocked;
+      return true;
+    case Verdict::kCapture:
+      tap_ = std::move(offer.tap);
+      return false;
+    case Verdict::kForward:
+      return false;
+  }
+  return false;
+}
+
+Client::Step Client::init_db(const Message& message) {
+  const net::Bytes database = message.argument();
+  if (database == state_->database) {
+    send_ok();
+    return Step::kDone;
+  }
+  if (!need_origin(nullptr)) return Step::kBlocked;
+  running_ = {};
+  running_.findings = 1u << static_cast<unsigned>(Feature::kUse);
+  worker_.telemetry.refused(Feature::kUse);
+  running_.text = worker_.texts.get("USE " + std::string(database), lexing_);
+  // Taken back in ended(), should the origin refuse.
+  asked_database_ = database;
+  forward(message, Reply::kOk);
+  return Step::kDone;
+}
+
+/// CLIENT_MULTI_STATEMENTS on and off.
+Client::Step Client::set_option(const Message& message) {
+  my::Cursor cursor(message.argument());
+  const std::uint16_t option = cursor.u16();
+  if (!cursor.ok() || option > 1) return refuse(1047, "08S01", "Unknown command");
+  multi_statements_ = option == 0;
+  if ((capabilities_ & capability::kDeprecateEof) != 0) {
+    my::Ok ok;
+    ok.status = told_status();
+    packet_to_client(1, my::build_ok(ok, capabilities_, my::reply::kEof));
+  } else {
+    packet_to_client(1, my::build_eof({0, told_status()}));
+  }
+  return Step::kDone;
+}
+
+Client::Step Client::reset_connection() {
+  if (lease_) {
+    if (lease_->in_transaction() || pins_ != 0 || cursors_ > 0 || long_data_ > 0 || one_shot_) {
+      lease_->dirty = true;
+    }
+    detach_origin(false);
+  }
+  pins_ = 0;
+  cursors_ = long_data_ = 0;
+  statements_.clear();
+  last_prepared_ = 0;
+  last_insert_id_ = 0;
+  last_warnings_ = 0;
+  state_ = login_state_;
+  lexing_ = state_->lexing();
+  send_ok();
+  return Step::kDone;
+}
+
+Client::Step Client::change_user(const Message& message) {
+  const auto change = my::parse_change_user(message.payload, capabilities_);
+  if (!change) {
+    send_error(sequence_, 1047, "08S01", "Unknown command");
+    close_politely();
+    return Step::kGone;
+  }
+  const std::string& database = worker_.options->target->database;
+  if (!change->database.empty() && change->database != database) {
+    pending_error_ =
+        my::build_err({1049, "42000", "Unknown database '" + std::string(change->database) + "'"});
+  }
+  user_ = change->user;
+  if (change->charset != 0) charset_ = static_cast<std::uint8_t>(change->charset);
+  // What the old user left goes, whoever the new one is.
+  if (lease_) {
+    lease_->dirty = true;
+    detach_origin(false);
+  }
+  pins_ = 0;
+  cursors_ = long_data_ = 0;
+  statements_.clear();
+  last_prepared_ = 0;
+  last_insert_id_ = 0;
+  last_warnings_ = 0;
+  changing_user_ = true;
+  since_ = worker_.loop.now();
+  if ((capabilities_ & capability::kPluginAuth) == 0) {
+    check_password(my::plugin::kNativePassword, change->auth_response);
+  } else {
+    switch_method(change->plugin);
+  }
+  return phase_ == Phase::kGone ? Step::kGone : Step::kDone;
+}
+
+/// KILL of one of our own clients, wherever it lives.
+Client::Step Client::kill(std::uint32_t id, bool connection) {
+  Worker* there = worker_.service.worker_of(id);
+  Worker* here = &worker_;
+  const std::uint32_t asker = id_;
+  const auto answer = [here, asker] {
+    here->loop.post([here, asker] {
+      if (Client* client = here->find(asker)) client->killed_other();
+    });
+  };
+  if (id == id_) {
+    if (connection) {
+      kill_connection();
+      return Step::kGone;
+    }
+    send_error(sequence_, 1317, "70100", "Query execution was interrupted");
+    return Step::kDone;
+  }
+  block(Block::kKill);
+  there->loop.post([there, id, connection, answer, here, asker] {
+    Client* client = there->find(id);
+    if (client == nullptr) {
+      here->loop.post([here, asker, id] {
+        if (Client* self = here->find(asker)) self->no_such_client(id);
+      });
+      return;
+    }
+    if (connection) {
+      client->kill_connection();
+      return answer();
+    }
+    if (!client->kill_query(answer)) answer();
+  });
+  // The command is done with, its answer is to come.
+  return Step::kDone;
+}
+
+void Client::no_such_client(std::uint32_t id) {
+  if (phase_ != Phase::kReady || block_ != Block::kKill) return;
+  send_error(1, 1094, "HY000", "Unknown thread id: " + std::to_string(id));
+  unblock(Block::kKill);
+}
+
+// --- the connection for a command ---------------------------------------------------------------
+
+bool Client::need_origin(TextInfo* text) {
+  if (reopening_) return false;
+  if (!lease_) {
+    auto origin = worker_.pool().acquire(*this);
+    if (origin) {
+      attach(std::unique_ptr<Origin>(static_cast<Origin*>(origin.release())));
+    } else {
+      block(Block::kLease);
+      if (phase_ != Phase::kReady || !worker_.end_a_linger() || !lease_) return false;
+    }
+    worker_.telemetry.add(Counter::kRoundTrips);
+  }
+  if (lingers_) {
+    lingers_ = false;
+    worker_.stop_lingering(*this);
+  }
+  return prepare_lease(text);
+}
+
+/// Sends what has to hold before the command may run; false: its replies are awaited.
+bool Client::prepare_lease(TextInfo* text) {
+  if (lease_->busy()) {
+    block(Block::kPrelude);
+    return false;
+  }
+  if (lease_->kind() != (capabilities_ & kKindMask & worker_.service.kinds_offered())) {
+    reopen();
+    return false;
+  }
+  Origin& origin = *lease_;
+  const Expected prelude{Reply::kOk, Purpose::kPrelude, 1, false, nullptr};
+  const bool fresh_needed = text != nullptr && text->analysis && !origin.virgin &&
+                            origin.last_client != id_ && !origin.in_transaction() &&
+                            uses_variables(*text);
+  if (fresh_needed) origin.reset();
+  if (origin.multi_statements != multi_statements_) {
+    const char option[2] = {static_cast<char>(multi_statements_ ? 0 : 1), 0};
+    origin.send(Command::kSetOption, net::Bytes(option, 2), prelude);
+    origin.multi_statements = multi_statements_;
+  }
+  if (origin.applied != state_) {
+    if (!same(origin.applied, state_)) {
+      const std::string sql = difference(origin.applied, state_, origin.baseline());
+      if (!sql.empty()) {
+        origin.send(Command::kQuery, sql, prelude);
+        worker_.telemetry.add(Counter::kSettingsApplied);
+      }
+    }
+    origin.applied = state_;
+  }
+  if (origin.database != state_->database) {
+    origin.send(Command::kInitDb, state_->database, prelude);
+    origin.database = state_->database;
+  }
+  if (text != nullptr && text->analysis && origin.last_client != id_) last_statement(*text);
+  if (!origin.busy()) return pending_error_.empty();
+  block(Block::kPrelude);
+  return false;
+}
+
+/// The connection was opened for clients of another kind: it logs in anew, in its place.
+void Client::reopen() {
+  block(Block::kPrelude);
+  LoginWishes wishes;
+  wishes.capabilities = kUsualCapabilities | (capabilities_ & kKindMask);
+  lease_->close_stream();
+  reopening_ = log_in(worker_.loop, worker_.options->target, wishes,
+                      [this](LoginResult result) { reopened(std::move(result)); });
+}
+
+void Client::reopened(LoginResult result) {
+  worker_.bury_login(std::move(reopening_));
+  if (result) {
+    worker_.telemetry.add(Counter::kOriginConnects);
+    lease_->take_session(std::move(*result));
+    return unblock(Block::kPrelude);
+  }
+  worker_.telemetry.add(Counter::kOriginConnectFailures);
+  worker_.bury(std::move(lease_));
+  worker_.pool().discard(nullptr);
+  const LoginFailure& failure = result.error();
+  pending_error_ = failure.origin_error.empty()
+                       ? my::build_err({2003, "HY000", failure.error.message})
+                       : failure.origin_error;
+  unblock(Block::kPrelude);
+}
+
+}  // namespace hyperdrive::proxy::session::mysql

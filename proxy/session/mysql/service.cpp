@@ -1,0 +1,64 @@
+#include "proxy/session/mysql/worker.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+namespace {
+
+/// Origins count their connections from 1; whoever sees an id above this knows it for ours.
+constexpr std::uint32_t kFirstId = 1u << 30;
+constexpr std::uint32_t kIdRange = 1u << 29;
+
+}  // namespace
+
+Service::Service(Telemetry& telemetry_in, OptionsRef options)
+    : telemetry(telemetry_in), options_(std::move(options)) {}
+
+OptionsRef Service::options() const {
+  const std::lock_guard lock(mutex_);
+  return options_;
+}
+
+void Service::set_options(OptionsRef options) {
+  const std::lock_guard lock(mutex_);
+  options_ = std::move(options);
+}
+
+OriginFacts Service::facts() const {
+  const std::lock_guard lock(mutex_);
+  return facts_;
+}
+
+ProfileRef Service::profile() const {
+  const std::lock_guard lock(mutex_);
+  return profile_;
+}
+
+void Service::learn(const OriginSession& session) {
+  auto profile = std::make_shared<OriginProfile>();
+  profile->server_version = session.server_version;
+  profile->capabilities = session.server_capabilities;
+  profile->is_mariadb = session.is_mariadb();
+  profile->autocommit = (session.status & wire::mysql::status::kAutocommit) != 0;
+  kinds_offered_.store(session.server_capabilities & kKindMask, std::memory_order_relaxed);
+  const std::lock_guard lock(mutex_);
+  facts_ = {std::string(session.version()), session.progress.tls_info.version};
+  profile_ = std::move(profile);
+}
+
+void Service::forget_origin() {
+  const std::lock_guard lock(mutex_);
+  profile_ = nullptr;
+}
+
+std::uint32_t Service::next_client_id(std::size_t worker) {
+  const std::uint32_t count = next_id_.fetch_add(1, std::memory_order_relaxed);
+  const auto stride = static_cast<std::uint32_t>(workers.size());
+  return kFirstId + (count % (kIdRange / stride)) * stride + static_cast<std::uint32_t>(worker);
+}
+
+Worker* Service::worker_of(std::uint32_t client_id) {
+  if (client_id < kFirstId) return nullptr;
+  return workers[(client_id - kFirstId) % workers.size()].get();
+}
+
+}  // namespace hyperdrive::proxy::session::mysql

@@ -1,0 +1,252 @@
+// Client: COM_STMT_…: ids of our own, and the types that an EXECUTE leaves out put in again.
+#include <cstring>
+
+#include "proxy/session/mysql/client.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+namespace my = wire::mysql;
+using my::Command;
+
+namespace {
+
+void put_id(char* at, std::uint32_t id) {
+  for (int i = 0; i < 4; ++i) at[i] = static_cast<char>(id >> (8 * i) & 0xff);
+}
+
+void put_length(char* at, std::size_t length) {
+  for (int i = 0; i < 3; ++i) at[i] = static_cast<char>(length >> (8 * i) & 0xff);
+}
+
+constexpr std::size_t kIdAt = my::kHeaderSize + 1;
+
+}  // namespace
+
+ClientStatement* Client::find_statement(const Message& message) {
+  const auto id = my::statement_id(message.payload);
+  if (!id) return nullptr;
+  const auto found = statements_.find(*id == my::kLastPrepared ? last_prepared_ : *id);
+  return found == statements_.end() ? nullptr : found->second.get();
+}
+
+Client::Step Client::unknown_statement(const Message& message, std::string_view command) {
+  const auto id = my::statement_id(message.payload);
+  return refuse(1243, "HY000",
+                "Unknown prepared statement handler (" + std::to_string(id.value_or(0)) +
+                    ") given to " + std::string(command));
+}
+
+Client::Step Client::stmt_prepare(const Message& message) {
+  const TextRef text = worker_.texts.get(message.argument(), lexing_);
+  if (!need_origin(nullptr)) return Step::kBlocked;
+  last_prepared_ = 0;
+  running_ = {};
+  running_.text = text;
+  running_.findings = 1u << static_cast<unsigned>(Feature::kPrepare);
+  worker_.telemetry.refused(Feature::kPrepare);
+  forward(message, Reply::kPrepare);
+  return Step::kDone;
+}
+
+/// The origin has prepared running_.text: it gets an id of ours.
+std::uint32_t Client::prepared(const my::PrepareOk& prepared) {
+  auto statement = std::make_unique<ClientStatement>();
+  do {
+    statement->id = ++next_statement_;
+  } while (statement->id == 0 || statement->id == my::kLastPrepared ||
+           statements_.contains(statement->id));
+  statement->text = running_.text;
+  statement->prepared = worker_.service.prepared.get(running_.text->text, state_);
+  statement->parameters = prepared.parameters;
+  const bool in_use = cursors_ > 0 || long_data_ > 0;
+  if (const auto before = lease_->prepared().add(statement->prepared->id, prepared.statement)) {
+    if (!in_use) lease_->close_statement(*before);
+  }
+  if (!in_use) {
+    if (const auto surplus = lease_->prepared().surplus()) {
+      lease_->close_statement(*surplus);
+      worker_.telemetry.add(Counter::kStatementsEvicted);
+    }
+  }
+  last_prepared_ = statement->id;
+  const std::uint32_t id = statement->id;
+  statements_.emplace(id, std::move(statement));
+  return id;
+}
+
+/// The origin's id on the connection in use; null: it is being prepared there first.
+const std::uint32_t* Client::ensure_prepared(ClientStatement& statement) {
+  if (const auto* id = lease_->prepared().use(statement.prepared->id)) return id;
+  const Expected prelude{Reply::kOk, Purpose::kPrelude, 1, false, nullptr};
+  const std::string& database = statement.prepared->state->database;
+  const bool elsewhere = database != state_->database;
+  if (elsewhere) lease_->send(Command::kInitDb, database, prelude);
+  lease_->send(Command::kStmtPrepare, statement.prepared->text,
+               {Reply::kPrepare, Purpose::kPrepare, 1, false, statement.prepared});
+  if (elsewhere) lease_->send(Command::kInitDb, state_->database, prelude);
+  worker_.telemetry.add(Counter::kParsesInjected);
+  block(Block::kPrelude);
+  return nullptr;
+}
+
+/// As it came, but for the id.
+void Client::forward_with_id(const Message& message, std::uint32_t origin_id, Reply reply) {
+  running_.since = worker_.loop.now();
+  running_.command = message.command();
+  reply_begun_ = false;
+  lease_->virgin = false;
+  char* out = lease_->stream().reserve(message.whole.size());
+  std::memcpy(out, message.whole.data(), message.whole.size());
+  put_id(out + kIdAt, origin_id);
+  worker_.telemetry.add(Counter::kBytesToOrigin, message.whole.size());
+  lease_->expect({reply, Purpose::kCommand, sequence_, false, nullptr});
+  if (!message.is_whole) start_streaming(message, false);
+}
+
+Client::Step Client::stmt_execute(const Message& message) {
+  ClientStatement* statement = find_statement(message);
+  if (statement == nullptr) return unknown_statement(message, "mysqld_stmt_execute");
+  const auto execute = my::parse_execute(message.payload, statement->parameters, 0);
+  if (!execute) return refuse(1210, "HY000", "Incorrect arguments to mysqld_stmt_execute");
+  TextInfo& text = *statement->text;
+  Step step = Step::kDone;
+  if (!text.plain && !may_run(message, text, step)) return step;
+  const bool inserts = execute->parameters > 0 && !execute->types_bound && !statement->types.empty();
+  const bool free = !lease_ || (lingers_ && !must_hold());
+  if (worker_.gate != nullptr && free && message.is_whole && pins_ == 0 && execute->flags == 0 &&
+      !statement->long_data) {
+    const net::Bytes types = execute->types_bound ? execute->types : net::Bytes(statement->types);
+    if (offered({text, true, execute->null_bitmap, types, execute->values}, step)) return step;
+  }
+  if (!need_origin(&text)) return Step::kBlocked;
+  const std::uint32_t* id = ensure_prepared(*statement);
+  if (id == nullptr) return Step::kBlocked;
+  if (execute->types_bound && execute->types != statement->types) statement->types = execute->types;
+  running_ = {};
+  running_.text = statement->text;
+  running_.statement = statement->id;
+  running_.binds_parameters = execute->parameters > 0;
+  running_.findings = 1u << static_cast<unsigned>(Feature::kPrepare);
+  note_before(text);
+  if (worker_.gate != nullptr) worker_.gate->will_run(*this, *lease_, text);
+  if (!inserts) {
+    forward_with_id(message, *id, Reply::kQuery);
+    return Step::kDone;
+  }
+  const std::size_t length = message.header.length + statement->types.size();
+  if (length >= my::kMaxPayload || message.header.continues()) {
+    return refuse(1153, "08S01",
+                  "Got a packet bigger than 'max_allowed_packet' bytes: an execution of over 16 MB "
+                  "must bind its types");
+  }
+  // Up to the flag, the flag set, the types, the values.
+  const std::size_t head = my::kHeaderSize + 10 + execute->null_bitmap.size();
+  const net::Bytes tail = message.whole.substr(head + 1);
+  const std::size_t size = head + 1 + statement->types.size() + tail.size();
+  char* out = lease_->stream().reserve(size);
+  std::memcpy(out, message.whole.data(), head);
+  put_length(out, length);
+  put_id(out + kIdAt, *id);
+  out[head] = 1;
+  std::memcpy(out + head + 1, statement->types.data(), statement->types.size());
+  std::memcpy(out + head + 1 + statement->types.size(), tail.data(), tail.size());
+  worker_.telemetry.add(Counter::kBytesToOrigin, size);
+  running_.since = worker_.loop.now();
+  running_.command = Command::kStmtExecute;
+  reply_begun_ = false;
+  lease_->virgin = false;
+  lease_->expect({Reply::kQuery, Purpose::kCommand, sequence_, false, nullptr});
+  if (!message.is_whole) start_streaming(message, false);
+  return Step::kDone;
+}
+
+/// MariaDB's: one statement, many rows of parameters.
+Client::Step Client::stmt_bulk_execute(const Message& message) {
+  ClientStatement* statement = find_statement(message);
+  if (statement == nullptr) return unknown_statement(message, "mysqld_stmt_bulk_execute");
+  TextInfo& text = *statement->text;
+  Step step = Step::kDone;
+  if (!text.plain && !may_run(message, text, step)) return step;
+  if (!need_origin(&text)) return Step::kBlocked;
+  const std::uint32_t* id = ensure_prepared(*statement);
+  if (id == nullptr) return Step::kBlocked;
+  running_ = {};
+  running_.text = statement->text;
+  running_.statement = statement->id;
+  running_.binds_parameters = true;
+  running_.findings = 1u << static_cast<unsigned>(Feature::kPrepare);
+  note_before(text);
+  if (worker_.gate != nullptr) worker_.gate->will_run(*this, *lease_, text);
+  forward_with_id(message, *id, Reply::kQuery);
+  return Step::kDone;
+}
+
+/// No reply; from here to the execution the connection is held.
+Client::Step Client::stmt_long_data(const Message& message) {
+  ClientStatement* statement = find_statement(message);
+  if (statement == nullptr || message.payload.size() < 7) return Step::kDone;  // as a server does
+  if (!need_origin(statement->text.get())) return Step::kBlocked;
+  const std::uint32_t* id = ensure_prepared(*statement);
+  if (id == nullptr) return Step::kBlocked;
+  lease_->virgin = false;
+  char* out = lease_->stream().reserve(message.whole.size());
+  std::memcpy(out, message.whole.data(), message.whole.size());
+  put_id(out + kIdAt, *id);
+  worker_.telemetry.add(Counter::kBytesToOrigin, message.whole.size());
+  if (!std::exchange(statement->long_data, true)) ++long_data_;
+  if (!message.is_whole) start_streaming(message, false);
+  return Step::kDone;
+}
+
+/// No reply. The origin keeps the statement for whoever prepares the same, unless something of this
+/// client's is in it.
+Client::Step Client::stmt_close(const Message& message) {
+  ClientStatement* statement = find_statement(message);
+  if (statement == nullptr) return Step::kDone;
+  if (lease_ && (statement->long_data || statement->cursor)) {
+    if (const auto* id = lease_->prepared().use(statement->prepared->id)) {
+      lease_->close_statement(*id);
+      lease_->prepared().remove(statement->prepared->id);
+    }
+  }
+  if (statement->long_data) --long_data_;
+  if (statement->cursor) --cursors_;
+  if (last_prepared_ == statement->id) last_prepared_ = 0;
+  statements_.erase(statement->id);
+  return Step::kDone;
+}
+
+Client::Step Client::stmt_reset(const Message& message) {
+  ClientStatement* statement = find_statement(message);
+  if (statement == nullptr) return unknown_statement(message, "mysqld_stmt_reset");
+  const std::uint32_t* id =
+      lease_ && (statement->long_data || statement->cursor)
+          ? lease_->prepared().use(statement->prepared->id)
+          : nullptr;
+  if (std::exchange(statement->long_data, false)) --long_data_;
+  if (std::exchange(statement->cursor, false)) --cursors_;
+  if (id == nullptr) {
+    send_ok();
+    return Step::kDone;
+  }
+  running_ = {};
+  forward_with_id(message, *id, Reply::kOk);
+  return Step::kDone;
+}
+
+Client::Step Client::stmt_fetch(const Message& message) {
+  ClientStatement* statement = find_statement(message);
+  if (statement == nullptr) return unknown_statement(message, "mysqld_stmt_fetch");
+  const std::uint32_t* id =
+      lease_ && statement->cursor ? lease_->prepared().use(statement->prepared->id) : nullptr;
+  if (id == nullptr) {
+    return refuse(1421, "HY000",
+                  "The statement (" + std::to_string(statement->id) + ") has no open cursor.");
+  }
+  running_ = {};
+  running_.statement = statement->id;
+  forward_with_id(message, *id, Reply::kFetch);
+  return Step::kDone;
+}
+
+}  // namespace hyperdrive::proxy::session::mysql

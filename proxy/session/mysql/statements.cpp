@@ -1,0 +1,66 @@
+#include "proxy/session/mysql/statements.hpp"
+
+#include <algorithm>
+
+namespace hyperdrive::proxy::session::mysql {
+namespace {
+
+/// Parts may hold any bytes, so each is preceded by its size.
+void append(std::string& key, std::string_view part) {
+  key += std::to_string(part.size());
+  key += ':';
+  key += part;
+}
+
+}  // namespace
+
+PreparedRef PreparedRegistry::get(std::string_view text, const StateRef& state) {
+  std::string key;
+  append(key, state->database);
+  for (const Variable& variable : state->variables) {
+    append(key, variable.name);
+    append(key, variable.value);
+  }
+  key += '\n';
+  key += text;
+  const std::lock_guard lock(mutex_);
+  if (const auto found = index_.find(key); found != index_.end()) {
+    order_.splice(order_.begin(), order_, found->second);
+    return found->second->second;
+  }
+  auto prepared = std::make_shared<Prepared>(Prepared{next_id_++, std::string(text), state});
+  order_.emplace_front(std::move(key), prepared);
+  index_.emplace(order_.front().first, order_.begin());
+  if (order_.size() > capacity_) {
+    index_.erase(order_.back().first);
+    order_.pop_back();
+  }
+  return prepared;
+}
+
+const std::uint32_t* PreparedOnOrigin::use(std::uint64_t id) {
+  const auto found = slots_.find(id);
+  if (found == slots_.end()) return nullptr;
+  found->second.used = ++clock_;
+  return &found->second.origin_id;
+}
+
+std::optional<std::uint32_t> PreparedOnOrigin::add(std::uint64_t id, std::uint32_t origin_id) {
+  const auto [at, fresh] = slots_.try_emplace(id, Slot{origin_id, ++clock_});
+  if (fresh) return std::nullopt;
+  const std::uint32_t before = at->second.origin_id;
+  at->second = {origin_id, clock_};
+  return before;
+}
+
+std::optional<std::uint32_t> PreparedOnOrigin::surplus() {
+  if (slots_.size() <= capacity_) return std::nullopt;
+  const auto oldest = std::min_element(
+      slots_.begin(), slots_.end(),
+      [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
+  const std::uint32_t id = oldest->second.origin_id;
+  slots_.erase(oldest);
+  return id;
+}
+
+}  // namespace hyperdrive::proxy::session::mysql

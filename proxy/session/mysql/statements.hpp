@@ -1,0 +1,79 @@
+// Prepared statements, seen three ways.
+//
+//   Prepared     text, and what it was prepared under: one per distinct set in the process; shared by
+//                all threads, immutable.
+//   PreparedOnOrigin  which of them one origin connection has, and under which id.
+//   ClientStatement   what one client's id means, and the types of its last execution.
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "proxy/session/mysql/session_state.hpp"
+#include "proxy/session/mysql/text_info.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+struct Prepared {
+  std::uint64_t id = 0;
+  std::string text;
+  StateRef state;  ///< its names are resolved in that database, its text read under that sql_mode
+};
+using PreparedRef = std::shared_ptr<const Prepared>;
+
+/// Bounded by count, least recently asked for first; sessions keep alive what they use.
+class PreparedRegistry {
+ public:
+  explicit PreparedRegistry(std::size_t capacity = 8192) : capacity_(capacity) {}
+  PreparedRef get(std::string_view text, const StateRef& state);
+
+ private:
+  const std::size_t capacity_;
+  std::mutex mutex_;
+  std::list<std::pair<std::string, PreparedRef>> order_;  // by key, last used first
+  std::unordered_map<std::string_view, decltype(order_)::iterator> index_;
+  std::uint64_t next_id_ = 1;
+};
+
+/// The statements one origin connection has. Its worker's thread only.
+class PreparedOnOrigin {
+ public:
+  explicit PreparedOnOrigin(std::size_t capacity) : capacity_(capacity) {}
+
+  /// The origin's id, which then counts as just used; null: it has none.
+  const std::uint32_t* use(std::uint64_t id);
+  /// A statement of that name that it had before is given back, to be closed.
+  std::optional<std::uint32_t> add(std::uint64_t id, std::uint32_t origin_id);
+  /// Takes out the one to close so that the others fit; nothing: they do.
+  std::optional<std::uint32_t> surplus();
+  void remove(std::uint64_t id) { slots_.erase(id); }
+  void clear() { slots_.clear(); }
+  std::size_t size() const { return slots_.size(); }
+
+ private:
+  struct Slot {
+    std::uint32_t origin_id;
+    std::uint64_t used;
+  };
+  const std::size_t capacity_;
+  boost::unordered_flat_map<std::uint64_t, Slot> slots_;
+  std::uint64_t clock_ = 0;
+};
+
+struct ClientStatement {
+  std::uint32_t id = 0;
+  PreparedRef prepared;
+  TextRef text;
+  std::uint16_t parameters = 0;
+  std::string types;       ///< of the last execution that bound any
+  bool long_data = false;  ///< some was sent since the last execution
+  bool cursor = false;     ///< an execution's cursor is open
+};
+
+}  // namespace hyperdrive::proxy::session::mysql

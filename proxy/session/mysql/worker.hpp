@@ -1,0 +1,157 @@
+// One worker thread's share of the MySQL plane, and what all workers share.
+//
+// Service: the pool, the statement registry, what is known of the origin; made once, used by all
+// threads, each part with its own short lock.
+// Worker: the loop, its clients, the origin connections that are being finished, its counters. Only
+// its own thread touches it; others post to its loop.
+#pragma once
+
+#include <atomic>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/config/config.hpp"
+#include "proxy/net/loop.hpp"
+#include "proxy/net/tls.hpp"
+#include "proxy/pool/pool.hpp"
+#include "proxy/session/mysql/gate.hpp"
+#include "proxy/session/mysql/origin_login.hpp"
+#include "proxy/session/mysql/session_state.hpp"
+#include "proxy/session/mysql/statements.hpp"
+#include "proxy/session/mysql/text_info.hpp"
+#include "proxy/session/plane.hpp"
+#include "proxy/session/telemetry.hpp"
+#include "proxy/wire/mysql/auth.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+class Client;
+class Origin;
+class Worker;
+
+/// What sessions read of the config; replaced as a whole by a reload, each worker on its own loop.
+struct Options {
+  core::Config config;
+  wire::mysql::PasswordVerifier verifier;
+  std::shared_ptr<net::TlsContext> client_tls;  ///< null: TLS is not offered
+  std::shared_ptr<const OriginTarget> target;
+};
+using OptionsRef = std::shared_ptr<const Options>;
+
+/// What clients are told of the origin; from the latest login.
+struct OriginProfile {
+  std::string server_version;  ///< as greeted
+  std::uint64_t capabilities = 0;
+  bool is_mariadb = false;
+  bool autocommit = true;
+};
+using ProfileRef = std::shared_ptr<const OriginProfile>;
+
+/// What a connection to the origin is for good, by its login: the capabilities that change answers.
+inline constexpr std::uint64_t kKindMask =
+    wire::mysql::capability::kFoundRows | wire::mysql::capability::kIgnoreSpace;
+
+class Service {
+ public:
+  Service(Telemetry& telemetry, OptionsRef options);
+
+  Telemetry& telemetry;
+  PreparedRegistry prepared;
+  std::unique_ptr<pool::Pool> pool;
+  std::vector<std::unique_ptr<Worker>> workers;
+  /// The kind that the client asked for who logged in last: what new connections are opened as.
+  std::atomic<std::uint64_t> wanted_kind = 0;
+
+  OptionsRef options() const;
+  void set_options(OptionsRef options);
+  OriginFacts facts() const;
+  ProfileRef profile() const;  ///< null: no login yet
+  void learn(const OriginSession& session);
+  void forget_origin();
+  /// The kinds that the origin can be asked for at all.
+  std::uint64_t kinds_offered() const { return kinds_offered_.load(std::memory_order_relaxed); }
+  /// A connection id of our own, far above what origins give; its worker can be told from it.
+  std::uint32_t next_client_id(std::size_t worker);
+  Worker* worker_of(std::uint32_t client_id);
+
+ private:
+  mutable std::mutex mutex_;
+  OptionsRef options_;
+  OriginFacts facts_;
+  ProfileRef profile_;
+  std::atomic<std::uint32_t> next_id_ = 0;
+  std::atomic<std::uint64_t> kinds_offered_ = kKindMask;
+};
+
+class Worker final : public PlaneWorker {
+ public:
+  Worker(std::size_t index, net::Loop& loop, Service& service);
+  ~Worker() override;
+
+  const std::size_t index;
+  net::Loop& loop;
+  Service& service;
+  WorkerTelemetry& telemetry;
+  OptionsRef options;
+  TextMemo texts;
+  Gate* gate = nullptr;  ///< set before the first client
+
+  pool::Pool& pool() { return *service.pool; }
+
+  void accept(std::unique_ptr<net::Stream> stream) override;
+  Client* find(std::uint32_t client_id);
+  void name(std::uint32_t client_id, Client& client) { by_id_[client_id] = &client; }
+
+  void drain() override;
+  void close_all() override;
+  void on_empty(std::function<void()> done) override;
+  bool draining() const { return draining_; }
+
+  // --- for clients and origins
+  /// Destroys the client when this turn's calls have returned.
+  void bury(Client& client);
+  void bury(std::unique_ptr<pool::OriginConnection> origin);
+  /// Looks after a connection whose client is gone until it can go home.
+  void finish(std::unique_ptr<Origin> origin);
+  std::unique_ptr<Origin> take_finishing(Origin& origin);
+  /// KILL QUERY at the origin; `done` when it can hit nobody any more. False: too many.
+  bool start_kill(Origin& origin, std::function<void()> done);
+  void forget_kills(Origin& origin);
+  /// Whoever keeps a connection only in case (Client::lingers) is entered here, to give it up as soon
+  /// as another client has to wait.
+  void linger(Client& client);
+  void stop_lingering(Client& client);
+  /// Gives back the connection that has been kept the longest; false: none is.
+  bool end_a_linger();
+  void bury_login(std::unique_ptr<OriginLogin> login) { dead_logins_.push_back(std::move(login)); schedule_burial(); }
+
+ private:
+  void sweep();
+  void schedule_burial();
+  std::chrono::milliseconds sweep_period() const;
+
+  std::list<std::unique_ptr<Client>> clients_;
+  boost::unordered_flat_map<std::uint32_t, Client*> by_id_;
+  std::vector<Client*> lingering_;  // longest first
+  std::vector<std::unique_ptr<Origin>> finishing_;
+  std::vector<std::unique_ptr<Client>> dead_clients_;
+  std::vector<std::unique_ptr<pool::OriginConnection>> dead_origins_;
+  std::vector<std::unique_ptr<OriginLogin>> dead_logins_;
+  struct Kill {
+    std::unique_ptr<OriginLogin> run;
+    Origin* origin;
+  };
+  std::list<Kill> kills_;
+  std::unique_ptr<net::Timer> timer_;
+  std::function<void()> on_empty_;
+  bool draining_ = false;
+  bool burying_ = false;
+};
+
+}  // namespace hyperdrive::proxy::session::mysql

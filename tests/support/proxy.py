@@ -57,7 +57,7 @@ class Proxy:
         self.document = {
             "config": {
                 "id": "0123456789abcdef0123456789abcdef", "name": "test",
-                "origin": {"scheme": "postgresql", "host": host, "port": port or pg.port, "database": self.database,
+                "origin": {"scheme": getattr(pg, "scheme", "postgresql"), "host": host, "port": port or pg.port, "database": self.database,
                            "user": origin_user or pg.user, "password": origin_password or pg.password},
                 "tls": {"sslmode": sslmode}, "caching": caching or {"disabled": True},
                 "origin_connection_limit": origin_connection_limit, "local": self.text(settings),
@@ -128,7 +128,13 @@ class Proxy:
 
     def url(self, params: str = "", **other) -> str:
         user, password = other.get("user", self.user), other.get("password", self.password)
-        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{other.get('database', self.database)}{params}"
+        scheme = self.document["config"]["origin"]["scheme"]
+        return f"{scheme}://{user}:{password}@127.0.0.1:{self.port}/{other.get('database', self.database)}{params}"
+
+    def login(self, **other) -> dict:
+        """Arguments for pymysql.connect and MySQLdb.connect."""
+        return {"host": "127.0.0.1", "port": self.port, "user": self.user, "password": self.password,
+                "database": self.database} | other
 
     def admin(self, method: str, path: str, body: str | None = None):
         connection = _UnixHttp(self.admin_socket)

@@ -219,6 +219,12 @@ void Client::send_ok(std::uint8_t sequence) {
   packet_to_client(sequence, my::build_ok(ok, capabilities_));
 }
 
+std::string Client::no_local_files() {
+  return my::build_err({1148, "42000",
+                        "The used command is not allowed because the server or the client has "
+                        "disabled the local infile capability"});
+}
+
 Client::Step Client::refuse(std::uint16_t code, std::string_view sqlstate,
                             std::string_view message) {
   send_error(sequence_, code, sqlstate, message);

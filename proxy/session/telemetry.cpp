@@ -34,10 +34,21 @@ std::string_view name(Counter counter) {
 }
 
 std::string_view name(Feature feature) {
-  static constexpr std::array<std::string_view, kFeatureCount> kNames = {
-      "set",         "listen",        "prepare",    "temp_table",     "advisory_lock",
-      "hold_cursor", "set_config",    "sequence",   "load",           "unknown",
-      "user_variable", "table_lock", "last_statement", "multi_statements", "use"};
+  static constexpr std::array<std::string_view, kFeatureCount> kNames = {"set",
+                                                                         "listen",
+                                                                         "prepare",
+                                                                         "temp_table",
+                                                                         "advisory_lock",
+                                                                         "hold_cursor",
+                                                                         "set_config",
+                                                                         "sequence",
+                                                                         "load",
+                                                                         "unknown",
+                                                                         "user_variable",
+                                                                         "table_lock",
+                                                                         "last_statement",
+                                                                         "multi_statements",
+                                                                         "use"};
   return kNames[static_cast<std::size_t>(feature)];
 }
 

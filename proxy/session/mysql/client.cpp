@@ -77,10 +77,11 @@ void Client::fail(const pool::Refusal& refusal) {
   if (!refusal.origin_error.empty()) {
     pending_error_ = refusal.origin_error;
   } else if (refusal.why == pool::Refusal::Why::kWaitTimeout) {
-    pending_error_ = my::build_err(
-        {1040, "08004",
-         "Timed out while waiting for an open slot in the pool. (All origin connections are in use: "
-         "end transactions sooner, or raise --origin-connection-limit.)"});
+    pending_error_ =
+        my::build_err({1040, "08004",
+                       "Timed out while waiting for an open slot in the pool. (All origin "
+                       "connections are in use: "
+                       "end transactions sooner, or raise --origin-connection-limit.)"});
   } else if (refusal.why == pool::Refusal::Why::kClosing) {
     send_error(phase_ == Phase::kWaiting ? 0 : 1, 1053, "08S01", "Server shutdown in progress");
     return close_politely();

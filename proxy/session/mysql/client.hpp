@@ -51,7 +51,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   // --- from its origin connection
   std::uint64_t capabilities() const { return capabilities_; }
   net::Stream& stream() { return *stream_; }
-  /// Whole packets and pieces; `headers`: where those lie whose numbers are to be raised by `delta`.
+  /// Whole packets and pieces; `headers`: where those lie whose numbers are to be raised by
+  /// `delta`.
   void to_client(net::Bytes bytes, const std::vector<std::uint32_t>& headers, std::uint8_t delta);
   void packet_to_client(std::uint8_t sequence, net::Bytes payload);
   /// The origin has prepared what this client asked for: the id to tell it.
@@ -101,10 +102,10 @@ class Client final : public net::StreamHandler, public pool::Waiter {
 
  private:
   enum class Phase : std::uint8_t {
-    kWaiting,     ///< for the origin's profile; nothing has been sent
-    kGreeted,     ///< a handshake response or TLS request is due
+    kWaiting,  ///< for the origin's profile; nothing has been sent
+    kGreeted,  ///< a handshake response or TLS request is due
     kEncrypting,
-    kSwitched,    ///< the answer to an AuthSwitchRequest is due
+    kSwitched,  ///< the answer to an AuthSwitchRequest is due
     kReady,
     kGone
   };
@@ -228,7 +229,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   boost::unordered_flat_map<std::uint32_t, std::unique_ptr<ClientStatement>> statements_;
   std::shared_ptr<Tap> tap_;
   Running running_;
-  std::string pending_error_;  // the ERR payload that is the present command's answer
+  std::string pending_error_;   // the ERR payload that is the present command's answer
   std::string asked_database_;  // by the COM_INIT_DB under way
   std::string user_;
   std::string scramble_;
@@ -245,21 +246,21 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::uint32_t long_data_ = 0;  // statements with some
   std::uint16_t pins_ = 0;       // bits by Feature
   std::uint16_t last_warnings_ = 0;
-  std::uint8_t sequence_ = 0;         // of the next packet of a login, or of a file
+  std::uint8_t sequence_ = 0;  // of the next packet of a login, or of a file
   std::uint8_t charset_ = wire::mysql::kUtf8mb4GeneralCi;
   Phase phase_ = Phase::kWaiting;
   Block block_ = Block::kNone;
   sql::CacheStatus cache_status_ = sql::CacheStatus::kDisabled;
   bool multi_statements_ = false;
-  bool continues_ = false;        // the packet being streamed goes on in the next
+  bool continues_ = false;  // the packet being streamed goes on in the next
   bool streaming_drops_ = false;
   bool changing_user_ = false;
-  bool infile_ = false;           // the client is sending a file
-  bool touched_ = false;          // with autocommit off: something ran since the last COMMIT
-  bool one_shot_ = false;         // a SET for the next statement or transaction waits for it
-  bool lingers_ = false;          // the lease is kept in case only
-  bool leaving_ = false;          // go when the present work is done
-  bool killed_ = false;           // by the time limit
+  bool infile_ = false;    // the client is sending a file
+  bool touched_ = false;   // with autocommit off: something ran since the last COMMIT
+  bool one_shot_ = false;  // a SET for the next statement or transaction waits for it
+  bool lingers_ = false;   // the lease is kept in case only
+  bool leaving_ = false;   // go when the present work is done
+  bool killed_ = false;    // by the time limit
   bool reply_begun_ = false;
   std::chrono::steady_clock::time_point since_{};  // of the phase
 };

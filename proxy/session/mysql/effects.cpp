@@ -100,8 +100,8 @@ void Client::last_statement(TextInfo& text) {
     lease_->last_client = id_;
   }
   if ((states_of(analysis) & state::kLastStatement) == 0) return;
-  const bool counts = contains_word(text.text, "found_rows()") ||
-                      contains_word(text.text, "row_count()");
+  const bool counts =
+      contains_word(text.text, "found_rows()") || contains_word(text.text, "row_count()");
   const bool shows = is_single(analysis, Effect::kShow);
   if (!counts && !(shows && last_warnings_ > 0)) {
     if (shows && lease_->last_warnings > 0) {
@@ -114,7 +114,8 @@ void Client::last_statement(TextInfo& text) {
   worker_.telemetry.lost(Feature::kLastStatement);
   pending_error_ = my::build_err(
       {1235, "42000",
-       "Unsupported in a pooled connection: asking about a statement whose connection has gone back "
+       "Unsupported in a pooled connection: asking about a statement whose connection has gone "
+       "back "
        "to the pool (FOUND_ROWS, ROW_COUNT, SHOW WARNINGS). Ask inside the same transaction, or "
        "start the proxy with --session-features pin."});
 }
@@ -123,7 +124,8 @@ void Client::last_statement(TextInfo& text) {
 
 void Client::ending(const Outcome& outcome) {
   if (worker_.gate != nullptr) {
-    worker_.gate->answered(*lease_, {outcome.failed, lease_->in_transaction(), lease_->autocommit()});
+    worker_.gate->answered(*lease_,
+                           {outcome.failed, lease_->in_transaction(), lease_->autocommit()});
   }
   const auto spent = std::chrono::steady_clock::now() - running_.since;
   const auto micros = static_cast<std::uint64_t>(
@@ -173,8 +175,7 @@ void Client::apply_effects(const Outcome& outcome) {
   if (!text.plain) {
     const sql::Analysis& analysis = TextMemo::analysis(text);
     const std::size_t count = analysis.statements.size();
-    const std::size_t done =
-        outcome.failed ? std::min<std::size_t>(outcome.results, count) : count;
+    const std::size_t done = outcome.failed ? std::min<std::size_t>(outcome.results, count) : count;
     sets_only = count > 0;
     for (std::size_t i = 0; i < count; ++i) {
       const sql::Statement& statement = analysis.statements[i];
@@ -341,7 +342,8 @@ void Client::ended(const Expected& entry, const Outcome& outcome) {
     }
     case Purpose::kPrepare:
       if (!outcome.failed) {
-        if (const auto before = lease_->prepared().add(entry.prepared->id, outcome.prepared.statement)) {
+        if (const auto before =
+                lease_->prepared().add(entry.prepared->id, outcome.prepared.statement)) {
           lease_->close_statement(*before);
         }
         if (const auto surplus = lease_->prepared().surplus()) {
@@ -372,8 +374,8 @@ bool Client::must_hold() const {
          (touched_ && !lease_->autocommit());
 }
 
-/// Whether the client may well ask about this statement (ROW_COUNT, SHOW WARNINGS, LAST_INSERT_ID …):
-/// the connection is then kept until somebody else needs it.
+/// Whether the client may well ask about this statement (ROW_COUNT, SHOW WARNINGS, LAST_INSERT_ID
+/// …): the connection is then kept until somebody else needs it.
 bool Client::worth_lingering(const Outcome& outcome) const {
   if (outcome.failed || outcome.warnings > 0) return true;
   const TextInfo& text = *running_.text;

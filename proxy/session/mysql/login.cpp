@@ -23,8 +23,8 @@ constexpr std::uint64_t kOffered =
     capability::kProtocol41 | capability::kInteractive | capability::kIgnoreSigpipe |
     capability::kTransactions | capability::kReserved | capability::kSecureConnection |
     capability::kMultiStatements | capability::kMultiResults | capability::kPsMultiResults |
-    capability::kPluginAuth | capability::kConnectAttrs |
-    capability::kPluginAuthLenencClientData | capability::kSessionTrack | capability::kDeprecateEof;
+    capability::kPluginAuth | capability::kConnectAttrs | capability::kPluginAuthLenencClientData |
+    capability::kSessionTrack | capability::kDeprecateEof;
 /// MariaDB's, where the origin has them.
 constexpr std::uint64_t kOfferedOfMariadb =
     capability::kMariadbStmtBulkOperations | capability::kMariadbExtendedMetadata;
@@ -163,8 +163,10 @@ void Client::handshake_response(const my::HandshakeResponse& response) {
   const bool other = !response.database.empty() && response.database != database;
   // Whether a database exists is not told to somebody who has no password.
   const std::string asked(other ? response.database : net::Bytes());
-  if (other) pending_error_ = my::build_err({1049, "42000", "Unknown database '" + asked +
-                                             "' (this config serves '" + database + "')"});
+  if (other)
+    pending_error_ =
+        my::build_err({1049, "42000",
+                       "Unknown database '" + asked + "' (this config serves '" + database + "')"});
   const bool names_plugin = (capabilities_ & capability::kPluginAuth) != 0;
   if (!names_plugin) return check_password(plugin::kNativePassword, response.auth_response);
   if (response.plugin == method_ || (response.plugin.empty() && !response.auth_response.empty())) {
@@ -205,8 +207,8 @@ void Client::access_denied(bool used_password) {
   worker_.telemetry.add(Counter::kLoginFailures);
   std::string shown = user_.substr(0, 80);
   send_error(sequence_, 1045, "28000",
-             "Access denied for user '" + shown + "'@'localhost' (using password: " +
-                 (used_password ? "YES" : "NO") + ")");
+             "Access denied for user '" + shown +
+                 "'@'localhost' (using password: " + (used_password ? "YES" : "NO") + ")");
   close_politely();
 }
 

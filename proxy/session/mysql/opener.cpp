@@ -44,8 +44,7 @@ void OriginOpener::open(std::size_t index, Done done) {
     finished(worker, at);
   };
   LoginWishes wishes;
-  wishes.capabilities =
-      kUsualCapabilities | service_.wanted_kind.load(std::memory_order_relaxed);
+  wishes.capabilities = kUsualCapabilities | service_.wanted_kind.load(std::memory_order_relaxed);
   *at = log_in(worker.loop, worker.options->target, std::move(wishes), std::move(finish));
 }
 

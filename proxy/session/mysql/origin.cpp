@@ -142,8 +142,11 @@ void Origin::expect(Expected expected) {
 
 void Origin::close_statement(std::uint32_t origin_id) {
   scratch_.clear();
-  my::PayloadWriter(scratch_).fixed(5, 3).u8(0).u8(static_cast<std::uint8_t>(Command::kStmtClose)).u32(
-      origin_id);
+  my::PayloadWriter(scratch_)
+      .fixed(5, 3)
+      .u8(0)
+      .u8(static_cast<std::uint8_t>(Command::kStmtClose))
+      .u32(origin_id);
   write(scratch_);
 }
 

@@ -1,5 +1,5 @@
-// One connection to the origin, as MySQL: what it owes, what it has prepared, what its session there
-// looks like.
+// One connection to the origin, as MySQL: what it owes, what it has prepared, what its session
+// there looks like.
 //
 //   parked    in the pool; any byte retires it
 //   leased    `owner_` is the client that receives the replies

@@ -144,8 +144,8 @@ Client::Step Client::command(const Message& message) {
     return Step::kGone;
   }
   if (message.header.length == 0) return refuse(1047, "08S01", "Unknown command");
-  const bool silent = message.command() == Command::kStmtSendLongData ||
-                      message.command() == Command::kStmtClose;
+  const bool silent =
+      message.command() == Command::kStmtSendLongData || message.command() == Command::kStmtClose;
   if (!pending_error_.empty() && silent) return Step::kDone;
   if (!pending_error_.empty()) {
     // The connection it wanted did not come, or could not be prepared.

@@ -10,6 +10,12 @@ namespace capability = my::capability;
 
 namespace {
 
+/// Flags that say something of the reply they stand in, not of the session.
+constexpr std::uint16_t kOfOneReply =
+    my::status::kMoreResultsExists | my::status::kSessionStateChanged | my::status::kCursorExists |
+    my::status::kLastRowSent | my::status::kNoIndexUsed | my::status::kNoGoodIndexUsed |
+    my::status::kQueryWasSlow | my::status::kPsOutParams | my::status::kMetadataChanged;
+
 constexpr std::uint8_t first_byte(net::Bytes payload) {
   return payload.empty() ? std::uint8_t{0} : static_cast<std::uint8_t>(payload[0]);
 }
@@ -134,9 +140,9 @@ bool Origin::row() {
   if (header_.length > 0) {
     if (data_.size() - at_ <= my::kHeaderSize) return false;
     const auto first = static_cast<std::uint8_t>(data_[at_ + my::kHeaderSize]);
-    const bool eof = first == my::reply::kEof && (origin_has(capability::kDeprecateEof)
-                                                      ? header_.length < my::kMaxPayload
-                                                      : header_.length == 5);
+    const bool eof = first == my::reply::kEof &&
+                     (origin_has(capability::kDeprecateEof) ? header_.length < my::kMaxPayload
+                                                            : header_.length == 5);
     if (eof || first == my::reply::kErr) {
       if (data_.size() - at_ < header_.size()) return false;
       rows_end();
@@ -160,6 +166,7 @@ bool Origin::row() {
 void Origin::head() {
   if (!begun_) {
     begun_ = true;
+    sequence_ = header_.sequence;
     delta_ = static_cast<std::uint8_t>(queue_.front().client_sequence - header_.sequence);
   }
   if (header_.continues()) return broken();  // no such packet is that long
@@ -222,8 +229,7 @@ void Origin::first_of_query() {
 }
 
 void Origin::first_of_prepare() {
-  const auto prepared =
-      my::parse_prepare_ok(data_.substr(at_ + my::kHeaderSize, header_.length));
+  const auto prepared = my::parse_prepare_ok(data_.substr(at_ + my::kHeaderSize, header_.length));
   if (!prepared) return broken();
   outcome_.prepared = *prepared;
   outcome_.status = status_;
@@ -257,8 +263,8 @@ void Origin::column() {
     built = my::build_column_definition(
         *column, identity_.capabilities & ~capability::kMariadbExtendedMetadata);
   }
-  const bool ends_here = last && prepare && !more && !legacy_origin &&
-                         client_has(capability::kDeprecateEof);
+  const bool ends_here =
+      last && prepare && !more && !legacy_origin && client_has(capability::kDeprecateEof);
   if (ends_here) return end_reply(built.empty() ? payload : net::Bytes(built));
   if (built.empty()) {
     pass();
@@ -304,7 +310,7 @@ void Origin::columns_end() {
   if (first_byte(payload) == my::reply::kErr) return err_packet(payload);
   const auto eof = my::parse_eof(payload);
   if (!eof) return broken();
-  status_ = eof->status;
+  status_ = static_cast<std::uint16_t>(eof->status & ~kOfOneReply);
   const bool prepare = queue_.front().reply == Reply::kPrepare;
   const bool parameters = phase_ == Phase::kParametersEnd;
   const bool more = prepare && parameters && outcome_.prepared.columns > 0;
@@ -411,7 +417,8 @@ void Origin::ok_packet(my::Bytes payload, bool ends_rows) {
     if (!parsed) return broken();
     ok = *parsed;
   }
-  status_ = outcome_.status = ok.status;
+  outcome_.status = ok.status;
+  status_ = static_cast<std::uint16_t>(ok.status & ~kOfOneReply);
   outcome_.warnings = ok.warnings;
   outcome_.affected_rows = ok.affected_rows;
   if (ok.last_insert_id != 0) outcome_.last_insert_id = ok.last_insert_id;
@@ -426,8 +433,7 @@ void Origin::ok_packet(my::Bytes payload, bool ends_rows) {
   std::string built;
   constexpr std::uint64_t kShape = capability::kSessionTrack | capability::kDeprecateEof;
   const bool alike =
-      owner_ == nullptr ||
-      ((owner_->capabilities() ^ identity_.capabilities) & kShape) == 0;
+      owner_ == nullptr || ((owner_->capabilities() ^ identity_.capabilities) & kShape) == 0;
   if (!alike && forwards()) {
     built = ends_rows ? end_packet(ok) : my::build_ok(ok, owner_->capabilities());
   }
@@ -455,8 +461,7 @@ void Origin::err_packet(my::Bytes payload) {
   outcome_.error = payload;
   // It carries no flags: an error leaves the transaction as it is, but for deadlocks, whose
   // roll-back the next OK will tell.
-  outcome_.status = static_cast<std::uint16_t>(status_ & ~my::status::kMoreResultsExists);
-  status_ = outcome_.status;
+  outcome_.status = status_;
   end_reply(payload);
 }
 

@@ -6,13 +6,12 @@
 namespace hyperdrive::proxy::session::mysql {
 namespace {
 
-constexpr std::array<std::string_view, 6> kCharsets = {
-    "names",
-    "character_set",
-    "character_set_client",
-    "character_set_connection",
-    "character_set_results",
-    "collation_connection"};
+constexpr std::array<std::string_view, 6> kCharsets = {"names",
+                                                       "character_set",
+                                                       "character_set_client",
+                                                       "character_set_connection",
+                                                       "character_set_results",
+                                                       "collation_connection"};
 
 bool is_charset(std::string_view name) {
   return std::find(kCharsets.begin(), kCharsets.end(), name) != kCharsets.end();

@@ -44,7 +44,7 @@ bool overrides(const Variable& variable, std::string_view other);
 struct Baseline {
   std::string names = "utf8mb4";  ///< what "names" goes back to, as Variable::value
   bool is_mariadb = true;
-  bool ignore_space = false;      ///< sql_mode's default has IGNORE_SPACE added
+  bool ignore_space = false;  ///< sql_mode's default has IGNORE_SPACE added
 };
 /// A SET statement that takes a session from `from` to `to`; empty:
 /// none is needed. The database is not its matter.

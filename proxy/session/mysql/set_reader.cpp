@@ -21,8 +21,8 @@ std::string lower(std::string_view text) {
 /// Variables that act on the next statement, or that say something of the past one.
 bool acts_once(std::string_view name) {
   constexpr std::array<std::string_view, 8> kNames = {
-      "insert_id", "last_insert_id", "identity",   "rand_seed1",
-      "rand_seed2", "gtid_next",     "pseudo_slave_mode", "pseudo_thread_id"};
+      "insert_id",  "last_insert_id", "identity",          "rand_seed1",
+      "rand_seed2", "gtid_next",      "pseudo_slave_mode", "pseudo_thread_id"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
@@ -126,7 +126,8 @@ class Reader {
       text = text.substr(1, text.size() - 2);
     }
     std::string out = lower(text);
-    std::erase_if(out, [](char c) { return !(std::isalnum(static_cast<unsigned char>(c)) || c == '_'); });
+    std::erase_if(
+        out, [](char c) { return !(std::isalnum(static_cast<unsigned char>(c)) || c == '_'); });
     return out;
   }
 
@@ -165,8 +166,8 @@ class Reader {
       found.kind = Kind::kUser;
       return;
     }
-    std::string name = lower(token.kind == MysqlTokenKind::kSystemVariable ? token.text.substr(2)
-                                                                           : token.text);
+    std::string name =
+        lower(token.kind == MysqlTokenKind::kSystemVariable ? token.text.substr(2) : token.text);
     std::erase(name, '`');
     for (const std::string_view scope : {"global.", "persist.", "persist_only."}) {
       if (name.starts_with(scope)) found.kind = Kind::kGlobal;

@@ -111,7 +111,8 @@ Client::Step Client::stmt_execute(const Message& message) {
   TextInfo& text = *statement->text;
   Step step = Step::kDone;
   if (!text.plain && !may_run(message, text, step)) return step;
-  const bool inserts = execute->parameters > 0 && !execute->types_bound && !statement->types.empty();
+  const bool inserts =
+      execute->parameters > 0 && !execute->types_bound && !statement->types.empty();
   const bool free = !lease_ || (lingers_ && !must_hold());
   if (worker_.gate != nullptr && free && message.is_whole && pins_ == 0 && execute->flags == 0 &&
       !statement->long_data) {
@@ -219,10 +220,9 @@ Client::Step Client::stmt_close(const Message& message) {
 Client::Step Client::stmt_reset(const Message& message) {
   ClientStatement* statement = find_statement(message);
   if (statement == nullptr) return unknown_statement(message, "mysqld_stmt_reset");
-  const std::uint32_t* id =
-      lease_ && (statement->long_data || statement->cursor)
-          ? lease_->prepared().use(statement->prepared->id)
-          : nullptr;
+  const std::uint32_t* id = lease_ && (statement->long_data || statement->cursor)
+                                ? lease_->prepared().use(statement->prepared->id)
+                                : nullptr;
   if (std::exchange(statement->long_data, false)) --long_data_;
   if (std::exchange(statement->cursor, false)) --cursors_;
   if (id == nullptr) {

@@ -55,9 +55,9 @@ std::optional<std::uint32_t> PreparedOnOrigin::add(std::uint64_t id, std::uint32
 
 std::optional<std::uint32_t> PreparedOnOrigin::surplus() {
   if (slots_.size() <= capacity_) return std::nullopt;
-  const auto oldest = std::min_element(
-      slots_.begin(), slots_.end(),
-      [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
+  const auto oldest =
+      std::min_element(slots_.begin(), slots_.end(),
+                       [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
   const std::uint32_t id = oldest->second.origin_id;
   slots_.erase(oldest);
   return id;

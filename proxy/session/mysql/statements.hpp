@@ -1,6 +1,7 @@
 // Prepared statements, seen three ways.
 //
-//   Prepared     text, and what it was prepared under: one per distinct set in the process; shared by
+//   Prepared     text, and what it was prepared under: one per distinct set in the process; shared
+//   by
 //                all threads, immutable.
 //   PreparedOnOrigin  which of them one origin connection has, and under which id.
 //   ClientStatement   what one client's id means, and the types of its last execution.

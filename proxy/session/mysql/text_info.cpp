@@ -39,8 +39,8 @@ bool one_of(std::string_view text, std::size_t at, std::initializer_list<std::st
   return false;
 }
 
-/// Whether something in the text needs a real look, wherever it stands, be it in a literal: a second
-/// statement, an executable comment, a variable, or a word of what leaves something behind.
+/// Whether something in the text needs a real look, wherever it stands, be it in a literal: a
+/// second statement, an executable comment, a variable, or a word of what leaves something behind.
 bool is_suspicious(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     switch (text[i]) {
@@ -101,12 +101,30 @@ std::string_view word_before(std::string_view text, std::size_t& end) {
 
 /// Functions of the server's that change or tell something, but leave nothing in the session.
 bool is_harmless_function(std::string_view name) {
-  constexpr std::array<std::string_view, 24> kNames = {
-      "now",          "sysdate",       "curdate",       "curtime",           "uuid",
-      "uuid_short",   "rand",          "sleep",         "benchmark",         "database",
-      "schema",       "user",          "session_user",  "system_user",       "current_user",
-      "version",      "connection_id", "utc_date",      "utc_time",          "utc_timestamp",
-      "current_date", "current_time",  "current_timestamp", "default"};
+  constexpr std::array<std::string_view, 24> kNames = {"now",
+                                                       "sysdate",
+                                                       "curdate",
+                                                       "curtime",
+                                                       "uuid",
+                                                       "uuid_short",
+                                                       "rand",
+                                                       "sleep",
+                                                       "benchmark",
+                                                       "database",
+                                                       "schema",
+                                                       "user",
+                                                       "session_user",
+                                                       "system_user",
+                                                       "current_user",
+                                                       "version",
+                                                       "connection_id",
+                                                       "utc_date",
+                                                       "utc_time",
+                                                       "utc_timestamp",
+                                                       "current_date",
+                                                       "current_time",
+                                                       "current_timestamp",
+                                                       "default"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 

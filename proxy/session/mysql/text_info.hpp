@@ -26,7 +26,7 @@ struct TextInfo {
   sql::MysqlLexing lexing;
   bool plain = true;       ///< neither session state nor transaction control
   bool read_only = false;  ///< plain, and its first word is SELECT, VALUES, TABLE or SHOW
-  bool hidden = false;  ///< may call a stored function, which may leave anything behind
+  bool hidden = false;     ///< may call a stored function, which may leave anything behind
   /// Null for plain texts until somebody asks (TextMemo::analysis).
   std::shared_ptr<const sql::Analysis> analysis;
   /// For the gate (gate.hpp): whatever it wants to keep with a text.

@@ -123,13 +123,16 @@ class Worker final : public PlaneWorker {
   /// KILL QUERY at the origin; `done` when it can hit nobody any more. False: too many.
   bool start_kill(Origin& origin, std::function<void()> done);
   void forget_kills(Origin& origin);
-  /// Whoever keeps a connection only in case (Client::lingers) is entered here, to give it up as soon
-  /// as another client has to wait.
+  /// Whoever keeps a connection only in case (Client::lingers) is entered here, to give it up as
+  /// soon as another client has to wait.
   void linger(Client& client);
   void stop_lingering(Client& client);
   /// Gives back the connection that has been kept the longest; false: none is.
   bool end_a_linger();
-  void bury_login(std::unique_ptr<OriginLogin> login) { dead_logins_.push_back(std::move(login)); schedule_burial(); }
+  void bury_login(std::unique_ptr<OriginLogin> login) {
+    dead_logins_.push_back(std::move(login));
+    schedule_burial();
+  }
 
  private:
   void sweep();

@@ -148,6 +148,7 @@ void Client::detach_origin(bool rest_missing) {
   portal_named_ = nullptr;
   if (session_) session_.reset();
   Origin::send_home(std::move(lease_), rest_missing);
+  unblock(Block::kPressure);  // whoever was to be written to is not ours any more
   if (leaving_ && phase_ == Phase::kReady) {
     worker_.loop.defer([this] {
       if (phase_ == Phase::kReady && !lease_) {

@@ -1,0 +1,94 @@
+#include "proxy/session/mysql/session_state.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "proxy/session/mysql/set_reader.hpp"
+
+using namespace hyperdrive::proxy::session::mysql;
+
+namespace {
+
+StateRef state(std::vector<Variable> variables = {}) {
+  return std::make_shared<State>(State{"shop", std::move(variables)});
+}
+
+}  // namespace
+
+TEST_CASE("no statement is needed between equal states") {
+  const StateRef a = state({{"sql_mode", "'ANSI'"}, {"names", "latin1"}});
+  const StateRef b = state({{"sql_mode", "'ANSI'"}, {"names", "latin1"}});
+  CHECK(same(a, b));
+  CHECK(difference(a, b, {}).empty());
+}
+
+TEST_CASE("a difference sets what is new and gives back what is gone") {
+  const StateRef a = state({{"time_zone", "'+01:00'"}, {"autocommit", "0"}});
+  const StateRef b = state({{"time_zone", "'+02:00'"}, {"sql_mode", "''"}});
+  CHECK(difference(a, b, {}) ==
+        "SET SESSION autocommit = DEFAULT, SESSION time_zone = '+02:00', SESSION sql_mode = ''");
+}
+
+TEST_CASE("character sets are set again as a whole and in order") {
+  const StateRef plain = state();
+  StateRef fancy = with(plain, {"names", "latin1"});
+  fancy = with(fancy, {"character_set_results", "NULL"});
+  CHECK(difference(plain, fancy, {}) == "SET NAMES latin1, SESSION character_set_results = NULL");
+  CHECK(difference(fancy, plain, {}) == "SET NAMES utf8mb4");
+  CHECK(with(fancy, {"names", "utf8mb4"})->variables.size() == 1);
+}
+
+TEST_CASE("after a reset everything is said, the origin's own way") {
+  Baseline mysql;
+  mysql.names = "utf8mb4 COLLATE utf8mb4_general_ci";
+  mysql.is_mariadb = false;
+  mysql.ignore_space = true;
+  CHECK(difference(nullptr, state({{"tx_isolation", "'serializable'"}}), mysql) ==
+        "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SESSION transaction_isolation = "
+        "'serializable', SESSION sql_mode = CONCAT(@@global.sql_mode, ',IGNORE_SPACE')");
+}
+
+TEST_CASE("sql_mode and the character set decide how a text is read") {
+  CHECK(state({{"sql_mode", "'ANSI'"}})->lexing().ansi_quotes);
+  CHECK(state({{"sql_mode", "'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES'"}})
+            ->lexing()
+            .no_backslash_escapes);
+  CHECK(state({{"names", "gbk COLLATE gbk_chinese_ci"}})->lexing().unsafe_charset);
+  CHECK_FALSE(state({{"names", "utf8mb4"}})->lexing().unsafe_charset);
+}
+
+TEST_CASE("SET is read assignment by assignment") {
+  using Kind = Assignment::Kind;
+  const auto found = read_set(
+      "SET NAMES 'utf8' COLLATE utf8_bin, @a = 1, GLOBAL x = 2, @@session.sql_mode = 'A,B', "
+      "autocommit=0, y = DEFAULT, z = CONCAT(@@z, ','), last_insert_id = 4",
+      {});
+  REQUIRE(found.size() == 8);
+  CHECK(found[0].name == "names");
+  CHECK(found[0].value == "utf8 COLLATE utf8_bin");
+  CHECK(found[1].kind == Kind::kUser);
+  CHECK(found[2].kind == Kind::kGlobal);
+  CHECK(found[3].name == "sql_mode");
+  CHECK(found[3].value == "'A,B'");
+  CHECK(found[4].value == "0");
+  CHECK(found[5].is_default);
+  CHECK_FALSE(found[6].is_constant);
+  CHECK(found[7].kind == Kind::kOneShot);
+}
+
+TEST_CASE("SET TRANSACTION holds for one transaction, with SESSION for all") {
+  using Kind = Assignment::Kind;
+  CHECK(read_set("set transaction read only", {})[0].kind == Kind::kOneShot);
+  const auto session =
+      read_set("set session transaction isolation level repeatable read, read write", {});
+  REQUIRE(session.size() == 2);
+  CHECK(session[0].value == "'repeatable-read'");
+  CHECK(session[1].value == "0");
+  CHECK(session[1].kind == Kind::kVariable);
+}
+
+TEST_CASE("a value that cannot be quoted for every sql_mode is not kept") {
+  CHECK(quoted_value("a\\b").empty());
+  CHECK(quoted_value("it's").empty());
+  CHECK(quoted_value("42") == "42");
+  CHECK(quoted_value("SYSTEM") == "'SYSTEM'");
+}

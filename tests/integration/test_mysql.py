@@ -293,7 +293,7 @@ def test_the_time_limit_of_a_query(db):
 def test_an_origin_that_dies_is_told_and_replaced(db):
     with Proxy(db, origin_connection_limit=1) as proxy, client(proxy) as a, client(proxy) as b:
         a.begin()
-        rows(a, "select * from t")
+        rows(a, "insert into t (v) values ('lost')")
         db.sql(f"kill {rows(a, 'select connection_id()')[0][0]}")
         with pytest.raises(pymysql.err.MySQLError):
             rows(a, "select 1")
@@ -464,7 +464,7 @@ def test_a_drain_ends_idle_clients_and_waits_for_transactions(db):
     with Proxy(db) as proxy, client(proxy) as idle, client(proxy) as busy_one:
         busy_one.begin()
         rows(busy_one, "insert into t (v) values ('drained')")
-        assert proxy.admin("POST", "/v1/drain")[0] == 200
+        assert proxy.admin("POST", "/v1/drain")[0] == 202
         with pytest.raises(pymysql.err.MySQLError) as caught:
             wait_for(lambda: rows(idle, "select 1") and False, 20, "the idle client is told")
         assert caught.value.args[0] in (1053, 2006, 2013)
@@ -489,7 +489,7 @@ def test_mysql_configs_are_served_by_the_cli(db):
                 hd("restart", "my")
             with contextlib.closing(pymysql.connect(**login)) as c:
                 assert rows(c, "select 2") == [(2,)]
-            assert hd.json("status", "my")
+            assert "my" in hd("status", "my")
             hd("stats", "my")
         finally:
             hd("stop", "my")

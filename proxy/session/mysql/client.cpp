@@ -102,7 +102,7 @@ void Client::detach_origin(bool rest_missing) {
     lingers_ = false;
     worker_.stop_lingering(*this);
   }
-  touched_ = one_shot_ = false;
+  touched_ = one_shot_ = may_linger_ = false;
   Origin::send_home(std::move(lease_), rest_missing);
   unblock(Block::kPressure);  // whoever was to be written to is not ours any more
   if (leaving_ && phase_ == Phase::kReady) {
@@ -146,7 +146,10 @@ void Client::replies_drained() {
   unblock(Block::kReply);
   if (must_hold() || streaming_ > 0 || continues_) return;
   if (!pending_error_.empty()) return;  // the command that fails by it is still to come
-  if (lingers_ && lease_->is_reusable()) return worker_.linger(*this);
+  if (may_linger_ && !leaving_ && lease_->is_reusable()) {
+    lingers_ = true;
+    return worker_.linger(*this);
+  }
   detach_origin(false);
 }
 

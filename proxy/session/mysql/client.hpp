@@ -258,6 +258,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool infile_ = false;    // the client is sending a file
   bool touched_ = false;   // with autocommit off: something ran since the last COMMIT
   bool one_shot_ = false;  // a SET for the next statement or transaction waits for it
+  bool may_linger_ = false;  // it is worth keeping the lease for a while
   bool lingers_ = false;   // the lease is kept in case only
   bool leaving_ = false;   // go when the present work is done
   bool killed_ = false;    // by the time limit

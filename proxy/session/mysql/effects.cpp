@@ -168,7 +168,7 @@ void Client::apply_effects(const Outcome& outcome) {
   }
   if (running_.text == nullptr || running_.command == my::Command::kStmtPrepare) return;
   TextInfo& text = *running_.text;
-  lingers_ = worth_lingering(outcome);
+  may_linger_ = worth_lingering(outcome);
   if (text.hidden) lease_->dirty = true;
   bool ends = false;
   bool sets_only = false;

@@ -420,7 +420,7 @@ bool Client::need_origin(TextInfo* text) {
     worker_.telemetry.add(Counter::kRoundTrips);
   }
   if (lingers_) {
-    lingers_ = false;
+    lingers_ = may_linger_ = false;
     worker_.stop_lingering(*this);
   }
   return prepare_lease(text);

@@ -197,9 +197,8 @@ void Client::apply_effects(const Outcome& outcome) {
     touched_ = true;
   }
   // A stored program may have switched it.
-  const auto profile = worker_.service.profile();
   const std::string* known = state_->find("autocommit");
-  const bool expected = known != nullptr ? *known == "1" : !profile || profile->autocommit;
+  const bool expected = known != nullptr ? *known == "1" : lease_->identity().autocommit;
   if (!outcome.failed && asked_values_.empty() && lease_->autocommit() != expected) {
     set_state(with(state_, {"autocommit", lease_->autocommit() ? "1" : "0"}));
   }
@@ -268,10 +267,9 @@ void Client::apply_assignments(const std::vector<Assignment>& assignments, bool 
       case Kind::kVariable:
         if (assignment.name == "autocommit") {
           const bool on = lease_->autocommit();
-          const auto profile = worker_.service.profile();
-          const bool usual = !profile || profile->autocommit;
-          set_state(on == usual ? without(state_, "autocommit")
-                                : with(state_, {"autocommit", on ? "1" : "0"}));
+          set_state(on == lease_->identity().autocommit
+                        ? without(state_, "autocommit")
+                        : with(state_, {"autocommit", on ? "1" : "0"}));
           touched_ = false;
         } else if (assignment.is_default) {
           set_state(without(state_, assignment.name));

@@ -49,7 +49,20 @@ Proxy::~Proxy() {
   plane_.reset();
   listeners_.clear();
   deadlines_.clear();
+  close_listen_fds();
+}
+
+/// Who ends must not keep the port: its clients would wait in the backlog of a socket that nobody
+/// accepts from, and the next proxy could not have it.
+void Proxy::close_listen_fds() {
+  const std::lock_guard lock(mutex_);
   for (const int fd : listen_fds_) ::close(fd);
+  listen_fds_.clear();
+}
+
+std::vector<int> Proxy::listen_fds() const {
+  const std::lock_guard lock(mutex_);
+  return listen_fds_;
 }
 
 core::Launch Proxy::launch() const {
@@ -108,6 +121,7 @@ void Proxy::run_worker(std::size_t index) { loops_[index]->run(); }
 
 void Proxy::drain(std::chrono::milliseconds timeout) {
   if (draining_.exchange(true)) return;
+  close_listen_fds();
   busy_workers_ = loops_.size();
   for (std::size_t i = 0; i < loops_.size(); ++i) {
     loops_[i]->post([this, i, timeout] {
@@ -120,6 +134,7 @@ void Proxy::drain(std::chrono::milliseconds timeout) {
 }
 
 void Proxy::hand_over() {
+  close_listen_fds();
   for (std::size_t i = 0; i < loops_.size(); ++i) {
     loops_[i]->post([this, i] {
       listeners_[i].clear();
@@ -180,6 +195,7 @@ core::Result<std::vector<std::string>> Proxy::reload(core::Launch launch) {
 
 std::vector<std::string> Proxy::addresses() const {
   std::vector<std::string> out;
+  const std::lock_guard lock(mutex_);
   for (const int fd : listen_fds_) {
     sockaddr_storage address{};
     socklen_t size = sizeof address;

@@ -47,7 +47,8 @@ class Proxy {
   core::Result<std::vector<std::string>> reload(core::Launch launch);
 
   std::uint16_t port() const { return port_; }
-  const std::vector<int>& listen_fds() const { return listen_fds_; }
+  /// Empty once nothing is accepted any more.
+  std::vector<int> listen_fds() const;
   std::vector<std::string> addresses() const;
   bool draining() const { return draining_.load(std::memory_order_relaxed); }
   net::Loop::Backend backend() const { return loops_.front()->backend(); }
@@ -59,11 +60,12 @@ class Proxy {
  private:
   Proxy(core::Launch launch, std::vector<std::unique_ptr<net::Loop>> loops);
   void run_worker(std::size_t index);
+  void close_listen_fds();
   void worker_empty();
   void end_loops();
 
   std::mutex reload_;         // one at a time
-  mutable std::mutex mutex_;  // launch_
+  mutable std::mutex mutex_;  // launch_, listen_fds_
   core::Launch launch_;
   session::Telemetry telemetry_;
   std::vector<std::unique_ptr<net::Loop>> loops_;

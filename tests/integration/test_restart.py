@@ -91,6 +91,26 @@ def test_a_transaction_that_is_open_at_a_restart_is_not_cut(hd):
         assert cursor.fetchone() == (1,)
 
 
+def test_a_proxy_that_drains_gives_its_port_up(hd):
+    url = hd.start("shop")
+    old = hd.pid("shop")
+    connection = psycopg2.connect(url)
+    with connection.cursor() as cursor:
+        cursor.execute("create temp table t(x int) on commit drop")
+        hd("restart", "shop")
+        hd("stop", "shop")
+        with pytest.raises(psycopg2.OperationalError, match="refused"):
+            psycopg2.connect(url)
+        hd("start", "shop")
+        assert alive(old), "its transaction is still open"
+        with psycopg2.connect(url) as fresh, fresh.cursor() as other:
+            other.execute("select 1")
+        cursor.execute("insert into t values (7) returning x")
+        assert cursor.fetchone() == (7,)
+    connection.commit()
+    connection.close()
+
+
 def test_a_restart_that_fails_changes_nothing(hd, tmp_path):
     url = hd.start("shop")
     before = hd.pid("shop")

@@ -190,7 +190,8 @@ Origin::Pass Origin::command_complete(net::Bytes body) {
   if (entry.kind == ReplyKind::kQuery) {
     if (owner_ != nullptr && entry.text) owner_->completed(*entry.text, entry.statement, body);
     ++entry.statement;
-    if (owner_ != nullptr && owner_->told_of()) {
+    // The settings that go before a client's query are not its answer.
+    if (owner_ != nullptr && entry.action == ReplyAction::kForward && owner_->told_of()) {
       last_tag_ = body;
       answer_rows_ += rows_of(body);
     }

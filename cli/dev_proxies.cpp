@@ -17,7 +17,7 @@ namespace hyperdrive::cli {
 
 DevProxies::~DevProxies() { stop(); }
 
-core::Result<void> DevProxies::start_one(const BoundConfig& bound) {
+core::Result<DevProxies::Proxy> DevProxies::start_one(const BoundConfig& bound) {
   auto home = context_.home();
   if (!home) return tl::unexpected(home.error());
   core::Launch launch{.config = bound.config};
@@ -32,9 +32,8 @@ core::Result<void> DevProxies::start_one(const BoundConfig& bound) {
     return core::start_attached_proxy(*home, std::move(launch));
   }();
   if (!started) return tl::unexpected(started.error());
-  proxies_.push_back(
-      {bound.config.id, bound.config.name, started->admin_socket, !started->already_running});
-  return {};
+  return Proxy{bound.config.id, bound.config.name, started->admin_socket, !started->already_running,
+               &bound};
 }
 
 core::Result<void> DevProxies::start(const std::vector<BoundConfig>& bound) {
@@ -42,7 +41,9 @@ core::Result<void> DevProxies::start(const std::vector<BoundConfig>& bound) {
     const bool known = std::any_of(proxies_.begin(), proxies_.end(),
                                    [&](const Proxy& proxy) { return proxy.id == one.config.id; });
     if (!known) {
-      if (auto started = start_one(one); !started) return started;
+      auto started = start_one(one);
+      if (!started) return tl::unexpected(started.error());
+      proxies_.push_back(std::move(*started));
     }
     context_.out().note(fmt::format("{:<16} {} → {}{}", one.binding,
                                     core::local_address(one.config), one.config.name,
@@ -51,13 +52,13 @@ core::Result<void> DevProxies::start(const std::vector<BoundConfig>& bound) {
   return {};
 }
 
-void DevProxies::follow(const Proxy& proxy) {
+void DevProxies::follow(const std::string& name, const std::string& admin_socket) {
   // Signals belong to the main thread.
   sigset_t all;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
-  const std::string prefix = proxies_.size() > 1 ? fmt::format("{:<12} ", proxy.name) : "";
-  core::AdminClient client(proxy.admin_socket);
+  const std::string prefix = proxies_.size() > 1 ? fmt::format("{:<12} ", name) : "";
+  core::AdminClient client(admin_socket);
   auto ended = client.stream(
       "/v1/events",
       [&](std::string_view line) {
@@ -71,16 +72,31 @@ void DevProxies::follow(const Proxy& proxy) {
       [this] { return !ending_.load(); });
   if (!ended && !ending_) {
     const std::lock_guard lock(printing_);
-    context_.out().warn(fmt::format("The queries of {} can no longer be shown: {}", proxy.name,
-                                    ended.error().message));
+    context_.out().warn(
+        fmt::format("The queries of {} can no longer be shown: {}", name, ended.error().message));
   }
 }
 
 void DevProxies::watch() {
   if (context_.out().quiet()) return;
-  for (const Proxy& proxy : proxies_) {
-    watchers_.emplace_back([this, &proxy] { follow(proxy); });
+  watching_ = true;
+  for (const Proxy& proxy : proxies_) watch_one(proxy);
+}
+
+void DevProxies::watch_one(const Proxy& proxy) {
+  watchers_.emplace_back(
+      [this, name = proxy.name, socket = proxy.admin_socket] { follow(name, socket); });
+}
+
+core::Result<void> DevProxies::take_over() {
+  for (Proxy& proxy : proxies_) {
+    if (proxy.ours || runs(proxy)) continue;
+    auto started = start_one(*proxy.bound);
+    if (!started) return tl::unexpected(started.error());
+    proxy = std::move(*started);
+    if (watching_) watch_one(proxy);
   }
+  return {};
 }
 
 void DevProxies::stop() {
@@ -97,13 +113,16 @@ void DevProxies::stop() {
   for (std::thread& watcher : watchers_) watcher.join();
 }
 
-bool DevProxies::all_running() const {
+bool DevProxies::runs(const Proxy& proxy) const {
   auto home = context_.home();
   if (!home) return false;
-  return std::all_of(proxies_.begin(), proxies_.end(), [&](const Proxy& proxy) {
-    const auto state = core::proxy_state(*home, proxy.id);
-    return state && state->phase != core::ProxyPhase::kStopped;
-  });
+  const auto state = core::proxy_state(*home, proxy.id);
+  return state && state->phase != core::ProxyPhase::kStopped;
+}
+
+bool DevProxies::all_running() const {
+  return std::all_of(proxies_.begin(), proxies_.end(),
+                     [this](const Proxy& proxy) { return runs(proxy); });
 }
 
 }  // namespace hyperdrive::cli

@@ -1,8 +1,9 @@
 // The proxies of one `hyperdrive dev`: started, watched, drained at the end.
 //
-// A proxy that runs already (`hyperdrive start`) is used as it is and left running. The others are
-// tied to this process: when it is gone, killed or not, they drain and exit. One thread for each
-// proxy's events; everything else belongs to the thread that made the object.
+// A proxy that runs already (`hyperdrive start`, another `hyperdrive dev`) is used as it is and left
+// running; if it ends, one of our own takes its place. Ours are tied to this process: when it is
+// gone, killed or not, they drain and exit. One thread for each proxy's events; everything else
+// belongs to the thread that made the object.
 #pragma once
 
 #include <atomic>
@@ -25,7 +26,8 @@ class DevProxies {
   DevProxies(const DevProxies&) = delete;
   DevProxies& operator=(const DevProxies&) = delete;
 
-  /// Starts each distinct config once. The first failure stops those already started.
+  /// Starts each distinct config once. The first failure stops those already started. `bound`
+  /// outlives this object.
   core::Result<void> start(const std::vector<BoundConfig>& bound);
 
   /// Prints a line for every query of every proxy from now on.
@@ -34,7 +36,10 @@ class DevProxies {
   /// Drains what was started here, ends the watching.
   void stop();
 
-  /// Whether every proxy that was started here still runs.
+  /// Starts a proxy for each that was another's and has ended. To be called again and again.
+  core::Result<void> take_over();
+
+  /// Whether every proxy still runs.
   bool all_running() const;
 
  private:
@@ -43,15 +48,19 @@ class DevProxies {
     std::string name;
     std::string admin_socket;
     bool ours = false;
+    const BoundConfig* bound = nullptr;
   };
 
-  core::Result<void> start_one(const BoundConfig& bound);
-  void follow(const Proxy& proxy);
+  core::Result<Proxy> start_one(const BoundConfig& bound);
+  bool runs(const Proxy& proxy) const;
+  void watch_one(const Proxy& proxy);
+  void follow(const std::string& name, const std::string& admin_socket);
 
   Context& context_;
   std::vector<Proxy> proxies_;
   std::vector<std::thread> watchers_;
   std::atomic<bool> ending_{false};  ///< the watchers shall end
+  bool watching_ = false;
   bool stopped_ = false;
   std::mutex printing_;
 };

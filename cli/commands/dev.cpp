@@ -50,10 +50,11 @@ core::Result<std::vector<BoundConfig>> configs_of(Context& context) {
 }
 
 /// Until a signal comes or a proxy ends by itself.
-Outcome stay(Context& context, const DevProxies& proxies, const InterruptFlag& interrupted) {
+Outcome stay(Context& context, DevProxies& proxies, const InterruptFlag& interrupted) {
   context.out().note("Ctrl-C ends it.");
   while (!interrupted.raised()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    if (auto kept = proxies.take_over(); !kept) return tl::unexpected(kept.error());
     if (!proxies.all_running()) {
       return core::fail("A proxy has ended by itself.",
                         "`hyperdrive logs <config>` shows its last words.");
@@ -63,7 +64,7 @@ Outcome stay(Context& context, const DevProxies& proxies, const InterruptFlag& i
                                         : 128 + interrupted.signal();
 }
 
-Outcome run_command(Context& context, const std::vector<BoundConfig>& bound,
+Outcome run_command(Context& context, const std::vector<BoundConfig>& bound, DevProxies& proxies,
                     InterruptFlag& interrupted) {
   ExtraEnvironment environment;
   for (const BoundConfig& one : bound) {
@@ -72,8 +73,18 @@ Outcome run_command(Context& context, const std::vector<BoundConfig>& bound,
   }
   auto child = Child::start(context.args().rest(), environment);
   if (!child) return tl::unexpected(child.error());
+  bool well = true;
   while (true) {
     if (const auto code = child->poll()) return *code;
+    if (well) {
+      // The command goes on without its database: it is the user's to end.
+      const auto kept = proxies.take_over();
+      well = kept && proxies.all_running();
+      if (!kept) context.out().warn(kept.error().message);
+      if (kept && !well) {
+        context.out().warn("A proxy has ended by itself; `hyperdrive logs <config>` tells more.");
+      }
+    }
     if (interrupted.raised()) {
       child->send(interrupted.signal());
       interrupted.clear();
@@ -88,8 +99,9 @@ Outcome dev(Context& context) {
   DevProxies proxies(context);
   if (auto started = proxies.start(*bound); !started) return tl::unexpected(started.error());
   proxies.watch();
-  Outcome outcome = context.args().rest().empty() ? stay(context, proxies, interrupted)
-                                                  : run_command(context, *bound, interrupted);
+  Outcome outcome = context.args().rest().empty()
+                        ? stay(context, proxies, interrupted)
+                        : run_command(context, *bound, proxies, interrupted);
   proxies.stop();
   return outcome;
 }

@@ -69,7 +69,7 @@ def test_a_query_of_the_command_is_answered_and_shown(hd):
     result = hd.run("dev", "--", "sh", "-c", f'psql "${VARIABLE}HYPERDRIVE" -Atc "select name from products where id = 2"')
     assert result.returncode == 0 and "two" in result.stdout
     assert "localConnectionString" not in result.stderr, "the stored config serves"
-    assert re.search(r"[A-Z]+(: .*)? [0-9.]+ ms +\d+ rows? +select name from products where id = 2", result.stdout)
+    assert re.search(r"[A-Z]+(: .*)? [0-9.]+ ms +1 row +select name from products where id = 2", result.stdout)
 
 
 def test_environments_have_their_own_bindings(hd):
@@ -155,6 +155,21 @@ def test_a_proxy_that_runs_already_is_used_and_left_running(hd):
     pid = hd.pid("shop")
     assert hd.run("dev", "shop", "--", "true").returncode == 0
     assert hd.json("status", "shop", "--json")["state"] == "running" and hd.pid("shop") == pid
+
+
+def test_two_devs_share_a_proxy_and_the_second_goes_on_alone(hd):
+    bound(hd, "HYPERDRIVE")
+    # The first one's command ends when the second one's runs; the second asks when the first is gone.
+    first = start_dev(hd, "--", "sh", "-c", "while [ ! -e second ]; do sleep 0.1; done")
+    wait_for(lambda: can_connect(port_of(hd)), what="the first one's proxy")
+    ask = f'psql "${VARIABLE}HYPERDRIVE" -Atc "select 41 + 1"'
+    second = start_dev(hd, "--", "sh", "-c", f"touch second; while [ ! -e gone ]; do sleep 0.1; done; "
+                                             f"for i in $(seq 50); do {ask} && exit 5; sleep 0.1; done")
+    assert first.wait(30) == 0
+    open(os.path.join(hd.cwd, "gone"), "w").close()
+    output, _ = second.communicate(timeout=60)
+    assert second.returncode == 5 and "42" in output, output
+    gone(hd)
 
 
 def test_start_stop_and_status_tell_the_truth(hd):

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
 
 #include "cli/live.hpp"
 #include "cli/verification.hpp"
@@ -320,8 +319,8 @@ Answer Service::remove(const std::string& id) {
   if (!registry) return failure_of(registry.error());
   auto gone = (*registry)->remove(config->id);
   if (!gone) return failure_of(gone.error());
-  std::error_code ignored;
-  std::filesystem::remove(core::log_path(*home, config->id), ignored);
+  // The config is gone whatever becomes of its log.
+  (void)core::forget_proxy(*home, config->id);
   return success(nullptr);
 }
 

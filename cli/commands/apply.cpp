@@ -332,6 +332,11 @@ Outcome apply(Context& context) {
   }
   say_plan(context.out(), plan);
   context.out().document_if_json(plan_json(plan));
+  for (const core::Config& gone : plan.undeclared) {
+    if (auto clean = core::forget_proxy((*registry)->home(), gone.id); !clean) {
+      context.out().warn(clean.error().message);
+    }
+  }
   if (auto told = tell_proxies(context, plan); !told) return tl::unexpected(told.error());
   return 0;
 }

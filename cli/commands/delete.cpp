@@ -108,8 +108,9 @@ Outcome remove(Context& context) {
   context.out().say(fmt::format("🗑️ Deleting Hyperdrive database config {}", which));
   auto gone = (*registry)->remove(config->id);
   if (!gone) return tl::unexpected(gone.error());
-  std::error_code ignored;
-  std::filesystem::remove(core::log_path((*registry)->home(), config->id), ignored);
+  if (auto clean = core::forget_proxy((*registry)->home(), config->id); !clean) {
+    context.out().warn(clean.error().message);
+  }
   context.out().document_if_json({{"deleted", gone->id}, {"name", gone->name}});
   context.out().say("✅ Deleted");
   return 0;

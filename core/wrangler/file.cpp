@@ -76,18 +76,25 @@ Result<void> write_all(int fd, std::string_view text, const fs::path& file) {
   return {};
 }
 
-/// A file beside the target that is gone at the end unless it took the target's place.
+/// A file beside the target that is gone at the end unless it took the target's place. It has no
+/// name until its text is on disk (where the file system can do that), so that a crash leaves
+/// nothing behind.
 class Replacement {
  public:
-  explicit Replacement(const fs::path& target)
-      : target_(target),
-        name_((target.parent_path() / ".hyperdrive-XXXXXX").string()),
-        file_(::mkostemp(name_.data(), O_CLOEXEC)),
-        error_(errno) {}
+  explicit Replacement(const fs::path& target) : target_(target) {
+    if (::access("/proc/self/fd", X_OK) == 0) {
+      file_.reset(::open(folder().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    }
+    if (file_) return;
+    name_ = (folder() / ".hyperdrive-XXXXXX").string();
+    file_.reset(::mkostemp(name_.data(), O_CLOEXEC));
+    error_ = errno;
+    if (!file_) name_.clear();
+  }
   Replacement(const Replacement&) = delete;
   Replacement& operator=(const Replacement&) = delete;
   ~Replacement() {
-    if (file_ && !renamed_) ::unlink(name_.c_str());
+    if (!name_.empty()) ::unlink(name_.c_str());
   }
 
   Result<void> fill(std::string_view text, mode_t mode, const struct stat* owner) {
@@ -102,16 +109,32 @@ class Replacement {
     return {};
   }
 
+  /// Gives it a name beside the target, if it has none.
+  Result<void> show() {
+    constexpr int kTries = 100;
+    for (int i = 0; name_.empty(); ++i) {
+      const std::string name =
+          (folder() / fmt::format(".hyperdrive-{}-{}", ::getpid(), i)).string();
+      if (link_to(name)) {
+        name_ = name;
+      } else if (errno != EEXIST || i == kTries) {
+        return cannot("write beside", target_, errno);
+      }
+    }
+    return {};
+  }
+
   Result<void> take_place() {
+    if (auto shown = show(); !shown) return shown;
     if (::rename(name_.c_str(), target_.c_str()) != 0) return cannot("replace", target_, errno);
-    renamed_ = true;
+    name_.clear();
     sync_folder();
     return {};
   }
 
   /// For a file that is new: never over one that appeared meanwhile. False: one did.
   Result<bool> take_free_place() {
-    if (::link(name_.c_str(), target_.c_str()) != 0) {
+    if (!link_to(target_.string())) {
       if (errno == EEXIST) return false;
       return cannot("create", target_, errno);
     }
@@ -120,18 +143,26 @@ class Replacement {
   }
 
  private:
+  fs::path folder() const {
+    return target_.has_parent_path() ? target_.parent_path() : fs::path(".");
+  }
+
+  bool link_to(const std::string& path) {
+    if (!name_.empty()) return ::link(name_.c_str(), path.c_str()) == 0;
+    const std::string self = fmt::format("/proc/self/fd/{}", file_.get());
+    return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0;
+  }
+
   /// Some file systems cannot sync a folder; the rename has happened all the same.
   void sync_folder() {
-    const Descriptor folder(
-        ::open(target_.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (folder) ::fsync(folder.get());
+    const Descriptor open(::open(folder().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (open) ::fsync(open.get());
   }
 
   fs::path target_;
-  std::string name_;
+  std::string name_;  ///< empty: none yet, or not any more
   Descriptor file_;
-  int error_;
-  bool renamed_ = false;
+  int error_ = 0;
 };
 
 /// A file of several names (hard links) is overwritten where it lies, since a rename would part the
@@ -185,6 +216,9 @@ Result<std::optional<bool>> try_edit(const fs::path& target, const TextEdit& edi
   }
   const auto now = read_all(file.get(), target);
   if (!now || *now != *before || !same_file(file.get(), target)) return std::optional<bool>();
+  if (linked) {
+    if (auto shown = replacement.show(); !shown) return tl::unexpected(shown.error());
+  }
   auto done = linked ? overwrite(target, *before, *after) : replacement.take_place();
   if (!done) return tl::unexpected(done.error());
   return std::optional(true);

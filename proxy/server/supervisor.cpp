@@ -117,6 +117,7 @@ void Supervisor::on_successor_speaks() {
   if (got == 1 && word == core::kHandoverReady) {
     spdlog::info("a successor has taken over the port: draining");
     handover_.reset();
+    ::unlink(handover_path_.c_str());
     // The lock is the successor's alone now: `stop` and `start` need not wait for this drain.
     if (const int lock = proxy_.launch().lock_fd; lock >= 0) ::close(lock);
     proxy_.hand_over();

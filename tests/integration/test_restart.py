@@ -111,6 +111,17 @@ def test_a_proxy_that_drains_gives_its_port_up(hd):
     connection.close()
 
 
+def test_nothing_of_a_deleted_config_stays_in_the_state_folder(hd):
+    hd.start("shop")
+    hd("restart", "shop")
+    old = hd.pid("shop")
+    hd("restart", "shop")
+    wait_for(lambda: not alive(old), 40, "the old proxy is gone")
+    hd("stop", "shop")
+    hd("delete", "shop", "--yes")
+    assert os.listdir(os.path.join(hd.home, "run")) == os.listdir(os.path.join(hd.home, "log")) == []
+
+
 def test_a_restart_that_fails_changes_nothing(hd, tmp_path):
     url = hd.start("shop")
     before = hd.pid("shop")

@@ -16,8 +16,9 @@
 
 namespace hyperdrive::proxy::server {
 
-/// A Worker's connection lives some milliseconds: after this time only pools of idle ones are left.
-constexpr std::chrono::seconds kHandoverGrace{1};
+/// A Worker's connection lives some milliseconds, on a busy machine a second: after this time only pools
+/// of idle ones are left.
+constexpr std::chrono::seconds kHandoverGrace{5};
 
 core::Result<std::unique_ptr<Proxy>> Proxy::create(core::Launch launch) {
   std::vector<std::unique_ptr<net::Loop>> loops;

@@ -30,6 +30,7 @@ def proxied(origin, *flags):
     return hd, hd.start("far")
 
 
+# No duration is below what its round trips take, so a bar just below the next whole number still tells them apart.
 def rounds(work, bar=0.0, times=7):
     """The shortest duration of `work`, in round trips; a busy machine gets more turns to come under `bar`."""
     best = float("inf")
@@ -61,7 +62,7 @@ def test_connect_query_and_close_cost_one_round_trip_through_a_warm_proxy(origin
     hd, url = proxied(origin, "--caching-disabled")
     with hd:
         connect_query_close(url)
-        assert rounds(lambda: connect_query_close(url), 1.6) < 1.6
+        assert rounds(lambda: connect_query_close(url), 1.9) < 1.9
     direct = FarAway(origin.port, ONE_WAY)
     far_url = origin.url().replace(str(origin.port), str(direct.port))
     assert rounds(lambda: connect_query_close(far_url), float("inf"), 3) > 3.5, "straight, it costs several"
@@ -72,7 +73,7 @@ def test_a_hit_costs_none(origin):
     with hd:
         connect_query_close(url)
         connect_query_close(url)
-        assert rounds(lambda: connect_query_close(url), 0.6) < 0.6
+        assert rounds(lambda: connect_query_close(url), 0.9) < 0.9
         assert hd.stats("far")["cache"]["hit"] >= 7
 
 
@@ -81,7 +82,7 @@ def test_begin_query_commit_costs_three(origin):
     with hd:
         once = transaction(url)
         once()
-        assert rounds(once, 3.6) < 3.6
+        assert rounds(once, 3.9) < 3.9
 
 
 # The same over a network of its own, where the TCP handshakes travel as well. Everything but the origin is in the
@@ -95,9 +96,9 @@ def from_the_namespace(address):
         connect_query_close(plain)
         connect_query_close(cached)
         print("direct", rounds(lambda: connect_query_close(address + "?sslmode=disable"), float("inf"), 3))
-        print("proxied", rounds(lambda: connect_query_close(plain), 1.6))
-        print("hit", rounds(lambda: connect_query_close(cached), 0.6))
-        print("transaction", rounds(transaction(plain), 3.6))
+        print("proxied", rounds(lambda: connect_query_close(plain), 1.9))
+        print("hit", rounds(lambda: connect_query_close(cached), 0.9))
+        print("transaction", rounds(transaction(plain), 3.9))
 
 
 def test_over_a_network_of_its_own_with_the_handshakes_counted():
@@ -113,7 +114,7 @@ def test_over_a_network_of_its_own_with_the_handshakes_counted():
     assert result.returncode == 0, result.stderr[-3000:]
     took = {line.split()[0]: float(line.split()[1]) for line in result.stdout.splitlines()}
     print(took)
-    assert took["direct"] > 4.5 and took["proxied"] < 1.6 and took["hit"] < 0.6 and took["transaction"] < 3.6, took
+    assert took["direct"] > 4.5 and took["proxied"] < 1.9 and took["hit"] < 0.9 and took["transaction"] < 3.9, took
 
 
 if __name__ == "__main__":

@@ -95,6 +95,8 @@ Outcome explain(Context& context) {
   const std::string functions = joined(answer->value("functions", ordered_json::array()));
   if (!tables.empty()) out.print(fmt::format("  depends on the tables  {}", tables));
   if (!functions.empty()) out.print(fmt::format("  calls the functions    {}", functions));
+  const std::string invalid = joined(answer->value("invalid_hints", ordered_json::array()));
+  if (!invalid.empty()) out.print(fmt::format("  ignores the hints      {}", invalid));
   const auto production = answer->value("production", ordered_json::object());
   if (production.value("differs", false)) {
     out.print(fmt::format("  Cloudflare's cache would say {}: {}", production.value("status", ""),

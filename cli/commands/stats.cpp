@@ -78,6 +78,14 @@ std::string cache_lines(const ordered_json& cache) {
         "prevents that\n",
         "", count(cache, "stale_hits"));
   }
+  if (count(cache, "verified") > 0) {
+    text += fmt::format("  {:<20} {} stale of {} checked\n", "verify",
+                        count(cache, "verified_stale"), count(cache, "verified"));
+  }
+  if (count(cache, "invalid_hints") > 0) {
+    text += fmt::format("  {:<20} {} statements had control comments that were not understood\n",
+                        "", count(cache, "invalid_hints"));
+  }
   return text;
 }
 

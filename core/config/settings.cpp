@@ -248,7 +248,7 @@ constexpr std::array kSettings = {
             "(docs/shared-cache.md).",
             false, set_cache_url, get_text<&L::cache_url>},
     Setting{"verify_sample", "verify-sample", "SHARE", Kind::kNumber, "0-1",
-            "Not available yet: the share of cache hits that is compared with the origin's answer.",
+            "The share of cache hits that is asked again at the origin and compared (Postgres).",
             true, set_verify_sample, get_verify_sample},
     Setting{"connect_timeout", "connect-timeout", "DURATION", Kind::kDuration, "100ms-1h",
             "How long connecting to the origin, TLS and login included, may take.", true,

@@ -98,9 +98,6 @@ Result<void> validate_local(const LocalSettings& local) {
 
 /// A setting that is read and stored but does nothing yet is refused, not ignored.
 Result<void> validate_available(const LocalSettings& local) {
-  if (local.verify_sample > 0)
-    return usage("verify-sample is not available yet: hits are not compared with the origin.",
-                 "Leave out --verify-sample, or give 0.");
   if (local.fold_begin)
     return usage("fold-begin is not available yet: BEGIN is sent to the origin on its own.",
                  "Leave out --fold-begin; for a config that has it, give --fold-begin=false.");

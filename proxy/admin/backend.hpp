@@ -97,6 +97,9 @@ struct CacheStats {
   std::uint64_t verified = 0;
   std::uint64_t verified_stale = 0;
   std::uint64_t shared_hits = 0;
+  std::uint64_t refreshes = 0;
+  std::uint64_t refresh_failures = 0;
+  std::uint64_t invalid_hints = 0;
 };
 
 using Reasons = std::map<std::string, std::uint64_t>;
@@ -139,8 +142,9 @@ struct Explanation {
   std::string reason;
   std::vector<std::string> tables;
   std::vector<std::string> functions;
-  std::string production_status;  ///< what Cloudflare's cache would do
-  std::string production_reason;  ///< why, where it differs
+  std::vector<std::string> invalid_hints;  ///< of its control comment: ignored
+  std::string production_status;           ///< what Cloudflare's cache would do
+  std::string production_reason;           ///< why, where it differs
 };
 
 /// What to drop from the cache.

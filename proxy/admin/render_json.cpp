@@ -46,6 +46,9 @@ Json cache_json(const CacheStats& cache) {
   json["verified"] = cache.verified;
   json["verified_stale"] = cache.verified_stale;
   json["shared_hits"] = cache.shared_hits;
+  json["refreshes"] = cache.refreshes;
+  json["refresh_failures"] = cache.refresh_failures;
+  json["invalid_hints"] = cache.invalid_hints;
   return json;
 }
 
@@ -198,6 +201,7 @@ Json to_json(const Explanation& explanation) {
           {"reason", explanation.reason},
           {"tables", explanation.tables},
           {"functions", explanation.functions},
+          {"invalid_hints", explanation.invalid_hints},
           {"production",
            {{"status", explanation.production_status},
             {"differs", differs},

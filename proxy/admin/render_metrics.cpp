@@ -80,6 +80,13 @@ void add_cache(Families& families, const CacheStats& cache) {
   families.counter("cache_verified_total", "Hits checked against the origin.", cache.verified);
   families.counter("cache_verified_stale_total", "Checked hits that differed.",
                    cache.verified_stale);
+  families.counter("cache_refreshes_total", "Stale answers asked for again in the background.",
+                   cache.refreshes);
+  families.counter("cache_refresh_failures_total", "Background refreshes that brought no answer.",
+                   cache.refresh_failures);
+  families.counter("cache_invalid_hints_total",
+                   "Statements with a control comment that was not understood.",
+                   cache.invalid_hints);
   families.counter("cache_shared_hits_total",
                    "Answers that another proxy had put into the shared tier.", cache.shared_hits);
 }

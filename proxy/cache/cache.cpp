@@ -122,6 +122,10 @@ void Cache::refresh_failed(Entry& entry, TimePoint now) {
   entry.postpone_refresh(now + kRefreshPause);
 }
 
+bool Cache::comparable(const Entry& entry) const {
+  return usable(entry) && !(obeys_writes() && epochs_.any_open(entry.marks()));
+}
+
 Capture Cache::capture() {
   Capture capture;
   capture.cache_ = this;

@@ -86,6 +86,10 @@ class Cache {
   /// The refresh brought nothing home: the next one may try after a while.
   void refresh_failed(Entry& entry, TimePoint now);
 
+  /// Whether the origin must still say what the entry says, but for what nobody could see: no write
+  /// or purge has ended it and none is under way.
+  bool comparable(const Entry& entry) const;
+
   Capture capture();
 
   struct Answer {

@@ -75,6 +75,9 @@ admin::Stats AdminAdapter::stats() {
   stats.cache.verified = counts.of(cache::Count::kVerified);
   stats.cache.verified_stale = counts.of(cache::Count::kVerifiedStale);
   stats.cache.shared_hits = counts.of(cache::Count::kSharedHits);
+  stats.cache.refreshes = counts.of(cache::Count::kRefreshes);
+  stats.cache.refresh_failures = counts.of(cache::Count::kRefreshFailures);
+  stats.cache.invalid_hints = counts.of(cache::Count::kInvalidHints);
   return stats;
 }
 
@@ -89,6 +92,7 @@ core::Result<admin::Explanation> AdminAdapter::explain(const std::string& sql) {
   out.reason = explained->reason;
   out.tables = explained->tables;
   out.functions = explained->functions;
+  out.invalid_hints = explained->hints.invalid;
   out.production_status = explained->cloudflare.empty() ? out.status : "uncacheable";
   out.production_reason = explained->cloudflare;
   return out;

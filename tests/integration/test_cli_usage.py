@@ -34,7 +34,6 @@ def create(hd, name, *flags):
     (["create", "x", "--connection-string", URL, "--origin-connection-limit", "1001"], 64, "1000"),
     (["create", "x", "--connection-string", URL, "--cache-size", "lots"], 64, "lots"),
     (["create", "x", "--connection-string", URL, "--no-verify", "--cache-url", "redis://h:x/0"], 64, "port of cache-url"),
-    (["create", "x", "--connection-string", URL, "--no-verify", "--verify-sample", "0.1"], 64, "verify-sample is not available yet"),
     (["create", "x", "--connection-string", URL, "--no-verify", "--fold-begin"], 64, "fold-begin is not available yet"),
     (["create", "x", "--connection-string", URL, "--caching-disabled=maybe"], 64, "maybe"),
     (["create", "x", "--host", "h", "--port", "70000", "--database", "d", "--user", "u", "--password", "p"], 64, "65535"),

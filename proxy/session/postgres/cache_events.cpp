@@ -9,6 +9,7 @@
 namespace hyperdrive::proxy::session::postgres {
 
 namespace pg = wire::postgres;
+using sql::CacheStatus;
 using Clock = std::chrono::steady_clock;
 
 namespace {
@@ -44,6 +45,19 @@ void CacheGate::announce_hit(Client& client, const Question& question, const cac
   const auto tag = pg::parse_command_complete(
       found.entry->tail().substr(std::min(pg::kHeaderSize, found.entry->tail().size())));
   if (tag) event.command = pg::tag_command(*tag);
+  worker_.service.telemetry.sink()->publish(std::move(event));
+}
+
+/// `verify` found that a hit was not what the origin says.
+void CacheGate::announce_difference(const TextInfo& text, const cache::EntryRef& entry) {
+  if (!worker_.service.telemetry.listening()) return;
+  QueryEvent event;
+  event.at = std::chrono::system_clock::now();
+  event.sql = text.text;
+  event.status = sql::name(CacheStatus::kHit);
+  event.reason = "verify: the origin answers differently now";
+  event.rows = entry->row_count();
+  event.age_us = micros(worker_.loop.now() - entry->created());
   worker_.service.telemetry.sink()->publish(std::move(event));
 }
 

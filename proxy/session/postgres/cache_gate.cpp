@@ -3,6 +3,7 @@
 #include "proxy/session/postgres/cache_gate.hpp"
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include "proxy/session/postgres/cache_tap.hpp"
@@ -21,11 +22,13 @@ CacheGate::CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, c
       keeper_(keeper),
       tier_(tier),
       planner_(cache, keeper, worker.texts),
+      dice_(std::random_device{}() | 1ull << 32),
       self_(std::make_shared<CacheGate*>(this)) {}
 
 CacheGate::~CacheGate() { *self_ = nullptr; }
 
 void CacheGate::gone(Client& client) {
+  own_gone(client);
   const auto at = visits_.find(&client);
   if (at == visits_.end()) return;
   if (at->second.ticket != 0) waits_.erase(at->second.ticket);
@@ -43,6 +46,11 @@ Offer CacheGate::offer(Client& client, net::Bytes group) {
                        type == static_cast<char>(pg::Frontend::kBind) ||
                        type == static_cast<char>(pg::Frontend::kDescribe);
   if (!may_ask || planner_.policy().disabled) return {};
+  if (!owns_.empty()) {
+    if (const auto own = owns_.find(&client); own != owns_.end()) {
+      return offer_own(client, group, own->second);
+    }
+  }
   // A connection that is held has a pipeline open. What ran in it before may be uncommitted.
   if (client.lease() != nullptr && !is_describing(client)) return {};
   Question question;
@@ -166,9 +174,6 @@ Offer CacheGate::look_up(Client& client, const Question& question) {
     arrived.entry = landing.entry;
     cache_.counters().add(cache::Count::kCoalesced);
   }
-  if (!held && is_turn_to_refresh(result)) {
-    return missed(client, question, std::move(landing.leader), held);
-  }
   if (!held && can_serve(shape, result.entry.get(), description.entry.get(), question.told)) {
     return answered(client, question, result, description);
   }
@@ -192,7 +197,13 @@ Offer CacheGate::answered(Client& client, const Question& question, const Found&
                  static_cast<std::uint64_t>(result.entry->cost().count()));
   }
   if (result.written != nullptr) counters.add(cache::Count::kStaleHits);
+  if (question.plan->plan->has_invalid_hints) counters.add(cache::Count::kInvalidHints);
   announce_hit(client, question, result, bytes);
+  if (result.refresh) {
+    refresh(client, question, result);
+  } else if (result.state == Found::State::kFresh && is_sampled()) {
+    verify(client, question, result);
+  }
   return offer;
 }
 
@@ -237,23 +248,6 @@ Offer CacheGate::missed(Client& client, const Question& question, cache::Leader 
   offer.verdict = Verdict::kCapture;
   offer.tap = std::move(tap);
   return offer;
-}
-
-/// Who finds an answer stale first gets it at once; the next one asks the origin for all, if a
-/// connection is at hand (a dead origin must not take stale answers away).
-bool CacheGate::is_turn_to_refresh(const Found& found) {
-  constexpr std::size_t kRemembered = 4096;
-  if (found.state != Found::State::kStale) return false;
-  const std::uint64_t hash = found.entry->hash();
-  if (found.refresh) {
-    if (to_refresh_.size() >= kRemembered) to_refresh_.clear();
-    to_refresh_.insert(hash);
-    return false;
-  }
-  if (!to_refresh_.contains(hash) || worker_.pool().gauges().idle == 0) return false;
-  to_refresh_.erase(hash);
-  cache_.counters().add(cache::Count::kRefreshes);
-  return true;
 }
 
 CacheStatus CacheGate::status_of(const Found& found) {
@@ -359,6 +353,7 @@ void CacheGate::landed(CacheTap& tap, bool clean) {
   if (tap.result_key.empty()) return tap.leader.fail();
   if (!whole || !reader.has_result()) {
     tap.leader.fail();
+    if (tap.stale) return cache_.refresh_failed(*tap.stale, worker_.loop.now());
     cache_.counters().add(CacheStatus::kMiss);
     return;
   }
@@ -375,6 +370,7 @@ void CacheGate::landed(CacheTap& tap, bool clean) {
   const auto outcome =
       cache_.finish(std::move(tap.leader), answer, tap.reader.take_rows(), worker_.loop.now());
   if (outcome == cache::Cache::Outcome::kStored) share(tap.result_key, tap);
+  if (tap.stale) return;
   const bool oversized = outcome == cache::Cache::Outcome::kOversized;
   cache_.counters().add(oversized ? CacheStatus::kOversizedResult : CacheStatus::kMiss);
 }

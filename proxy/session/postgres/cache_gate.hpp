@@ -5,13 +5,12 @@
 // cached read's life:
 //
 //   offer ── not for the cache ───────────────► forward; will_run labels it with the reason
-//     ├── found, fresh or stale ──────────────► answered (stale: the next to ask refreshes it)
+//     ├── found, fresh or stale ──────────────► answered (stale: and asked again, cache_own.cpp)
 //     ├── somebody else is asking just now ───► wait for that answer, a bounded time
 //     └── nobody is ──────────────────────────► lead: forward, capture, keep, wake the followers
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
-#include <boost/unordered/unordered_flat_set.hpp>
 #include <boost/unordered/unordered_map.hpp>
 #include <cstdint>
 #include <memory>
@@ -82,6 +81,12 @@ class CacheGate final : public Gate {
     SettingsRef settings, reports;
     std::string context;
   };
+  /// A question of the gate's own, asked through a client that is nobody.
+  struct Own {
+    cache::EntryRef entry;  ///< to be refreshed, or compared; gone with the answer's tap
+    cache::Leader leader;
+    bool refreshes = false;
+  };
   /// A group, looked up.
   struct Question {
     GroupShape shape;
@@ -94,6 +99,13 @@ class CacheGate final : public Gate {
   bool ask(Client& client, net::Bytes group, Question& question);
   std::optional<Label> refusal(const Question& question, net::Bytes group);
   Offer look_up(Client& client, const Question& question);
+  // cache_own.cpp: questions of the gate's own
+  void ask_origin(Client& client, const Question& question, Own own);
+  void refresh(Client& client, const Question& question, const cache::Found& found);
+  bool is_sampled();
+  void verify(Client& client, const Question& question, const cache::Found& found);
+  Offer offer_own(Client& client, net::Bytes group, Own& own);
+  void own_gone(Client& client);
   // cache_tier.cpp: the tier shared with other proxies
   std::optional<Offer> consult(Client& client, const Question& question, cache::Found& found);
   Offer ask_tier(Client& client, const Question& question, bool wants_answer);
@@ -112,7 +124,6 @@ class CacheGate final : public Gate {
   void forget_wait(Client& client);
   void forget_if_idle(Client& client);
   Offer await_catalogs(Client& client);
-  bool is_turn_to_refresh(const cache::Found& found);
   static sql::CacheStatus status_of(const cache::Found& found);
   Offer wait(Client& client, std::chrono::milliseconds time);
   void wake(std::uint64_t ticket, cache::Landing landing);
@@ -122,8 +133,10 @@ class CacheGate final : public Gate {
   Label classify(Client& client, TextInfo& text);
   void mark_writes(Client& client, const Plan& plan);
   void widen_writes(Origin& origin);
+  std::vector<std::string> tables_written(const Plan& plan);
   void announce_hit(Client& client, const Question& question, const cache::Found& found,
                     std::size_t bytes);
+  void announce_difference(const TextInfo& text, const cache::EntryRef& entry);
   std::string stale_reason(const cache::Found& found);
 
   Worker& worker_;
@@ -134,7 +147,8 @@ class CacheGate final : public Gate {
   boost::unordered_map<Client*, Visit> visits_;  // references stay valid
   boost::unordered_map<std::pair<const SettingSet*, const SettingSet*>, Sharers> sharers_;
   boost::unordered_flat_map<std::uint64_t, Client*> waits_;
-  boost::unordered_flat_set<std::uint64_t> to_refresh_;  // hashes of keys found stale here
+  boost::unordered_flat_map<Client*, Own> owns_;
+  std::uint64_t dice_;
   std::uint64_t next_ticket_ = 1;
   std::string result_key_, description_key_, types_, scratch_;
   std::shared_ptr<CacheGate*> self_;  // for what other threads post back

@@ -1,5 +1,7 @@
 #include "proxy/session/postgres/cache_keeper.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <future>
 #include <utility>
@@ -49,7 +51,8 @@ constexpr std::string_view kFingerprint =
     "  FROM pg_catalog.pg_roles"
     " UNION ALL SELECT 'g' || name || '=' || reset_val FROM pg_catalog.pg_settings"
     "  WHERE context IN ('user', 'superuser')"
-    " UNION ALL SELECT 'w' || setdatabase || '.' || setrole || pg_catalog.array_to_string(setconfig, ',')"
+    " UNION ALL SELECT 'w' || setdatabase || '.' || setrole || "
+    "pg_catalog.array_to_string(setconfig, ',')"
     "  FROM pg_catalog.pg_db_role_setting"
     " UNION ALL SELECT 'm' || roleid || '.' || member || '.' || xmin"
     "  FROM pg_catalog.pg_auth_members"
@@ -344,6 +347,7 @@ void CacheKeeper::tell_first(core::Result<void> result) {
 
 void CacheKeeper::warn(std::size_t slot, std::string text) {
   std::lock_guard lock(mutex_);
+  if (!text.empty() && text != warnings_[slot]) spdlog::warn(text);
   warnings_[slot] = std::move(text);
 }
 

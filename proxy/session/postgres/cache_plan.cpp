@@ -99,6 +99,7 @@ PlanRef Planner::make(std::shared_ptr<const sql::Analysis> analysis, const Setti
   plan->catalog_generation = known_.generation;
   plan->policy_generation = policy_generation_;
   plan->may_commit_inside = may_commit_inside(*plan->analysis);
+  plan->has_invalid_hints = !plan->analysis->hints.invalid.empty();
   for (const sql::Statement& statement : plan->analysis->statements) {
     if (statement.effect == Effect::kPrepareTransaction) plan->prepares = statement.argument;
   }

@@ -26,6 +26,7 @@ struct Plan {
   sql::CacheStatus status = sql::CacheStatus::kUncacheable;  ///< kMiss: may be cached
   std::string reason;
   cache::Lifetime lifetime;
+  bool has_invalid_hints = false;
   std::vector<cache::Mark*> reads;  ///< tables and the comment's tags
 
   std::vector<cache::Mark*> writes;

@@ -1,5 +1,7 @@
 #include "proxy/session/postgres/cache_service.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <chrono>
 #include <cstdlib>
 #include <future>
@@ -34,7 +36,8 @@ KeeperOptions keeper_options(const core::Config& config, Service& service) {
 CacheService::CacheService(Service& service, const core::Config& config)
     : service_(service),
       cache_({config.local.cache_size}, cache::Policy::of(config)),
-      keeper_(cache_, make_keeper_connector(service.options()->target), keeper_options(config, service)),
+      keeper_(cache_, make_keeper_connector(service.options()->target),
+              keeper_options(config, service)),
       replication_(follows_log(config)) {}
 
 CacheService::~CacheService() { cache_.epochs().set_watcher(nullptr); }
@@ -75,6 +78,7 @@ core::Result<void> CacheService::start_keeper(bool wait) {
   auto first = told->get_future();
   auto started =
       keeper_.start([told](core::Result<void> result) { told->set_value(std::move(result)); });
+  if (started) keeper_.when_known([this] { log_rule_warnings(); });
   if (!started || !wait) return started;
   if (first.wait_for(kFirstLog) == std::future_status::ready) return first.get();
   return core::fail("The origin's log could not be followed within 20 s.",
@@ -83,6 +87,7 @@ core::Result<void> CacheService::start_keeper(bool wait) {
 
 void CacheService::reload(const core::Config& config, bool new_origin) {
   cache_.reload(cache::Policy::of(config));
+  log_rule_warnings();
   cache_.resize(config.local.cache_size);
   if (new_origin) keeper_.retarget(make_keeper_connector(service_.options()->target));
   if (!config.caching.disabled) (void)start_keeper(false);
@@ -94,7 +99,20 @@ std::vector<std::string> CacheService::warnings() const {
   if (const std::string shared = tier_ ? tier_->warning() : std::string(); !shared.empty()) {
     all.push_back(shared);
   }
+  const KnownCatalog known = keeper_.catalog();
+  if (!known.catalog) return all;
+  for (const core::CacheRule& rule : cache_.policy()->rules) {
+    const bool bare = rule.table.find('.') == std::string::npos;
+    if (!known.catalog->tables_matching(bare ? "*." + rule.table : rule.table).empty()) continue;
+    all.push_back("The cache rule for \"" + rule.table + "\" matches no table of the origin.");
+  }
   return all;
+}
+
+void CacheService::log_rule_warnings() const {
+  for (const std::string& warning : warnings()) {
+    if (warning.starts_with("The cache rule")) spdlog::warn(warning);
+  }
 }
 
 void CacheService::purge_shared(cache::Mark& mark) {

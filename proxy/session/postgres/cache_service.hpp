@@ -50,6 +50,7 @@ class CacheService {
 
  private:
   core::Result<void> start_keeper(bool wait);
+  void log_rule_warnings() const;
   void purge_shared(cache::Mark& mark);
 
   Service& service_;

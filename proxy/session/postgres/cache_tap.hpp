@@ -28,7 +28,7 @@ class CacheTap final : public Tap {
     if (!std::exchange(done, true)) gate_.landed(*this, clean);
   }
   void on_cut() override {
-    done = true;
+    if (!std::exchange(done, true) && stale) return gate_.landed(*this, false);
     leader.fail();
   }
 
@@ -43,6 +43,7 @@ class CacheTap final : public Tap {
   cache::Stamp stamp = 0;
   std::string epochs;  ///< of the shared tier, before the query was sent; empty without one
   std::chrono::steady_clock::time_point start;
+  cache::EntryRef stale;  ///< a background refresh: of this; nobody waits for the answer
   bool done = false;
 
  private:

@@ -1,4 +1,5 @@
 // CacheGate: what statements write, and how they end.
+#include <algorithm>
 #include <utility>
 
 #include "proxy/session/postgres/cache_gate.hpp"
@@ -34,6 +35,8 @@ void CacheGate::will_run(Client& client, TextInfo& text) {
     if (plan->writes_anything()) mark_writes(client, *plan);
     widen_writes(*origin);
     if (plan->runs_unknown_code) origin->left.hidden = true;
+    if (plan->has_invalid_hints) cache_.counters().add(cache::Count::kInvalidHints);
+    if (client.told_of()) client.set_tables_written(tables_written(*plan));
     label = visit.label ? *visit.label : classify(client, text);
   }
   const auto tap = visit.tap.lock();
@@ -47,13 +50,22 @@ void CacheGate::will_run(Client& client, TextInfo& text) {
     if (tap->plan->catalog_generation != keeper_.generation()) {
       tap->leader.fail();
       tap->done = true;
-      cache_.counters().add(CacheStatus::kMiss);
+      if (!tap->stale) cache_.counters().add(CacheStatus::kMiss);
     }
-  } else {
+  } else if (!owns_.contains(&client)) {
     cache_.counters().add(label.status);
   }
   if (client.told_of()) client.set_cache_outcome(label.status, std::move(label.reason));
   forget_if_idle(client);
+}
+
+/// For people: whose cached answers the statement ends. `*`: all of them.
+std::vector<std::string> CacheGate::tables_written(const Plan& plan) {
+  std::vector<std::string> names;
+  if (plan.writes_everything || plan.changes_catalog) names.emplace_back("*");
+  for (const cache::Mark* mark : plan.writes) names.push_back(planner_.table_name(*mark));
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 /// FunctionCall: it may do anything.

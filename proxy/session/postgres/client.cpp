@@ -56,6 +56,15 @@ std::size_t Client::on_data(net::Bytes data) {
   return data.size();
 }
 
+void Client::ask_in_place_of(const Client& other) {
+  own_ = true;
+  startup_ = other.startup_;
+  settings_ = snapshot_ = other.settings_;
+  told_ = other.told_;
+  phase_ = Phase::kReady;
+  stream_->resume_reading();
+}
+
 void Client::on_closed(net::CloseReason) { leave(); }
 
 void Client::on_drained() {
@@ -269,6 +278,7 @@ void Client::protocol_violation(std::string_view what) {
 /// Sends what is unsent, then closes.
 void Client::close_politely() {
   if (phase_ == Phase::kGone) return;
+  if (own_) return leave();
   stream_->set_handler(nullptr);
   stream_->finish();
   worker_.loop.close_later(std::move(stream_), std::chrono::seconds(5));

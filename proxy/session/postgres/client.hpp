@@ -51,7 +51,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   /// For those who listen to events: a statement is over. `error`: of an ErrorResponse, or empty.
   void tell(const Expected& entry, net::Bytes tag_body, net::Bytes error, std::uint64_t rows,
             std::uint64_t bytes);
-  bool told_of() const { return worker_.service.telemetry.listening(); }
+  bool told_of() const { return !own_ && worker_.service.telemetry.listening(); }
   void unnamed_parsed(const Expected& entry);
   void unnamed_failed();  ///< there is none any more
   void query_done();
@@ -96,6 +96,13 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool features_pin() const;
   /// What became of the present statement at the cache, for its event.
   void set_cache_outcome(sql::CacheStatus status, std::string reason);
+  void set_tables_written(std::vector<std::string> tables);
+
+  // --- for a question of the proxy's own (own_query.hpp)
+  /// Asks what its stream holds, as `other` would ask it.
+  void ask_in_place_of(const Client& other);
+  void end_of_own_query() { leave(); }
+  bool is_own() const { return own_; }
 
   // --- for the worker
   void sweep(std::chrono::steady_clock::time_point now);
@@ -264,6 +271,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool begins_ = false;        // a BEGIN is on its way
   bool check_failed_ = false;
   bool streaming_drops_ = false;
+  bool own_ = false;      // nobody's: the proxy asks
   bool leaving_ = false;  // go when the present work is done
   bool error_in_group_ = false;
   bool cancelled_ = false;
@@ -278,6 +286,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
 /// Savepoints and named portals: rare enough to live apart.
 struct Client::Session {
   std::string cache_reason;
+  std::vector<std::string> tables_written;
   std::vector<std::pair<std::string, SettingsRef>> savepoints;
   std::vector<Portal> portals;
 };

@@ -35,6 +35,10 @@ void Client::set_cache_outcome(sql::CacheStatus status, std::string reason) {
   if (!reason.empty() || session_) session().cache_reason = std::move(reason);
 }
 
+void Client::set_tables_written(std::vector<std::string> tables) {
+  if (!tables.empty() || session_) session().tables_written = std::move(tables);
+}
+
 void Client::tell(const Expected& entry, net::Bytes tag_body, net::Bytes error, std::uint64_t rows,
                   std::uint64_t bytes) {
   const TextInfo* text = entry.text.get();
@@ -48,6 +52,7 @@ void Client::tell(const Expected& entry, net::Bytes tag_body, net::Bytes error, 
   if (tag) event.command = pg::tag_command(*tag);
   event.status = name(cache_status_);
   if (session_) event.reason = session_->cache_reason;
+  if (session_) event.tables_written = session_->tables_written;
   const auto spent = std::chrono::steady_clock::now() - entry.start;
   event.duration_us = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(spent).count());

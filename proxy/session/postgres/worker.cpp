@@ -38,6 +38,12 @@ void Worker::accept(std::unique_ptr<net::Stream> stream) {
   if (!timer_->armed()) timer_->arm(kSweep);
 }
 
+Client& Worker::open_own(std::unique_ptr<net::Stream> stream) {
+  clients_.push_back(std::make_unique<Client>(*this, std::move(stream)));
+  clients_.back()->self = std::prev(clients_.end());
+  return *clients_.back();
+}
+
 Client* Worker::find(std::uint32_t process_id) {
   const auto found = by_pid_.find(process_id);
   return found == by_pid_.end() ? nullptr : found->second;
@@ -51,7 +57,7 @@ void Worker::bury(Client& client) {
     service.cancel_keys.withdraw(client.id());
   }
   unask(client);
-  service.telemetry.clients.fetch_sub(1, std::memory_order_relaxed);
+  if (!client.is_own()) service.telemetry.clients.fetch_sub(1, std::memory_order_relaxed);
   dead_clients_.push_back(std::move(*client.self));
   clients_.erase(client.self);
   schedule_burial();

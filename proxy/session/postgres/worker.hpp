@@ -108,6 +108,8 @@ class Worker final : public PlaneWorker {
   std::uint64_t next_serial() { return ++serial_; }
 
   void accept(std::unique_ptr<net::Stream> stream) override;
+  /// A client that is nobody, for a question of the proxy's own.
+  Client& open_own(std::unique_ptr<net::Stream> stream);
   Client* find(std::uint32_t process_id);
   void name(std::uint32_t process_id, Client& client) { by_pid_[process_id] = &client; }
 

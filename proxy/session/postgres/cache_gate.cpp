@@ -16,10 +16,12 @@ using sql::CacheStatus;
 using Kind = GroupShape::Kind;
 using Clock = std::chrono::steady_clock;
 
-CacheGate::CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, cache::Tier* tier)
+CacheGate::CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, Contexts& contexts,
+                     cache::Tier* tier)
     : worker_(worker),
       cache_(cache),
       keeper_(keeper),
+      contexts_(contexts),
       tier_(tier),
       planner_(cache, keeper, worker.texts),
       dice_(std::random_device{}() | 1ull << 32),
@@ -140,6 +142,8 @@ const std::string& CacheGate::context(Client& client) {
       sharers.context.append(name).append(1, '\0').append(value).append(1, '\0');
     }
   }
+  // The tier's keys must mean the same to every proxy.
+  if (tier_ == nullptr) sharers.context = contexts_.name(sharers.context);
   return sharers.context;
 }
 

@@ -26,6 +26,7 @@
 #include "proxy/session/postgres/cache_plan.hpp"
 #include "proxy/session/postgres/cache_shape.hpp"
 #include "proxy/session/postgres/client.hpp"
+#include "proxy/session/postgres/contexts.hpp"
 #include "proxy/session/postgres/group.hpp"
 #include "proxy/session/postgres/worker.hpp"
 
@@ -40,7 +41,8 @@ class CacheGate final : public Gate {
   static constexpr std::chrono::milliseconds kAwaitCatalogs{2'000};
 
   /// `tier`: shared with other proxies; null without one.
-  CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, cache::Tier* tier);
+  CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, Contexts& contexts,
+            cache::Tier* tier);
   ~CacheGate() override;
 
   Offer offer(Client& client, net::Bytes group) override;
@@ -142,6 +144,7 @@ class CacheGate final : public Gate {
   Worker& worker_;
   cache::Cache& cache_;
   CacheKeeper& keeper_;
+  Contexts& contexts_;
   cache::Tier* const tier_;
   Planner planner_;
   boost::unordered_map<Client*, Visit> visits_;  // references stay valid

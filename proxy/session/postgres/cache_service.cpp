@@ -56,7 +56,7 @@ void CacheService::attach() {
     if (tier_->obeys_writes()) cache_.epochs().set_watcher(tier_.get());
   }
   for (const auto& worker : service_.workers) {
-    gates_.push_back(std::make_unique<CacheGate>(*worker, cache_, keeper_, tier_.get()));
+    gates_.push_back(std::make_unique<CacheGate>(*worker, cache_, keeper_, contexts_, tier_.get()));
     worker->gate = gates_.back().get();
   }
 }

@@ -57,6 +57,7 @@ class CacheService {
   cache::Cache cache_;
   std::unique_ptr<cache::Tier> tier_;  ///< cache_url; null without
   CacheKeeper keeper_;
+  Contexts contexts_;
   std::vector<std::unique_ptr<CacheGate>> gates_;
   std::mutex mutex_;  // of start_keeper
   bool started_ = false;

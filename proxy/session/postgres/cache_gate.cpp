@@ -55,6 +55,7 @@ Offer CacheGate::offer(Client& client, net::Bytes group) {
   }
   // A connection that is held has a pipeline open. What ran in it before may be uncommitted.
   if (client.lease() != nullptr && !is_describing(client)) return {};
+  if (client.in_transaction_block()) return {};
   Question question;
   if (!ask(client, group, question)) return {};
   const bool ignorant = keeper_.generation() == 0;

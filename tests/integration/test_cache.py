@@ -223,6 +223,7 @@ def test_comments_rules_purges_and_reload(pg):
         assert [status(plain), status(plain)] == ["miss", "hit"]
         assert [status(tagged), status(tagged)] == ["miss", "hit"]
         assert status("/* hyperdrive: no-cache */ select id from item where id = 7") == "bypass"
+        assert status("/* hyperdrive: no-cache */ select now()") == "bypass"
         assert status("select now()") == "volatile"
         assert status("select * from pg_class limit 1") == "uncacheable"
         for what in ({"tag": "seven"}, {"table": "item"}, {"query": tagged}, {"all": True}):

@@ -106,6 +106,7 @@ bool CacheGate::ask(Client& client, net::Bytes group, Question& question) {
 /// Why the answer must not come from the cache; nothing if it may.
 std::optional<CacheGate::Label> CacheGate::refusal(const Question& question, net::Bytes group) {
   const Plan& plan = *question.plan->plan;
+  if (plan.status == CacheStatus::kBypass) return Label{plan.status, plan.reason};
   const std::size_t size = std::max(question.text->text.size(), group.size());
   if (size > sql::kMaxQueryBytes) {
     return Label{CacheStatus::kOversizedQuery, "text and parameters are over 1 MiB"};

@@ -104,6 +104,11 @@ PlanRef Planner::make(std::shared_ptr<const sql::Analysis> analysis, const Setti
     if (statement.effect == Effect::kPrepareTransaction) plan->prepares = statement.argument;
   }
   judge(*plan);
+  // Comes before whatever else forbids it.
+  if (plan->analysis->hints.no_cache) {
+    plan->status = CacheStatus::kBypass;
+    plan->reason = "its comment says no-cache";
+  }
   return plan;
 }
 
@@ -136,18 +141,19 @@ void Planner::judge(Plan& plan) {
   plan.changes_catalog = resolution.changes_catalog;
   plan.runs_unknown_code = resolution.writes_everything;
   for (const sql::Oid oid : resolution.writes) plan.writes.push_back(&cache_.epochs().table(oid));
-  if (plan.status != CacheStatus::kMiss) return;
   std::vector<std::string> names;
+  for (const sql::Oid oid : resolution.tables) names.push_back(known_.catalog->table_name(oid));
+  cache::Terms terms = policy_->terms(names, analysis.hints);
+  if (terms.bypass) {
+    plan.status = CacheStatus::kBypass;
+    plan.reason = std::move(terms.reason);
+  }
+  if (plan.status != CacheStatus::kMiss) return;
   for (const sql::Oid oid : resolution.tables) {
     plan.reads.push_back(&cache_.epochs().table(oid));
-    names.push_back(known_.catalog->table_name(oid));
   }
   for (const std::string& tag : analysis.hints.tags) plan.reads.push_back(&tag_mark(cache_, tag));
-  cache::Terms terms = policy_->terms(names, analysis.hints);
   plan.lifetime = terms.lifetime;
-  if (!terms.bypass) return;
-  plan.status = CacheStatus::kBypass;
-  plan.reason = std::move(terms.reason);
 }
 
 std::string Planner::table_name(const cache::Mark& mark) {

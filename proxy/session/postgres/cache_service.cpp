@@ -176,7 +176,7 @@ core::Result<sql::Explanation> CacheService::explain(const std::string& text) {
   if (policy->disabled) {
     explained.status = sql::CacheStatus::kDisabled;
     explained.reason = "caching is disabled";
-  } else if (explained.status == sql::CacheStatus::kMiss) {
+  } else {
     const cache::Terms terms = policy->terms(explained.tables, analysis->hints);
     if (terms.bypass) {
       explained.status = sql::CacheStatus::kBypass;

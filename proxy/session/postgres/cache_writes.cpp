@@ -106,6 +106,7 @@ void CacheGate::widen_writes(Origin& origin) {
 /// Of a statement that was not offered, or is not for the cache: the first reason that applies.
 CacheGate::Label CacheGate::classify(Client& client, TextInfo& text) {
   const Plan& plan = *planner_.plan(text, client.settings()).plan;
+  if (plan.status == CacheStatus::kBypass) return {plan.status, plan.reason};
   if (client.pinned()) return {CacheStatus::kBypass, "the session is pinned"};
   const auto& statements = plan.analysis->statements;
   const bool begins = !statements.empty() && statements.front().effect == sql::Effect::kBegin;

@@ -299,7 +299,21 @@ std::string kebab_case(std::string_view name) {
   return name.find('-') == std::string_view::npos ? result : std::string(name);
 }
 
-core::Result<Parsed> parse(std::span<const std::string> words) {
+namespace {
+
+/// `help create`, as many programs have it, is `create --help`.
+std::vector<std::string> without_help_word(std::span<const std::string> words) {
+  std::vector<std::string> rest(words.begin(), words.end());
+  if (rest.empty() || rest.front() != "help") return rest;
+  rest.erase(rest.begin());
+  rest.emplace_back("--help");
+  return rest;
+}
+
+}  // namespace
+
+core::Result<Parsed> parse(std::span<const std::string> given) {
+  const std::vector<std::string> words = without_help_word(given);
   const Route route = find_route(words);
   Parsed parsed;
   parsed.command = route.command;

@@ -32,10 +32,13 @@ Outcome init(Context& context) {
   Output& out = context.out();
   out.document_if_json({{"template", name}, {"folder", target.string()}, {"files", *written}});
   out.say(fmt::format("✅ Wrote {} files into {}\n", written->size(), target.string()));
-  out.say(
-      fmt::format("Next:\n  cd {}\n  npm install\n  hyperdrive create my-db --connection-string "
-                  "… --binding HYPERDRIVE\n  hyperdrive dev -- npx wrangler dev",
-                  target.string()));
+  const bool mysql = name.find("mysql") != std::string::npos;
+  out.say(fmt::format(
+      "Next, with the URL of your database in DATABASE_URL (README.md says more):\n"
+      "  cd {}\n  npm install\n  {}\n"
+      "  hyperdrive create my-db --connection-string-env DATABASE_URL --binding "
+      "HYPERDRIVE\n  npm run dev",
+      target.string(), mysql ? "mysql … < schema.sql" : "psql \"$DATABASE_URL\" -f schema.sql"));
   return 0;
 }
 

@@ -59,6 +59,13 @@ def test_wrong_usage_says_what_and_what_to_do(hd, words, code, says):
     assert "secret" not in result.stderr
 
 
+def test_help_is_a_word_too(hd):
+    assert hd("help") == hd("--help") == hd()
+    assert hd("help", "create") == hd("create", "--help")
+    assert hd("help", "cert", "upload") == hd("cert", "upload", "--help")
+    assert "Unknown command: crate" in hd.run("help", "crate").stderr
+
+
 def test_json_errors_are_one_document_on_standard_error(hd):
     for words in (["get", "nothing", "--json"], ["--json", "get", "nothing"], ["get", "nothing", "--jsn", "--json"]):
         result = hd.run(*words)

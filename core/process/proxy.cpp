@@ -24,6 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Milliseconds = std::chrono::milliseconds;
 constexpr Milliseconds kPoll{10};
+constexpr Milliseconds kHandoverPatience{3000};
 
 /// A proxy whose starter was killed has no "ready" in its file: then it is asked itself.
 bool answers(const StateFile& state) {
@@ -168,6 +169,23 @@ Result<Descriptor> wait_for_lock(const std::string& path, Milliseconds timeout) 
   }
 }
 
+/// From the proxy that has them. If the starter of an earlier restart was killed, that may not be
+/// the one of the state file: it has handed over already, and the file is about to be replaced.
+Result<Handover> take_listeners(const ProxyFiles& files, StateFile state) {
+  const Clock::time_point deadline = Clock::now() + kHandoverPatience;
+  for (;;) {
+    auto handover = receive_listeners(state.handover_socket);
+    if (handover) return handover;
+    const auto next = read_state(files.next_state());
+    if (next && is_alive(*next)) {
+      if (auto taken = receive_listeners(next->handover_socket)) return taken;
+    }
+    if (Clock::now() > deadline) return handover;
+    std::this_thread::sleep_for(kPoll);
+    if (auto now = living_state(files)) state = *now;
+  }
+}
+
 /// The new proxy of a hand-over. Listeners of another address than the config now has stay behind.
 Result<Started> succeed(const ProxyFiles& files, Launch launch, Handover handover,
                         Milliseconds timeout) {
@@ -199,11 +217,14 @@ Result<bool> end_proxy(const Home& home, const std::string& id, int number, Mill
   const ProxyFiles files(home, id);
   const Clock::time_point deadline = Clock::now() + timeout;
   bool signalled = false;
+  pid_t told = 0;  // a restart may put another process in its place meanwhile
   while (is_locked(files.lock())) {
     const auto state = living_state(files);
-    if (!signalled && state) {
-      signalled = send_signal(*state, number);
-      if (!signalled && is_alive(*state))
+    if (state && state->pid != told) {
+      const bool sent = send_signal(*state, number);
+      if (sent) told = state->pid;
+      signalled = signalled || sent;
+      if (!sent && is_alive(*state))
         return fail(fmt::format("The proxy (pid {}) cannot be signalled: {}.", state->pid,
                                 errno_text(errno)),
                     "It belongs to another user: stop it as that user.");
@@ -267,7 +288,7 @@ Result<Started> restart_proxy(const Home& home, Launch launch, Milliseconds time
   if (!turn) return tl::unexpected(turn.error());
   auto state = is_locked(files.lock()) ? living_state(files) : std::nullopt;
   if (!state) return start_proxy(home, std::move(launch), timeout);
-  auto handover = receive_listeners(state->handover_socket);
+  auto handover = take_listeners(files, *state);
   if (!handover) return tl::unexpected(handover.error());
   return succeed(files, std::move(launch), std::move(*handover), timeout);
 }

@@ -70,6 +70,38 @@ def test_a_start_that_is_killed_can_be_done_again(hd, origin):
         assert hd.json("status", "--json") is not None
 
 
+def test_a_restart_that_is_killed_can_be_done_again(hd, origin):
+    hd.create("shop", origin.url())
+    url = hd.start("shop")
+    dice = random.Random(8)
+    for n in range(16):
+        killed_after(hd, dice.random() * 0.12, "restart", "shop")
+        if n % 4 == 3:
+            hd("stop", "shop", timeout=20)
+            hd("start", "shop")
+        else:
+            hd("restart", "shop")
+        with psycopg.connect(url, autocommit=True) as db:
+            assert db.execute("select 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("name, original", [("wrangler.toml", 'name = "w"\n'), ("wrangler.jsonc", '{ "name": "w" }\n')])
+def test_a_bind_that_is_killed_leaves_the_file_whole_and_nothing_beside_it(hd, name, original):
+    hd("create", "shop", "--connection-string", "postgres://u:p@h/d", "--no-verify")
+    path = os.path.join(hd.cwd, name)
+    with open(path, "w") as f:
+        f.write(original)
+    hd("bind", "shop")
+    with open(path) as f:
+        bound = f.read()
+    dice = random.Random(9)
+    for n in range(20):
+        killed_after(hd, dice.random() * 0.02, *(["bind", "shop"] if n % 2 else ["unbind", "HYPERDRIVE"]))
+        with open(path) as f:
+            assert f.read() in (original, bound)
+    assert [entry for entry in os.listdir(hd.cwd) if entry != name] == []
+
+
 def test_a_killed_proxy_is_told_and_its_port_is_kept(hd, origin):
     hd.create("shop", origin.url())
     url = hd.start("shop")

@@ -4,10 +4,13 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <map>
+#include <memory>
 
 #include "core/base/file.hpp"
 #include "proxy/net/sockets.hpp"
@@ -16,8 +19,8 @@
 
 namespace hyperdrive::proxy::server {
 
-/// A Worker's connection lives some milliseconds, on a busy machine a second: after this time only pools
-/// of idle ones are left.
+/// A Worker's connection lives some milliseconds, on a busy machine a second: after this time only
+/// pools of idle ones are left.
 constexpr std::chrono::seconds kHandoverGrace{5};
 
 core::Result<std::unique_ptr<Proxy>> Proxy::create(core::Launch launch) {
@@ -50,6 +53,7 @@ Proxy::~Proxy() {
   plane_.reset();
   listeners_.clear();
   deadlines_.clear();
+  backlog_.clear();
   close_listen_fds();
 }
 
@@ -100,13 +104,11 @@ core::Result<void> Proxy::listen(std::string& reason) {
 core::Result<void> Proxy::start(session::EventSink* sink) {
   telemetry_.set_sink(sink);
   if (auto started = plane_->start(); !started) return started;
+  const bool inherited = !launch_.listen_fds.empty();
   for (std::size_t i = 0; i < loops_.size(); ++i) {
     session::PlaneWorker* worker = &plane_->worker(i);
-    for (const int fd : listen_fds_) {
-      listeners_[i].push_back(loops_[i]->listen(
-          ::fcntl(fd, F_DUPFD_CLOEXEC, 3),
-          [worker](std::unique_ptr<net::Stream> stream) { worker->accept(std::move(stream)); }));
-    }
+    for (const int fd : listen_fds_) listen_on(i, fd);
+    if (inherited) watch_backlog(i);
     deadlines_.push_back(loops_[i]->timer([worker] { worker->close_all(); }));
   }
   grace_ = loops_[0]->timer([this] { drain(launch().config.local.drain_timeout); });
@@ -114,6 +116,35 @@ core::Result<void> Proxy::start(session::EventSink* sink) {
     threads_.emplace_back([this, i] { run_worker(i); });
   }
   return {};
+}
+
+void Proxy::listen_on(std::size_t index, int fd) {
+  session::PlaneWorker* worker = &plane_->worker(index);
+  listeners_[index].push_back(loops_[index]->listen(
+      ::fcntl(fd, F_DUPFD_CLOEXEC, 3),
+      [worker](std::unique_ptr<net::Stream> stream) { worker->accept(std::move(stream)); }));
+}
+
+/// The kernel wakes one of those who wait on a listening socket for each new connection. If that is
+/// the predecessor, which cancels its wait at that moment, nobody else is told: the client waits
+/// until the next one comes. For as long as that can happen, who stays in the backlog is fetched by
+/// one more accept, which looks before it waits.
+void Proxy::watch_backlog(std::size_t index) {
+  constexpr std::chrono::milliseconds kStep{50};
+  constexpr int kChecks = 100;  // the predecessor's waits end in the first turns
+  auto seen = std::make_shared<std::map<int, bool>>();
+  auto left = std::make_shared<int>(kChecks);
+  backlog_.resize(loops_.size());
+  backlog_[index] = loops_[index]->timer([this, index, seen, left] {
+    for (const int fd : listen_fds()) {
+      pollfd entry{fd, POLLIN, 0};
+      const bool waits = ::poll(&entry, 1, 0) == 1 && (entry.revents & POLLIN) != 0;
+      if (waits && (*seen)[fd]) listen_on(index, fd);
+      (*seen)[fd] = waits && !(*seen)[fd];
+    }
+    if (--*left > 0 && !draining()) backlog_[index]->arm(kStep);
+  });
+  backlog_[index]->arm(kStep);
 }
 
 void Proxy::run_worker(std::size_t index) { loops_[index]->run(); }

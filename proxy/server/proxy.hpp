@@ -61,6 +61,8 @@ class Proxy {
   Proxy(core::Launch launch, std::vector<std::unique_ptr<net::Loop>> loops);
   void run_worker(std::size_t index);
   void close_listen_fds();
+  void listen_on(std::size_t index, int fd);
+  void watch_backlog(std::size_t index);
   void worker_empty();
   void end_loops();
 
@@ -72,7 +74,8 @@ class Proxy {
   std::unique_ptr<session::Plane> plane_;
   std::vector<std::vector<std::unique_ptr<net::Listener>>> listeners_;  // by worker
   std::vector<std::unique_ptr<net::Timer>> deadlines_;
-  std::unique_ptr<net::Timer> grace_;  // on the first loop
+  std::vector<std::unique_ptr<net::Timer>> backlog_;  // by worker, after a hand-over
+  std::unique_ptr<net::Timer> grace_;                 // on the first loop
   std::vector<std::thread> threads_;
   std::vector<int> listen_fds_;
   std::uint16_t port_ = 0;

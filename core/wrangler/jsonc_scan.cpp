@@ -159,7 +159,7 @@ class Scanner {
         ++at_;
         return result;
       }
-      if (static_cast<unsigned char>(c) < 0x20 && c != '\t') break;
+      if (static_cast<unsigned char>(c) < 0x20) break;
       if (c != '\\') {
         result += c;
       } else if (!escape(result)) {

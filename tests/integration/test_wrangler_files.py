@@ -163,3 +163,12 @@ def test_create_refuses_an_environment_that_the_file_lacks(hd, folder, name, tex
     assert read(os.path.join(folder, name)).decode() == text
     hd(*flags, "-e", "staging", cwd=folder)
     hd("delete", "new", "--yes", cwd=folder)
+
+
+def test_a_control_character_in_a_string_is_refused_as_by_wrangler(hd, folder):
+    path = os.path.join(folder, "wrangler.jsonc")
+    with open(path, "w") as f:
+        f.write('{\n  "vars": { "A": "b\tc" }\n}\n')
+    result = hd.run("bind", "shop", cwd=folder)
+    assert result.returncode == 1 and "wrangler.jsonc:2:" in result.stderr
+    assert read(path) == b'{\n  "vars": { "A": "b\tc" }\n}\n'

@@ -97,7 +97,9 @@ core::Result<Purge> read_purge(const Json& body) {
   const auto wrong = core::fail("POST /v1/purge needs exactly one of all, table, tag, query.",
                                 R"(Send for example {"table":"products"}.)");
   if (body.size() != 1) return wrong;
-  const auto& [key, value] = *body.items().begin();
+  const auto only = body.begin();
+  const std::string& key = only.key();
+  const Json& value = only.value();
   if (key == "all" && value == true) return Purge{};
   for (const auto& [name, what] : kNamed) {
     if (key == name && value.is_string() && !value.get_ref<const std::string&>().empty()) {

@@ -6,7 +6,7 @@ import subprocess
 import threading
 
 import pytest
-from support.hyperdrive import Hyperdrive
+from support.hyperdrive import Hyperdrive, sanitized
 from support.pgwire import Connection
 from support.ports import wait_for
 from support.postgres import Postgres
@@ -73,7 +73,7 @@ def test_ten_thousand_idle_and_a_thousand_busy_clients_share_twenty_connections(
     assert hd.stats("many")["clients"] == IDLE
     each = (resident_kb(pid) - before) * 1024 / IDLE
     print(f"{each:.0f} resident bytes an idle client")
-    assert each < 8 * 1024, "an idle client owns no buffer"
+    assert each < 8 * 1024 or sanitized(), "an idle client owns no buffer"
     print(pgbench(url, "-c", str(BUSY), "-j", "4", "-T", "5", "-M", "prepared"))
     assert origin.backends("Hyperdrive") <= 20
     assert idle[0].value("select 1") == "1" and idle[-1].value("select 2") == "2"
@@ -103,4 +103,4 @@ def test_storms_of_connections_leave_no_descriptor_and_no_memory_behind(hd):
         storm()
     wait_for(lambda: descriptors(pid) - hd.stats("many")["origin_connections"] <= files + 8, 60,
              f"as few descriptors as before ({files} besides the origin connections)")
-    wait_for(lambda: resident_kb(pid) <= memory + 4096, 20, f"as little memory as before ({memory} kB)")
+    wait_for(lambda: resident_kb(pid) <= memory + 4096 or sanitized(), 20, f"as little memory as before ({memory} kB)")

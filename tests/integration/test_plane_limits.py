@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from support import pgwire as w
 from support.chaos import ChaosRelay
+from support.hyperdrive import sanitized
 from support.ports import PATIENCE, wait_for
 from support.postgres import Postgres
 from support.proxy import Proxy
@@ -81,7 +82,7 @@ def test_a_client_that_sends_faster_than_the_origin_reads_is_held_back(origin):
         except socket.timeout:
             pass
         grown = proxy.rss_kb() - before
-        assert grown < 24 * 1024, f"{grown} kB more after {sent >> 20} MB"
+        assert grown < 24 * 1024 or sanitized(), f"{grown} kB more after {sent >> 20} MB"
         relay.stalled = False
 
 
@@ -96,7 +97,7 @@ def test_an_origin_that_sends_faster_than_the_client_reads_is_held_back_and_othe
             for i in range(200):
                 assert other.value(f"select {i}") == str(i)
         grown = proxy.rss_kb() - before
-        assert grown < 24 * 1024, f"{grown} kB more"
+        assert grown < 24 * 1024 or sanitized(), f"{grown} kB more"
         for c in sleepers:
             c.socket.close()
 
@@ -206,6 +207,7 @@ def test_a_restart_under_load_costs_each_client_at_most_the_work_in_flight(origi
         assert max(errors) <= 3, errors
 
 
+@pytest.mark.skipif(sanitized(), reason="nothing can be preloaded before a sanitizer's library")
 def test_a_name_is_asked_again_for_each_new_connection(origin, tmp_path):
     library, place = str(tmp_path / "moving_name.so"), tmp_path / "address"
     source = os.path.join(os.path.dirname(__file__), "..", "support", "moving_name.c")

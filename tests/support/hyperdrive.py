@@ -12,6 +12,13 @@ BIN = os.environ.get("HYPERDRIVE_BIN") or os.path.abspath(
     os.path.join(os.path.dirname(__file__), "..", "..", "build", "bin"))
 
 
+def sanitized() -> bool:
+    """Built with a sanitizer: memory says nothing then, and nothing can be preloaded before its library."""
+    with open(os.path.join(BIN, "hyperdrive-proxy"), "rb") as f:
+        program = f.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
 class Failed(AssertionError):
     """A command ended with another exit code than 0."""
 

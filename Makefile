@@ -22,8 +22,8 @@ test:
 	@scripts/test $(BUILD) $(ARGS)
 
 demo: build
-	@scripts/setup demo
-	@scripts/demo
+	@scripts/setup $(if $(filter mysql mariadb,$(DB)),demo-mysql,demo)
+	@DB=$(DB) scripts/demo
 
 bench: build
 	@scripts/setup test bench

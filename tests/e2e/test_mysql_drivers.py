@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from support import node
+from support.hyperdrive import Hyperdrive
 from support.mariadb import MariaDB
 from support.matrix import GO, Target, run, script
 
@@ -72,3 +73,27 @@ def origin():
 @pytest.mark.parametrize("driver", sorted(RUNS))
 def test_the_scripts_pass_on_mariadb_itself(origin, driver):
     RUNS[driver](Target(origin.url()))
+
+
+def serve(hd, origin, name, *flags):
+    hd.create(name, origin.url(), "--caching-disabled", "--origin-connection-limit", "2", "--wait-timeout", "60s", *flags)
+    return Target(hd.start(name))
+
+
+# User variables that outlive their statement: dumps and callproc() need `pin`, as they do not work at Cloudflare.
+NEED_PIN = {"mariadb-client", "pymysql", "mysqlclient"}
+
+
+@pytest.fixture(scope="module")
+def proxied(origin):
+    with Hyperdrive() as hd:
+        yield {False: serve(hd, origin, "matrix"), True: serve(hd, origin, "pinning", "--session-features", "pin")}
+
+
+@pytest.mark.parametrize("driver", sorted(RUNS))
+def test_the_driver_works_through_a_pool_of_two(proxied, driver):
+    RUNS[driver](proxied[driver in NEED_PIN])
+
+
+def test_the_pools_kept_their_limit(origin, proxied):
+    assert origin.connections() <= 4

@@ -56,16 +56,26 @@ std::size_t Pool::idle_elsewhere(std::size_t here) const {
 
 std::unique_ptr<OriginConnection> Pool::try_acquire(std::size_t worker) {
   const std::lock_guard lock(mutex_);
-  Worker& mine = workers_[worker];
+  return take_idle(workers_[worker], nullptr);
+}
+
+/// The one used last of those that suit; nothing while somebody waits.
+std::unique_ptr<OriginConnection> Pool::take_idle(Worker& mine, const Waiter* waiter) {
   if (head_ != nullptr || mine.idle.empty()) return nullptr;
-  auto connection = std::move(mine.idle.back());
-  mine.idle.pop_back();
+  auto at = mine.idle.end() - 1;
+  while (waiter != nullptr && at != mine.idle.begin() && !waiter->suits(**at)) --at;
+  if (waiter != nullptr && !waiter->suits(**at)) at = mine.idle.end() - 1;
+  auto connection = std::move(*at);
+  mine.idle.erase(at);
   connection->unpark();
   return connection;
 }
 
 std::unique_ptr<OriginConnection> Pool::acquire(Waiter& waiter) {
-  if (auto connection = try_acquire(waiter.worker_)) return connection;
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto connection = take_idle(workers_[waiter.worker_], &waiter)) return connection;
+  }
   waiter.since_ = workers_[waiter.worker_].loop->now();
   waiter.waiting_ = true;
   std::size_t from = waiter.worker_;

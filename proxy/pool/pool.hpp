@@ -67,6 +67,9 @@ class Waiter {
   virtual void granted(std::unique_ptr<OriginConnection> connection) = 0;
   virtual void refused(const Refusal& refusal) = 0;
 
+  /// Of several idle connections one that suits is taken; there may be none.
+  virtual bool suits(const OriginConnection&) const { return true; }
+
   bool waiting() const { return waiting_; }
   std::chrono::steady_clock::time_point since() const { return since_; }
 
@@ -158,6 +161,7 @@ class Pool {
   std::chrono::milliseconds period(const Worker& worker) const;
 
   // With the mutex held:
+  std::unique_ptr<OriginConnection> take_idle(Worker& mine, const Waiter* waiter);
   void enqueue(Waiter& waiter);
   void dequeue(Waiter& waiter);
   Waiter* oldest() { return head_; }

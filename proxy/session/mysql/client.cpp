@@ -60,6 +60,15 @@ void Client::granted(std::unique_ptr<pool::OriginConnection> connection) {
   unblock(Block::kLease);
 }
 
+bool Client::suits(const pool::OriginConnection& connection) const {
+  return phase_ != Phase::kReady || static_cast<const Origin&>(connection).kind() == kind();
+}
+
+/// What this client asked for of what the origin can be asked for.
+std::uint64_t Client::kind() const {
+  return capabilities_ & kKindMask & worker_.service.kinds_offered();
+}
+
 void Client::attach(std::unique_ptr<Origin> origin) {
   lease_ = std::move(origin);
   lease_->lease_to(*this);

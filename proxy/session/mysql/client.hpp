@@ -47,6 +47,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   // --- pool::Waiter
   void granted(std::unique_ptr<pool::OriginConnection> connection) override;
   void refused(const pool::Refusal& refusal) override;
+  bool suits(const pool::OriginConnection& connection) const override;
 
   // --- from its origin connection
   std::uint64_t capabilities() const { return capabilities_; }
@@ -207,6 +208,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   // client.cpp
   void attach(std::unique_ptr<Origin> origin);
   void detach_origin(bool rest_missing);
+  std::uint64_t kind() const;
   void unblock(Block reason);
   void block(Block reason);
   void fail(const pool::Refusal& refusal);
@@ -255,13 +257,13 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool continues_ = false;  // the packet being streamed goes on in the next
   bool streaming_drops_ = false;
   bool changing_user_ = false;
-  bool infile_ = false;    // the client is sending a file
-  bool touched_ = false;   // with autocommit off: something ran since the last COMMIT
-  bool one_shot_ = false;  // a SET for the next statement or transaction waits for it
+  bool infile_ = false;      // the client is sending a file
+  bool touched_ = false;     // with autocommit off: something ran since the last COMMIT
+  bool one_shot_ = false;    // a SET for the next statement or transaction waits for it
   bool may_linger_ = false;  // it is worth keeping the lease for a while
-  bool lingers_ = false;   // the lease is kept in case only
-  bool leaving_ = false;   // go when the present work is done
-  bool killed_ = false;    // by the time limit
+  bool lingers_ = false;     // the lease is kept in case only
+  bool leaving_ = false;     // go when the present work is done
+  bool killed_ = false;      // by the time limit
   bool reply_begun_ = false;
   std::chrono::steady_clock::time_point since_{};  // of the phase
 };

@@ -432,7 +432,7 @@ bool Client::prepare_lease(TextInfo* text) {
     block(Block::kPrelude);
     return false;
   }
-  if (lease_->kind() != (capabilities_ & kKindMask & worker_.service.kinds_offered())) {
+  if (lease_->kind() != kind()) {
     reopen();
     return false;
   }

@@ -52,6 +52,8 @@ void Origin::close_stream() {
 
 void Origin::kill_ended() {
   --kills_running;
+  // It may have come too late for its statement: then it must not hit the next one.
+  if (queue_.empty()) dirty = true;
   if (!in_on_data_) settle();
 }
 

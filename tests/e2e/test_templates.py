@@ -7,9 +7,11 @@ import subprocess
 import pytest
 from support import node
 from support.hyperdrive import Hyperdrive
+from support.mariadb import MariaDB
 from support.postgres import Postgres
 
 POSTGRES_STARTERS = ["pg", "postgres.js", "drizzle", "kysely", "prisma"]
+MYSQL_STARTERS = ["mysql2", "drizzle-mysql"]
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +26,8 @@ def generate_prisma(folder):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("template", POSTGRES_STARTERS)
-def test_a_postgres_starter_answers_under_wrangler_dev(origin, template):
+def answers_under_wrangler_dev(template: str, url: str, load):
+    """Follows the starter's README; `load` gets its schema.sql."""
     with Hyperdrive() as hd:
         folder = os.path.join(hd.cwd, "my-worker")
         hd("init", template, "my-worker")
@@ -33,8 +35,8 @@ def test_a_postgres_starter_answers_under_wrangler_dev(origin, template):
         if template == "prisma":
             generate_prisma(folder)
         with open(os.path.join(folder, "schema.sql")) as f:
-            origin.psql(f.read())
-        hd("create", "my-worker-db", "--connection-string", origin.url(), cwd=folder)
+            load(f.read())
+        hd("create", "my-worker-db", "--connection-string", url, cwd=folder)
         hd("bind", "my-worker-db", cwd=folder)
         with open(os.path.join(folder, "package.json")) as f:
             assert json.load(f)["scripts"]["dev"] == "hyperdrive dev -- wrangler dev"
@@ -43,3 +45,14 @@ def test_a_postgres_starter_answers_under_wrangler_dev(origin, template):
             assert status == 200, body
             assert sorted(row["name"] for row in json.loads(body)) == ["A Small Book", "A Tall Book"]
             assert hd.stats("my-worker-db")["queries"] >= 1
+
+
+@pytest.mark.parametrize("template", POSTGRES_STARTERS)
+def test_a_postgres_starter_answers_under_wrangler_dev(origin, template):
+    answers_under_wrangler_dev(template, origin.url(), origin.psql)
+
+
+@pytest.mark.parametrize("template", MYSQL_STARTERS)
+def test_a_mysql_starter_answers_under_wrangler_dev(template):
+    with MariaDB() as db:
+        answers_under_wrangler_dev(template, db.url(), db.sql)

@@ -174,6 +174,15 @@ struct InputWord {
   friend bool operator==(const InputWord&, const InputWord&) = default;
 };
 
+/// What only the analysis of MySQL's statements finds (mysql_analysis.hpp).
+struct MysqlTraits {
+  std::vector<std::string> ctes;   ///< names of WITH queries, in lower case
+  std::vector<std::string> words;  ///< every name in the text, in lower case, sorted, distinct
+  bool makes_times = false;        ///< calls or literals that give a TIME
+  bool combines = false;  ///< several queries, NATURAL …: columns meet that the text does not name
+  bool has_executable_comment = false;
+};
+
 struct Analysis {
   std::vector<Statement> statements;  ///< in order; empty for an empty text
   /// kMiss: cacheable as far as the text tells; Catalog::resolve has the last word.
@@ -191,6 +200,7 @@ struct Analysis {
   std::vector<InputWord> input_words;
   /// Each `x @@ y` whose kind only the types tell: the columns among x and y.
   std::vector<std::vector<std::string>> text_matches;
+  MysqlTraits mysql;
   bool text_may_become_time = false;  ///< some cast or call could read a text as a date or time
   bool is_skimmed = false;            ///< read by words only: too large, or unknown to the grammar
   bool literal_blind = false;         ///< holds for every text that differs only in its literals

@@ -5,7 +5,6 @@
 #include "proxy/sql/catalog_data.hpp"
 
 namespace hyperdrive::proxy::sql {
-namespace {
 
 bool glob_matches(std::string_view glob, std::string_view text) {
   std::size_t g = 0;
@@ -29,8 +28,6 @@ bool glob_matches(std::string_view glob, std::string_view text) {
   while (g < glob.size() && glob[g] == '*') ++g;
   return g == glob.size();
 }
-
-}  // namespace
 
 const Relation* CatalogData::relation(Oid oid) const {
   const auto found = relations_by_oid.find(oid);

@@ -14,6 +14,9 @@
 
 namespace hyperdrive::proxy::sql {
 
+/// `*` and `?` as in file names.
+bool glob_matches(std::string_view glob, std::string_view text);
+
 /// Lookups by string_view without a copy.
 struct StringHash {
   using is_transparent = void;

@@ -1,5 +1,7 @@
 #include "proxy/sql/mysql_analysis.hpp"
 
+#include <algorithm>
+
 #include "proxy/sql/hints.hpp"
 #include "proxy/sql/mysql_statement.hpp"
 
@@ -69,6 +71,11 @@ void add(const MysqlFindings& findings, Analysis& analysis) {
                             findings.functions.end());
   if (analysis.uncacheable.empty()) analysis.uncacheable = findings.uncacheable_reason;
   analysis.text_may_become_time = analysis.text_may_become_time || findings.reads_dates;
+  MysqlTraits& traits = analysis.mysql;
+  traits.ctes.insert(traits.ctes.end(), findings.ctes.begin(), findings.ctes.end());
+  traits.words.insert(traits.words.end(), findings.words.begin(), findings.words.end());
+  traits.makes_times = traits.makes_times || findings.makes_times;
+  traits.combines = traits.combines || findings.combines;
 }
 
 void judge(Analysis& analysis, const std::string& volatile_reason) {
@@ -113,8 +120,16 @@ std::shared_ptr<const Analysis> analyse_mysql(std::string_view text, MysqlLexing
     if (volatile_reason.empty()) volatile_reason = findings.volatile_reason;
     analysis->statements.push_back(std::move(statement));
   }
-  if (texts.was_executable && analysis->uncacheable.empty()) {
-    analysis->uncacheable = "holds an executable comment, which depends on the server's version";
+  auto& words = analysis->mysql.words;
+  std::sort(words.begin(), words.end());
+  words.erase(std::unique(words.begin(), words.end()), words.end());
+  if (texts.was_executable) {
+    // Only the server knows what of it is code, so the statements may be others than they seem.
+    analysis->mysql.has_executable_comment = true;
+    for (Statement& statement : analysis->statements) statement.unknown_targets = true;
+    if (analysis->uncacheable.empty()) {
+      analysis->uncacheable = "holds an executable comment, which depends on the server's version";
+    }
   }
   judge(*analysis, volatile_reason);
   if (text.size() > kMaxQueryBytes && analysis->status != CacheStatus::kBypass) {

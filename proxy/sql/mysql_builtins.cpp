@@ -264,7 +264,29 @@ constexpr std::string_view kVolatileWords[] = {
     "utc_time",     "utc_timestamp", "sysdate",           "curdate",
     "curtime"};
 
+// Sorted.
+constexpr std::string_view kHarmless[] = {
+    "benchmark",         "connection_id",     "curdate",         "current_date",
+    "current_role",      "current_time",      "current_timestamp", "current_user",
+    "curtime",           "database",          "default",         "found_rows",
+    "get_lock",          "is_free_lock",      "is_used_lock",    "json_table",
+    "last_insert_id",    "lastval",           "load_file",       "localtime",
+    "localtimestamp",    "master_pos_wait",   "name_const",      "nextval",
+    "now",               "rand",              "release_all_locks", "release_lock",
+    "row_count",         "rownum",            "schema",          "session_user",
+    "setval",            "sleep",             "sysdate",         "system_user",
+    "user",              "utc_date",          "utc_time",        "utc_timestamp",
+    "uuid",              "uuid_short",        "value",           "values",
+    "version",           "weight_string"};
+constexpr bool kHarmlessSorted = std::is_sorted(std::begin(kHarmless), std::end(kHarmless));
+static_assert(kHarmlessSorted);
+
 }  // namespace
+
+bool mysql_function_writes_nothing(std::string_view name) {
+  return mysql_function_is_cacheable(name, true) ||
+         std::binary_search(std::begin(kHarmless), std::end(kHarmless), name);
+}
 
 bool mysql_function_is_cacheable(std::string_view name, bool has_arguments) {
   if (name == "unix_timestamp" && !has_arguments) return false;

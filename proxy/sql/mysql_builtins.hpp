@@ -9,6 +9,9 @@ namespace hyperdrive::proxy::sql {
 /// `name` in lower case; `has_arguments`: not called as f().
 bool mysql_function_is_cacheable(std::string_view name, bool has_arguments);
 
+/// Functions of the server's that write no rows, cacheable or not. All others may be stored ones.
+bool mysql_function_writes_nothing(std::string_view name);
+
 /// Words that may stand before a parenthesis without calling anything: IN (…), VARCHAR(10) …
 bool mysql_is_no_function(std::string_view lower_word);
 

@@ -178,8 +178,7 @@ class Classifier {
     } else if ((first == "create" || first == "drop") && temporary()) {
       statement_.effect = Effect::kCreateTemp;
       statement_.state |= state::kTempObject;
-    } else if (first == "kill" || first == "analyze" || first == "check" || first == "checksum" ||
-               first == "optimize" || first == "repair") {
+    } else if (first == "kill" || first == "analyze" || first == "check" || first == "checksum") {
       statement_.effect = Effect::kOther;
       if (first == "kill") statement_.argument = name_at(words_.size() - 1);
     } else {
@@ -289,8 +288,9 @@ class Classifier {
   }
 
   static bool defines(const std::string& first) {
-    constexpr std::array<std::string_view, 14> kKnown = {
-        "create", "alter",  "drop",    "rename",    "grant", "revoke", "call",
+    // OPTIMIZE and REPAIR may lose rows.
+    constexpr std::array<std::string_view, 16> kKnown = {
+        "optimize", "repair", "create", "alter",  "drop",    "rename",    "grant", "revoke", "call",
         "do",     "import", "install", "uninstall", "reset", "purge",  "change"};
     return one_of(first, kKnown);
   }

@@ -24,7 +24,8 @@ bool MysqlLexer::skip_comment() {
   const char d = at(position_ + 1);
   const bool dashes = c == '-' && d == '-' &&
                       (position_ + 2 >= text_.size() || is_space(at(position_ + 2)) ||
-                       static_cast<unsigned char>(at(position_ + 2)) < 0x20);
+                       static_cast<unsigned char>(at(position_ + 2)) < 0x20 ||
+                       at(position_ + 2) == 0x7f);
   if (c == '#' || dashes) {
     const std::size_t end = text_.find('\n', position_);
     position_ = end == std::string_view::npos ? text_.size() : end + 1;
@@ -61,7 +62,29 @@ bool MysqlLexer::skip_blank() {
 }
 
 MysqlToken MysqlLexer::next() {
+  const std::size_t before = position_;
   if (!skip_blank()) return {};
+  const bool spaced = position_ != before;
+  const bool after_name = after_name_ && !spaced;
+  const bool in_name = after_dot_ && !spaced;
+  MysqlToken token;
+  if (after_name && text_[position_] == '.') {
+    token = take(MysqlTokenKind::kSymbol, position_ + 1);
+    after_dot_ = true;
+  } else {
+    std::size_t end = position_;
+    while (in_name && is_word(at(end))) ++end;
+    // Behind a point digits make a name, too.
+    token = end > position_ ? take(MysqlTokenKind::kWord, end) : plain();
+    after_dot_ = false;
+  }
+  token.spaced = spaced;
+  after_name_ = token.kind == MysqlTokenKind::kWord || token.kind == MysqlTokenKind::kQuotedName;
+  return token;
+}
+
+/// A token that does not go on with a qualified name.
+MysqlToken MysqlLexer::plain() {
   const char c = text_[position_];
   const char d = at(position_ + 1);
   const bool escapes = !lexing_.no_backslash_escapes;
@@ -79,18 +102,34 @@ MysqlToken MysqlLexer::next() {
   if ((lower == 'x' || lower == 'b' || lower == 'n') && d == '\'') {
     return quoted(position_ + 1, '\'', lower == 'n' && escapes, MysqlTokenKind::kString);
   }
-  if (!is_word(c) && !(c == '.' && is_digit(d)))
-    return take(MysqlTokenKind::kSymbol, position_ + 1);
+  if (is_digit(c) || (c == '.' && is_digit(d))) return number_or_name();
+  if (!is_word(c)) return take(MysqlTokenKind::kSymbol, position_ + 1);
   std::size_t end = position_ + 1;
-  bool digits = is_digit(c) || c == '.';
-  bool point = c == '.';
-  while (is_word(at(end)) || (digits && !point && at(end) == '.')) {
-    if (at(end) == '.') point = true;
-    digits = digits && (is_digit(at(end)) || at(end) == '.');
+  while (is_word(at(end))) ++end;
+  return take(MysqlTokenKind::kWord, end);
+}
+
+/// A number ends where the server's ends, whatever follows it: 1.FROM and 1e5FROM are two tokens
+/// each. Without a point or an exponent, word bytes behind the digits make a name of it all.
+MysqlToken MysqlLexer::number_or_name() {
+  std::size_t end = position_;
+  while (is_digit(at(end))) ++end;
+  const bool point = at(end) == '.';
+  if (point) {
     ++end;
+    while (is_digit(at(end))) ++end;
   }
-  // Names may begin with a digit; a number with an exponent or 0x is harmless as a word.
-  return take(digits ? MysqlTokenKind::kNumber : MysqlTokenKind::kWord, end);
+  if ((at(end) | 0x20) == 'e') {
+    const std::size_t digits = at(end + 1) == '+' || at(end + 1) == '-' ? end + 2 : end + 1;
+    if (is_digit(at(digits))) {
+      end = digits;
+      while (is_digit(at(end))) ++end;
+      return take(MysqlTokenKind::kNumber, end);
+    }
+  }
+  if (point || !is_word(at(end))) return take(MysqlTokenKind::kNumber, end);
+  while (is_word(at(end))) ++end;
+  return take(MysqlTokenKind::kWord, end);
 }
 
 MysqlToken MysqlLexer::quoted(std::size_t begin, char quote, bool escapes, MysqlTokenKind kind) {

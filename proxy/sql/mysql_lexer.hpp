@@ -15,7 +15,8 @@ struct MysqlLexing {
   bool ansi_quotes = false;  ///< "x" is a name
   bool no_backslash_escapes = false;
   /// character_set_client is one whose characters may hold ASCII bytes (sjis, cp932, gbk, big5,
-  /// gb18030): a text with a non-ASCII byte is then not understood.
+  /// gb18030) or blanks that are not ASCII (latin1's no-break space): a text with a non-ASCII byte
+  /// is then not understood.
   bool unsafe_charset = false;
 };
 
@@ -35,6 +36,7 @@ enum class MysqlTokenKind : std::uint8_t {
 struct MysqlToken {
   MysqlTokenKind kind = MysqlTokenKind::kEnd;
   std::string_view text;
+  bool spaced = false;  ///< a blank or comment stands before it
 };
 
 /// Walks over one text, comments and blanks left out. What stands in an executable comment
@@ -44,6 +46,7 @@ class MysqlLexer {
   MysqlLexer(std::string_view text, MysqlLexing lexing) : text_(text), lexing_(lexing) {}
 
   MysqlToken next();
+  /// Of the whole text read so far. What stands in such a comment may or may not be code.
   bool was_executable() const { return was_executable_; }
   std::size_t position() const { return position_; }
 
@@ -53,11 +56,15 @@ class MysqlLexer {
   MysqlToken take(MysqlTokenKind kind, std::size_t end);
   MysqlToken quoted(std::size_t begin, char quote, bool escapes, MysqlTokenKind kind);
   MysqlToken variable();
+  MysqlToken plain();
+  MysqlToken number_or_name();
   char at(std::size_t index) const { return index < text_.size() ? text_[index] : '\0'; }
 
   std::string_view text_;
   MysqlLexing lexing_;
   std::size_t position_ = 0;
+  bool after_name_ = false;  ///< the token before is a name, and nothing stands between
+  bool after_dot_ = false;   ///< the token before is the point of a qualified name, likewise
   bool in_executable_ = false;
   bool was_executable_ = false;
 };

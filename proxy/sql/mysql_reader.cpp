@@ -13,9 +13,16 @@ bool one_of(std::string_view word, const std::array<std::string_view, N>& words)
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-constexpr std::array<std::string_view, 14> kEndsTables = {
-    "where",  "group", "having", "order",     "limit", "union", "except",
-    "window", "for",   "lock",   "procedure", "into",  "set",   "intersect"};
+constexpr std::array<std::string_view, 13> kEndsTables = {
+    "where", "group", "having",    "order", "limit", "union",    "except",
+    "for",   "lock",  "procedure", "into",  "set",   "intersect"};
+
+std::string lowered(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  }
+  return text;
+}
 
 /// The tokens from left to right with one level for each open parenthesis.
 class Reader {
@@ -25,6 +32,7 @@ class Reader {
   MysqlFindings run() {
     levels_.push_back({});
     for (; at_ < words_.size(); ++at_) step(words_[at_]);
+    findings_.combines = queries_ > 1 || findings_.combines;
     if (findings_.makes_times && findings_.reads_dates) {
       refuse_volatile("a time is turned into a date by today's date");
     }
@@ -64,7 +72,8 @@ class Reader {
         ++j;
       }
       if (j + 1 < words_.size() && words_[j].is("as") && words_[j + 1].is_symbol("(")) {
-        ctes_.insert(mysql_name(words_[i].token));
+        definitions_.insert(i);
+        findings_.ctes.push_back(lowered(mysql_name(words_[i].token)));
       }
     }
   }
@@ -107,31 +116,56 @@ class Reader {
     }
   }
 
+  bool follows_point() const {
+    return at_ > 0 && words_[at_ - 1].is_symbol(".") && !words_[at_].token.spaced;
+  }
+
   void word(const MysqlWord& word) {
     Level& level = levels_.back();
+    findings_.words.push_back(lowered(mysql_name(word.token)));
     if (level.wants_table && word.is_name() && !is_table_keyword(word)) return table(word);
-    if (word.token.kind == MysqlTokenKind::kQuotedName) {
+    // Behind a point every word is a name: a.where, t.order.
+    if (word.token.kind == MysqlTokenKind::kQuotedName || follows_point()) {
       if (followed_by("(")) stored_function(word);
       return;
     }
+    if (skips_index_hint(word)) return;
     if (word.is("select") || word.is("values") || word.is("table")) {
       level = Level{};
       if (word.is("table")) level.wants_table = true;
+      ++queries_;
+    } else if (level.is_query && word.is("using") && !followed_by("(")) {
+      level.in_tables = level.wants_table = true;  // DELETE FROM a USING t AS a
     } else if (level.is_query && word.is("from")) {
       level.in_tables = level.wants_table = true;
     } else if (word.is("join") || word.is("straight_join")) {
       level.in_tables = level.wants_table = true;
-    } else if (one_of(word.lower, kEndsTables)) {
+    } else if (one_of(word.lower, kEndsTables) || begins_windows(word)) {
       level.in_tables = level.wants_table = false;
     }
     keyword(word);
     if (followed_by("(") && !word.lower.empty()) call(word);
   }
 
-  static bool is_table_keyword(const MysqlWord& word) {
-    constexpr std::array<std::string_view, 6> kKeywords = {"select", "lateral", "with",
-                                                           "values", "table",   "only"};
+  bool is_table_keyword(const MysqlWord& word) const {
+    if (word.is("lateral")) return followed_by("(");  // a name in MariaDB
+    constexpr std::array<std::string_view, 4> kKeywords = {"select", "with", "values", "table"};
     return one_of(word.lower, kKeywords);
+  }
+
+  /// MariaDB has columns of that name: WINDOW w AS (
+  bool begins_windows(const MysqlWord& word) const {
+    return word.is("window") && peek(2) != nullptr && peek(2)->is("as") && peek(3) != nullptr &&
+           peek(3)->is_symbol("(");
+  }
+
+  /// USE INDEX FOR ORDER BY (x): tables may follow.
+  bool skips_index_hint(const MysqlWord& word) {
+    const bool hint = word.is("for") && at_ > 0 &&
+                      (words_[at_ - 1].is("index") || words_[at_ - 1].is("key"));
+    if (!hint || peek(1) == nullptr) return false;
+    at_ += peek(1)->is("join") ? 1 : 2;
+    return true;
   }
 
   void table(const MysqlWord& word) {
@@ -173,7 +207,9 @@ class Reader {
     } else if (word.is("nextval") || (word.is("value") && peek(1) && peek(1)->is("for"))) {
       findings_.state |= state::kSequence;
       refuse_volatile("reads a sequence");
-    } else if (word.is("datetime") || word.is("date")) {
+    } else if (word.is("natural")) {
+      findings_.combines = true;
+    } else if (word.is("datetime") || word.is("date") || word.is("timestamp")) {
       findings_.reads_dates = true;
     } else if (word.is("time")) {
       findings_.makes_times = true;
@@ -182,12 +218,15 @@ class Reader {
 
   void stored_function(const MysqlWord& word) {
     refuse_volatile(mysql_name(word.token) + "() is not known to be deterministic");
-    findings_.functions.push_back({{"", mysql_name(word.token)}, -1, false});
+    // "?": quoted, so that only the server knows whether it is one of its own.
+    const bool qualified = at_ > 1 && words_[at_ - 1].is_symbol(".") && words_[at_ - 2].is_name();
+    findings_.functions.push_back(
+        {{qualified ? mysql_name(words_[at_ - 2].token) : "?", mysql_name(word.token)}, -1, false});
   }
 
   void call(const MysqlWord& word) {
     if (mysql_is_no_function(word.lower)) return;
-    if (ctes_.contains(std::string(word.token.text))) return;
+    if (definitions_.contains(at_)) return;
     if (at_ > 0 && words_[at_ - 1].is_symbol(".")) return stored_function(word);
     const bool has_arguments = !(peek(2) != nullptr && peek(2)->is_symbol(")"));
     findings_.functions.push_back({{"", word.lower}, -1, false});
@@ -226,8 +265,9 @@ class Reader {
   const MysqlWords& words_;
   std::size_t at_;
   std::vector<Level> levels_;
-  std::unordered_set<std::string> ctes_;
+  std::unordered_set<std::size_t> definitions_;  ///< where WITH queries are named
   std::unordered_set<std::string> seen_;  ///< tables, schema and name with a zero byte between
+  int queries_ = 0;
   MysqlFindings findings_;
 };
 

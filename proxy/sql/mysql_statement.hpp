@@ -31,8 +31,11 @@ struct MysqlFindings {
   std::uint16_t state = 0;
   std::string volatile_reason;
   std::string uncacheable_reason;
+  std::vector<std::string> ctes;   ///< in lower case
+  std::vector<std::string> words;  ///< names, in lower case
   bool reads_dates = false;
   bool makes_times = false;
+  bool combines = false;  ///< see MysqlTraits
 };
 
 /// Reads all table references and calls in words[from …].

@@ -1,0 +1,266 @@
+// Resolves the names of one Analysis against a MysqlCatalog, following views to their base tables.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "proxy/sql/catalog_data.hpp"
+#include "proxy/sql/mysql_builtins.hpp"
+#include "proxy/sql/mysql_catalog_data.hpp"
+
+namespace hyperdrive::proxy::sql {
+namespace {
+
+constexpr int kMaxDepth = 32;
+
+std::string lowered(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  }
+  return out;
+}
+
+bool contains(const std::vector<std::string>& values, const std::string& value) {
+  return std::find(values.begin(), values.end(), value) != values.end();
+}
+
+bool is_cte(const Name& name, const Analysis& analysis) {
+  return name.schema.empty() && contains(analysis.mysql.ctes, lowered(name.name));
+}
+
+/// Whether the statement may have changed what a catalog is made of.
+bool changes_catalog(const Analysis& analysis) {
+  const auto& statements = analysis.statements;
+  for (const Statement& statement : statements) {
+    if (statement.effect != Effect::kUnknownWrite && statement.effect != Effect::kExecute) continue;
+    constexpr std::array<std::string_view, 6> kNever = {"DO",  "OPTIMIZE", "REPAIR",
+                                                        "SET", "XA",       "HANDLER"};
+    if (std::find(kNever.begin(), kNever.end(), statement.command) == kNever.end()) return true;
+  }
+  const bool sets = statements.size() == 1 && statements.front().effect == Effect::kSet;
+  return analysis.mysql.has_executable_comment && !sets;
+}
+
+}  // namespace
+
+void MysqlResolver::refuse(std::string reason) {
+  if (uncacheable_reason_.empty()) uncacheable_reason_ = std::move(reason);
+}
+
+void MysqlResolver::refuse_volatile(std::string reason) {
+  if (volatile_reason_.empty()) volatile_reason_ = std::move(reason);
+}
+
+void MysqlResolver::may_write_anything(std::string reason) {
+  if (anything_reason_.empty()) anything_reason_ = std::move(reason);
+}
+
+// --- reading
+// ----------------------------------------------------------------------------------------
+
+void MysqlResolver::read(const Analysis& analysis) {
+  for (const Name& name : analysis.tables) read_table(name, analysis);
+  judge_calls(analysis);
+  if (depth_ == 0) judge_times(analysis);
+}
+
+void MysqlResolver::read_table(const Name& name, const Analysis& analysis) {
+  const std::string_view database = database_of(name);
+  const MysqlTable* table = database.empty() ? nullptr : data_.find(database, name.name);
+  if (table == nullptr) {
+    if (is_cte(name, analysis)) return;
+    return refuse((name.schema.empty() ? name.name : name.schema + "." + name.name) +
+                  " is not a table that the origin's information_schema names");
+  }
+  const std::string full = table->database + "." + table->name;
+  if (!table->unfit.empty()) return refuse(full + " " + table->unfit);
+  if (!table->today.empty()) refuse_volatile(full + " has " + table->today);
+  if (table->is_view) return read_view(*table);
+  reads_.insert(table->id);
+}
+
+void MysqlResolver::read_view(const MysqlTable& view) {
+  const std::string full = view.database + "." + view.name;
+  if (view.definition.empty()) {
+    may_write_anything("the definition of view " + full + " cannot be seen");
+    return refuse("the definition of view " + full + " cannot be seen");
+  }
+  const auto analysis = depth_ < kMaxDepth ? data_.view(view) : nullptr;
+  if (!analysis) {
+    may_write_anything("view " + full + " is not understood");
+    return refuse("view " + full + " is not understood");
+  }
+  reads_view_ = true;
+  if (analysis->status == CacheStatus::kVolatile) {
+    refuse_volatile("in view " + full + ": " + analysis->reason);
+  } else if (analysis->status != CacheStatus::kMiss) {
+    refuse("in view " + full + ": " + analysis->reason);
+  }
+  // Names in a definition are qualified; what is not is the view's own database.
+  const std::string outer = std::exchange(database_, view.database);
+  ++depth_;
+  read(*analysis);
+  --depth_;
+  database_ = outer;
+}
+
+/// A stored function may write whatever it likes.
+void MysqlResolver::judge_calls(const Analysis& analysis) {
+  const std::string own = lowered(database_) + '\0';
+  for (const Call& call : analysis.functions) {
+    const std::string name = lowered(call.name.name);
+    const bool stored = !call.name.schema.empty() || data_.functions.contains(own + name);
+    if (!stored && mysql_function_writes_nothing(name)) continue;
+    may_write_anything("function " + call.name.name + "() may write anything");
+    // Also one of the name of a built-in: with a blank behind it, that is what is called.
+    refuse_volatile(call.name.name + "() is not known to be deterministic");
+  }
+}
+
+/// MySQL makes a DATETIME of a TIME by adding today's date where it compares or combines the two.
+void MysqlResolver::judge_times(const Analysis& analysis) {
+  bool has_dates = analysis.text_may_become_time;
+  bool names_time = analysis.mysql.makes_times;
+  bool has_times = analysis.mysql.makes_times;
+  for (const MysqlTableId id : reads_) {
+    const MysqlTable& table = *data_.find(id);
+    has_dates = has_dates || table.has_dates;
+    has_times = has_times || !table.times.empty();
+    for (const std::string& column : table.times) {
+      names_time = names_time || std::binary_search(analysis.mysql.words.begin(),
+                                                    analysis.mysql.words.end(), column);
+    }
+  }
+  if (!has_times) return;
+  const bool may_meet = names_time || reads_view_ || analysis.mysql.combines;
+  times_meet_parameters_ = may_meet;
+  if (has_dates && may_meet) {
+    refuse_volatile("a TIME may be compared with a date, which takes today's date");
+  }
+}
+
+// --- writing
+// ----------------------------------------------------------------------------------------
+
+void MysqlResolver::write(const Name& target, const Analysis& analysis, Reach reach) {
+  if (is_cte(target, analysis)) return;
+  const std::string_view database = database_of(target);
+  const MysqlTable* table = database.empty() ? nullptr : data_.find(database, target.name);
+  if (table == nullptr) {
+    return may_write_anything("table " + target.name + " is not known");
+  }
+  write_table(*table, reach);
+}
+
+void MysqlResolver::write_table(const MysqlTable& table, Reach reach) {
+  const std::string full = table.database + "." + table.name;
+  if (!data_.blind_spot.empty()) return may_write_anything(data_.blind_spot);
+  if (table.is_view) {
+    const auto analysis =
+        depth_ < kMaxDepth && !table.definition.empty() ? data_.view(table) : nullptr;
+    if (!analysis) return may_write_anything("view " + full + " is not understood");
+    ++depth_;
+    for (const Name& name : analysis->tables) {
+      const MysqlTable* base =
+          data_.find(name.schema.empty() ? table.database : name.schema, name.name);
+      if (base == nullptr) {
+        may_write_anything("a table of view " + full + " is not known");
+      } else {
+        write_table(*base, reach);
+      }
+    }
+    --depth_;
+    return;
+  }
+  if (!table.unfit.empty()) return may_write_anything(full + " " + table.unfit);
+  if (table.has_trigger) return may_write_anything("trigger on " + full);
+  if (!writes_.insert(table.id).second || reach == Reach::kAddsOnly) return;
+  for (const MysqlTableId id : table.cascades) {
+    const MysqlTable* child = data_.find(id);
+    if (child == nullptr) {
+      may_write_anything("a foreign key to " + full + " leads to a table that is not known");
+    } else {
+      write_table(*child, Reach::kCascades);
+    }
+  }
+}
+
+// --- the verdict
+// ------------------------------------------------------------------------------------
+
+MysqlResolution MysqlResolver::take(const Analysis& analysis) {
+  MysqlResolution resolution;
+  resolution.writes_everything = !anything_reason_.empty();
+  resolution.writes_reason = std::move(anything_reason_);
+  resolution.changes_catalog = changes_catalog(analysis);
+  resolution.writes.assign(writes_.begin(), writes_.end());
+  resolution.tables.assign(reads_.begin(), reads_.end());
+  resolution.times_meet_parameters = times_meet_parameters_;
+  resolution.status = analysis.status;
+  resolution.reason = analysis.reason;
+  // A text is told to be uncacheable only if it is not volatile.
+  const bool open = analysis.status == CacheStatus::kMiss ||
+                    analysis.status == CacheStatus::kUncacheable;
+  if (open && !volatile_reason_.empty()) {
+    resolution.status = CacheStatus::kVolatile;
+    resolution.reason = std::move(volatile_reason_);
+  } else if (analysis.status == CacheStatus::kMiss && !uncacheable_reason_.empty()) {
+    resolution.status = CacheStatus::kUncacheable;
+    resolution.reason = std::move(uncacheable_reason_);
+  }
+  return resolution;
+}
+
+MysqlResolution MysqlCatalog::resolve(const Analysis& analysis, std::string_view database) const {
+  MysqlResolver resolver(*data_, database);
+  resolver.read(analysis);
+  for (const Statement& statement : analysis.statements) {
+    if (statement.unknown_targets) {
+      resolver.may_write_anything(statement.command + " may write anything");
+    }
+    const auto reach = statement.only_adds ? MysqlResolver::Reach::kAddsOnly
+                                           : MysqlResolver::Reach::kCascades;
+    for (const Name& target : statement.writes) resolver.write(target, analysis, reach);
+  }
+  return resolver.take(analysis);
+}
+
+std::vector<MysqlTableId> MysqlCatalog::tables_matching(std::string_view glob,
+                                                        std::string_view database) const {
+  std::vector<MysqlTableId> tables;
+  for (const auto& [id, table] : data_->tables) {
+    if (glob_matches(glob, table.database + "." + table.name) ||
+        (table.database == database && glob_matches(glob, table.name))) {
+      tables.push_back(id);
+    }
+  }
+  std::sort(tables.begin(), tables.end());
+  return tables;
+}
+
+std::vector<MysqlTableId> MysqlCatalog::reach(std::string_view database,
+                                              std::string_view table) const {
+  MysqlResolver resolver(*data_, database);
+  Analysis none;
+  resolver.write({std::string(database), std::string(table)}, none,
+                 MysqlResolver::Reach::kCascades);
+  MysqlResolution resolution = resolver.take(none);
+  if (resolution.writes_everything) return {};
+  return std::move(resolution.writes);
+}
+
+Explanation explain_mysql(const Analysis& analysis, const MysqlCatalog& catalog,
+                          std::string_view database) {
+  const MysqlResolution resolution = catalog.resolve(analysis, database);
+  Explanation explanation;
+  explanation.status = resolution.status;
+  explanation.reason = resolution.reason;
+  for (const MysqlTableId table : resolution.tables) {
+    explanation.tables.push_back(catalog.table_name(table));
+  }
+  for (const Call& call : analysis.functions) explanation.functions.push_back(call.name.name);
+  explanation.hints = analysis.hints;
+  return explanation;
+}
+
+}  // namespace hyperdrive::proxy::sql

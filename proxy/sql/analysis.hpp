@@ -143,6 +143,7 @@ struct Call {
   Name name;
   int arguments = 0;      ///< -1: unknown, any overload may match
   bool variadic = false;  ///< VARIADIC array: any number of arguments may match
+                          ///< (MySQL: a blank stands before the parenthesis)
   friend bool operator==(const Call&, const Call&) = default;
 };
 

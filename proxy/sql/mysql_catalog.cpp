@@ -13,8 +13,8 @@ namespace {
 #define HYPERDRIVE_USER_DATABASES(column) \
   column " NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')"
 // 'user'@'host' as the privilege tables spell it.
-#define HYPERDRIVE_GRANTEE                                                      \
-  "CONCAT('''', SUBSTRING_INDEX(CURRENT_USER(), '@', 1), '''@''', "             \
+#define HYPERDRIVE_GRANTEE                                          \
+  "CONCAT('''', SUBSTRING_INDEX(CURRENT_USER(), '@', 1), '''@''', " \
   "SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '''')"
 
 enum Query : std::size_t {
@@ -85,7 +85,7 @@ std::string unfitness(std::string_view type, std::string_view engine) {
   if (type != "BASE TABLE" && type != "SYSTEM VERSIONED") {
     return "is no table that the cache knows: " + lowered(type);
   }
-  constexpr std::array<std::string_view, 6> kFit = {"innodb", "myisam", "aria",
+  constexpr std::array<std::string_view, 6> kFit = {"innodb",  "myisam", "aria",
                                                     "rocksdb", "tokudb", "archive"};
   const std::string name = lowered(engine);
   if (std::find(kFit.begin(), kFit.end(), name) != kFit.end()) return {};
@@ -165,7 +165,8 @@ core::Result<void> MysqlCatalogBuilder::add(std::size_t query, Row row) {
   data_->fingerprint += sum;  // whatever their order
   MysqlCatalogData& data = *data_;
   if (query == kBlind) {
-    data.blind_spot = "the triggers of " + text(0) + " cannot be seen without the TRIGGER privilege";
+    data.blind_spot =
+        "the triggers of " + text(0) + " cannot be seen without the TRIGGER privilege";
     return {};
   }
   if (query == kFunctions) {

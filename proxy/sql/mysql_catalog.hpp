@@ -29,8 +29,9 @@ using MysqlTableId = std::uint64_t;  ///< by the table's names, so that it outli
 /// sql_mode = ''`; the values of mysql_session_query() have to be read before that.
 std::span<const std::string_view> mysql_catalog_queries();
 
-/// One row: lower_case_table_names, sql_mode, character_set_client, isolation level, sql_auto_is_null.
-/// (The level's variable has two names: ask the first query, on an error the second.)
+/// One row: lower_case_table_names, sql_mode, character_set_client, isolation level,
+/// sql_auto_is_null. (The level's variable has two names: ask the first query, on an error the
+/// second.)
 std::span<const std::string_view> mysql_session_queries();
 
 struct MysqlResolution {
@@ -41,8 +42,9 @@ struct MysqlResolution {
   bool writes_everything = false;
   std::string writes_reason;  ///< why everything: "trigger on shop.orders"
   bool changes_catalog = false;
-  /// A parameter that is a date or time makes the answer depend on today's date.
+  /// A parameter of a date's type, or of type TIME, may make the answer depend on today's date.
   bool times_meet_parameters = false;
+  bool dates_meet_parameters = false;
 };
 
 struct MysqlCatalogData;

@@ -78,6 +78,7 @@ class MysqlResolver {
   std::set<MysqlTableId> reads_, writes_;
   bool reads_view_ = false;
   bool times_meet_parameters_ = false;
+  bool dates_meet_parameters_ = false;
 };
 
 }  // namespace hyperdrive::proxy::sql

@@ -290,8 +290,8 @@ class Classifier {
   static bool defines(const std::string& first) {
     // OPTIMIZE and REPAIR may lose rows.
     constexpr std::array<std::string_view, 16> kKnown = {
-        "optimize", "repair", "create", "alter",  "drop",    "rename",    "grant", "revoke", "call",
-        "do",     "import", "install", "uninstall", "reset", "purge",  "change"};
+        "optimize", "repair", "create", "alter",   "drop",      "rename", "grant", "revoke",
+        "call",     "do",     "import", "install", "uninstall", "reset",  "purge", "change"};
     return one_of(first, kKnown);
   }
 

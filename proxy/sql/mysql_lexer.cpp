@@ -22,10 +22,10 @@ MysqlToken MysqlLexer::take(MysqlTokenKind kind, std::size_t end) {
 bool MysqlLexer::skip_comment() {
   const char c = at(position_);
   const char d = at(position_ + 1);
-  const bool dashes = c == '-' && d == '-' &&
-                      (position_ + 2 >= text_.size() || is_space(at(position_ + 2)) ||
-                       static_cast<unsigned char>(at(position_ + 2)) < 0x20 ||
-                       at(position_ + 2) == 0x7f);
+  const bool dashes =
+      c == '-' && d == '-' &&
+      (position_ + 2 >= text_.size() || is_space(at(position_ + 2)) ||
+       static_cast<unsigned char>(at(position_ + 2)) < 0x20 || at(position_ + 2) == 0x7f);
   if (c == '#' || dashes) {
     const std::size_t end = text_.find('\n', position_);
     position_ = end == std::string_view::npos ? text_.size() : end + 1;

@@ -109,7 +109,8 @@ void MysqlResolver::judge_calls(const Analysis& analysis) {
   const std::string own = lowered(database_) + '\0';
   for (const Call& call : analysis.functions) {
     const std::string name = lowered(call.name.name);
-    const bool stored = !call.name.schema.empty() || data_.functions.contains(own + name);
+    const bool stored =
+        !call.name.schema.empty() || (call.variadic && data_.functions.contains(own + name));
     if (!stored && mysql_function_writes_nothing(name)) continue;
     may_write_anything("function " + call.name.name + "() may write anything");
     // Also one of the name of a built-in: with a blank behind it, that is what is called.
@@ -131,6 +132,7 @@ void MysqlResolver::judge_times(const Analysis& analysis) {
                                                     analysis.mysql.words.end(), column);
     }
   }
+  dates_meet_parameters_ = has_dates;
   if (!has_times) return;
   const bool may_meet = names_time || reads_view_ || analysis.mysql.combines;
   times_meet_parameters_ = may_meet;
@@ -196,11 +198,12 @@ MysqlResolution MysqlResolver::take(const Analysis& analysis) {
   resolution.writes.assign(writes_.begin(), writes_.end());
   resolution.tables.assign(reads_.begin(), reads_.end());
   resolution.times_meet_parameters = times_meet_parameters_;
+  resolution.dates_meet_parameters = dates_meet_parameters_;
   resolution.status = analysis.status;
   resolution.reason = analysis.reason;
   // A text is told to be uncacheable only if it is not volatile.
-  const bool open = analysis.status == CacheStatus::kMiss ||
-                    analysis.status == CacheStatus::kUncacheable;
+  const bool open =
+      analysis.status == CacheStatus::kMiss || analysis.status == CacheStatus::kUncacheable;
   if (open && !volatile_reason_.empty()) {
     resolution.status = CacheStatus::kVolatile;
     resolution.reason = std::move(volatile_reason_);
@@ -218,8 +221,8 @@ MysqlResolution MysqlCatalog::resolve(const Analysis& analysis, std::string_view
     if (statement.unknown_targets) {
       resolver.may_write_anything(statement.command + " may write anything");
     }
-    const auto reach = statement.only_adds ? MysqlResolver::Reach::kAddsOnly
-                                           : MysqlResolver::Reach::kCascades;
+    const auto reach =
+        statement.only_adds ? MysqlResolver::Reach::kAddsOnly : MysqlResolver::Reach::kCascades;
     for (const Name& target : statement.writes) resolver.write(target, analysis, reach);
   }
   return resolver.take(analysis);

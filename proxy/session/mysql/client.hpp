@@ -82,7 +82,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool pinned() const { return pins_ != 0; }
   /// What became of the present statement at the cache, for its event.
   void set_cache_outcome(sql::CacheStatus status, std::string reason);
-  void answered_here(TextInfo& text);
+  /// The gate has answered a SELECT: what is asked about the statement before is now about it.
+  void answered_here();
 
   // --- for the worker
   void sweep(std::chrono::steady_clock::time_point now);
@@ -160,6 +161,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step command(const Message& message);
   Step run_command(const Message& message);
   Step query(const Message& message);
+  Step change_databases(const Message& message);
   Step forward_simple(const Message& message, Reply reply);
   Step init_db(const Message& message);
   Step set_option(const Message& message);

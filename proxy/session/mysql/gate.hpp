@@ -24,6 +24,7 @@
 #include <memory>
 
 #include "proxy/net/stream.hpp"
+#include "proxy/session/mysql/session_state.hpp"
 #include "proxy/session/mysql/text_info.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
@@ -54,6 +55,8 @@ struct Offer {
 /// What a client asks.
 struct Question {
   TextInfo& text;
+  const StateRef&
+      state;            ///< under which the text is read: the session's, or as when it was prepared
   bool binary = false;  ///< COM_STMT_EXECUTE: rows are wanted in the binary protocol
   /// Of an EXECUTE: everything that decides about the answer, as it travels: null bitmap, types
   /// (also where the client left them out) and values.
@@ -79,8 +82,8 @@ class Gate {
  public:
   virtual ~Gate() = default;
   virtual Offer offer(Client& client, const Question& question) = 0;
-  /// `origin`: where it will run.
-  virtual void will_run(Client& client, Origin& origin, TextInfo& text) = 0;
+  /// `origin`: where it will run; `state`: as in Question.
+  virtual void will_run(Client& client, Origin& origin, TextInfo& text, const StateRef& state) = 0;
   /// Also for what the proxy runs itself behind a client that has left (the ROLLBACK).
   virtual void answered(Origin& origin, const Ending& ending) = 0;
   /// It is destroyed, perhaps with writes whose end nobody saw.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proxy/session/client_tls.hpp"
+#include "proxy/session/mysql/cache_service.hpp"
 #include "proxy/session/mysql/client.hpp"
 #include "proxy/session/mysql/opener.hpp"
 #include "proxy/session/mysql/origin_login.hpp"
@@ -30,7 +31,8 @@ core::Result<OptionsRef> make_options(const core::Launch& launch) {
 }
 
 pool::PoolOptions pool_options(const core::Config& config) {
-  return {std::max(config.origin_connection_limit, 1), config.local.idle_timeout,
+  const int own = CacheService::own_connections(config);
+  return {std::max(config.origin_connection_limit - own, 1), config.local.idle_timeout,
           config.local.max_lifetime, config.local.wait_timeout};
 }
 
@@ -38,21 +40,22 @@ class MysqlPlane final : public Plane {
  public:
   MysqlPlane(const core::Config& config, OptionsRef options, Telemetry& telemetry,
              const std::vector<net::Loop*>& loops)
-      : service_(telemetry, std::move(options)),
-        opener_(service_),
-        cache_({config.local.cache_size}, cache::Policy::of(config)) {
+      : service_(telemetry, std::move(options)), opener_(service_) {
     for (std::size_t i = 0; i < loops.size(); ++i) {
       service_.workers.push_back(std::make_unique<Worker>(i, *loops[i], service_));
     }
     service_.pool = std::make_unique<pool::Pool>(loops, opener_, pool_options(config));
+    cache_ = std::make_unique<CacheService>(service_, config);
+    cache_->attach();
   }
 
   ~MysqlPlane() override {
+    cache_->detach();
     service_.pool.reset();
     service_.workers.clear();
   }
 
-  core::Result<void> start() override { return {}; }
+  core::Result<void> start() override { return cache_->start(); }
   PlaneWorker& worker(std::size_t index) override { return *service_.workers[index]; }
   pool::Pool& pool() override { return *service_.pool; }
   OriginFacts facts() const override { return service_.facts(); }
@@ -65,6 +68,7 @@ class MysqlPlane final : public Plane {
       worker->loop.post([target = worker.get(), fresh = *options] { target->options = fresh; });
     }
     service_.pool->configure(pool_options(launch.config));
+    cache_->reload(launch.config, new_origin);
     if (new_origin) {
       service_.forget_origin();
       service_.pool->renew();
@@ -72,21 +76,23 @@ class MysqlPlane final : public Plane {
     return {};
   }
 
-  cache::Cache& cache() override { return cache_; }
-  std::uint64_t purges() const override { return 0; }
-  std::vector<std::string> warnings() const override { return {}; }
-  cache::Purged purge_all() override { return cache_.purge_all(); }
-  cache::Purged purge_tag(const std::string&) override { return {}; }
-  cache::Purged purge_query(const std::string&) override { return {}; }
-  core::Result<cache::Purged> purge_table(const std::string&) override { return cache::Purged{}; }
-  core::Result<sql::Explanation> explain(const std::string&) override {
-    return core::fail("MySQL answers are not cached yet.");
+  cache::Cache& cache() override { return cache_->cache(); }
+  std::uint64_t purges() const override { return cache_->purges(); }
+  std::vector<std::string> warnings() const override { return cache_->warnings(); }
+  cache::Purged purge_all() override { return cache_->purge_all(); }
+  cache::Purged purge_tag(const std::string& tag) override { return cache_->purge_tag(tag); }
+  cache::Purged purge_query(const std::string& sql) override { return cache_->purge_query(sql); }
+  core::Result<cache::Purged> purge_table(const std::string& table) override {
+    return cache_->purge_table(table);
+  }
+  core::Result<sql::Explanation> explain(const std::string& sql) override {
+    return cache_->explain(sql);
   }
 
  private:
   Service service_;
   OriginOpener opener_;
-  cache::Cache cache_;
+  std::unique_ptr<CacheService> cache_;
 };
 
 }  // namespace

@@ -149,6 +149,7 @@ Client::Step Client::command(const Message& message) {
   if (!pending_error_.empty() && silent) return Step::kDone;
   if (!pending_error_.empty()) {
     // The connection it wanted did not come, or could not be prepared.
+    if (const auto tap = std::exchange(tap_, nullptr)) tap->on_cut();
     packet_to_client(sequence_, std::exchange(pending_error_, {}));
     worker_.telemetry.add(Counter::kErrors);
     return Step::kDone;
@@ -196,6 +197,7 @@ Client::Step Client::run_command(const Message& message) {
       return forward_simple(message, Reply::kQuery);
     case Command::kCreateDb:
     case Command::kDropDb:
+      return change_databases(message);
     case Command::kRefresh:
       return forward_simple(message, Reply::kOk);
     case Command::kProcessKill: {
@@ -233,19 +235,31 @@ Client::Step Client::forward_simple(const Message& message, Reply reply) {
   return Step::kDone;
 }
 
+/// COM_DROP_DB and COM_CREATE_DB: to the gate they are what their statements are.
+Client::Step Client::change_databases(const Message& message) {
+  if (!need_origin(nullptr)) return Step::kBlocked;
+  running_ = {};
+  if (worker_.gate != nullptr) {
+    const TextRef text = worker_.texts.get("DROP DATABASE x", lexing_);
+    worker_.gate->will_run(*this, *lease_, *text, state_);
+  }
+  forward(message, Reply::kOk);
+  return Step::kDone;
+}
+
 Client::Step Client::query(const Message& message) {
   const TextRef text = worker_.texts.get(message.argument(), lexing_);
   Step step = Step::kDone;
   if (!text->plain && !may_run(message, *text, step)) return step;
   const bool free = !lease_ || (lingers_ && !must_hold());
   if (worker_.gate != nullptr && free && message.is_whole && pins_ == 0) {
-    if (offered({*text, false, {}, {}, {}}, step)) return step;
+    if (offered({*text, state_, false, {}, {}, {}}, step)) return step;
   }
   if (!need_origin(text.get())) return Step::kBlocked;
   running_ = {};
   running_.text = text;
   note_before(*text);
-  if (worker_.gate != nullptr) worker_.gate->will_run(*this, *lease_, *text);
+  if (worker_.gate != nullptr) worker_.gate->will_run(*this, *lease_, *text, state_);
   forward(message, Reply::kQuery);
   return Step::kDone;
 }

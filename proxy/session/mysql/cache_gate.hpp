@@ -1,0 +1,99 @@
+// The cache's place in a MySQL session: answers commands from memory, captures the answers of
+// others, tells the epochs of writes (gate.hpp says when it is called).
+//
+// One per worker, on its thread; Cache and CacheKeeper are shared by all workers. In the order of a
+// cached read's life:
+//
+//   offer ── not for the cache ───────────────► forward; will_run labels it with the reason
+//     ├── found, fresh or stale ──────────────► answered (stale: the next to ask refreshes it)
+//     ├── somebody else is asking just now ───► wait for that answer, a bounded time
+//     └── nobody is ──────────────────────────► lead: forward, capture, keep, wake the followers
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
+#include <boost/unordered/unordered_map.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/cache/cache.hpp"
+#include "proxy/session/mysql/cache_answer.hpp"
+#include "proxy/session/mysql/cache_keeper.hpp"
+#include "proxy/session/mysql/cache_plan.hpp"
+#include "proxy/session/mysql/client.hpp"
+#include "proxy/session/mysql/gate.hpp"
+#include "proxy/session/mysql/worker.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+class CacheTap;
+
+class CacheGate final : public Gate {
+ public:
+  /// How long a follower waits for somebody else's answer, and a first query for the catalog.
+  static constexpr std::chrono::milliseconds kFollow{1'000};
+  static constexpr std::chrono::milliseconds kAwaitCatalog{2'000};
+
+  CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper);
+  ~CacheGate() override;
+
+  Offer offer(Client& client, const Question& question) override;
+  void will_run(Client& client, Origin& origin, TextInfo& text, const StateRef& state) override;
+  void answered(Origin& origin, const Ending& ending) override;
+  void orphaned(Origin& origin) override;
+  void gone(Client& client) override;
+
+ private:
+  friend class CacheTap;
+
+  struct Label {
+    sql::CacheStatus status = sql::CacheStatus::kUncacheable;
+    std::string reason;
+  };
+  /// What is remembered of a client between calls; most have none, idle ones never.
+  struct Visit {
+    std::optional<Label> label;   ///< of the command that is being forwarded
+    std::weak_ptr<CacheTap> tap;  ///< likewise
+    std::uint64_t ticket = 0;     ///< of the wait under way; 0: none
+    bool waited = false;          ///< for another's answer to this command: do not wait again
+    bool waited_for_catalog = false;
+    cache::Follower follower;
+    std::unique_ptr<net::Timer> timer;
+    cache::Landing landing;
+  };
+
+  std::optional<Label> refusal(const Question& question, const Asker& asker, const Plan& plan);
+  Offer look_up(Client& client, const Question& question, const Asker& asker, const Plan& plan);
+  void make_key(Client& client, const Question& question, const Asker& asker);
+  Offer answer(Client& client, const Question& question, const cache::Found& found);
+  Offer missed(Client& client, const Plan& plan, cache::Leader leader);
+  cache::Landing take_landing(Client& client);
+  void forget_wait(Client& client);
+  void forget_if_idle(Client& client);
+  Offer await_catalog(Client& client);
+  bool is_turn_to_refresh(const cache::Found& found);
+  static sql::CacheStatus status_of(const cache::Found& found);
+  Offer wait(Client& client, std::chrono::milliseconds time);
+  void wake(std::uint64_t ticket, cache::Landing landing);
+  void landed(CacheTap& tap, bool clean);
+  Label classify(Client& client, const Asker& asker, const Plan& plan, const TextInfo& text);
+  void mark_writes(Origin& origin, const Plan& plan);
+  std::string stale_reason(const cache::Found& found);
+
+  Worker& worker_;
+  cache::Cache& cache_;
+  CacheKeeper& keeper_;
+  Planner planner_;
+  boost::unordered_map<Client*, Visit> visits_;  // references stay valid
+  boost::unordered_flat_map<std::uint64_t, Client*> waits_;
+  boost::unordered_flat_set<std::uint64_t> to_refresh_;  // hashes of keys found stale here
+  std::uint64_t next_ticket_ = 1;
+  std::string key_, scratch_;
+  std::shared_ptr<CacheGate*> self_;  // for what other threads post back
+};
+
+}  // namespace hyperdrive::proxy::session::mysql

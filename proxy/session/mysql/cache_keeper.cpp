@@ -1,0 +1,327 @@
+#include "proxy/session/mysql/cache_keeper.hpp"
+
+#include <algorithm>
+#include <future>
+#include <iterator>
+#include <utility>
+
+#include "proxy/session/mysql/dialogue.hpp"
+#include "proxy/session/mysql/question.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+namespace {
+
+constexpr std::chrono::milliseconds kFirstRetry{100};
+constexpr std::chrono::milliseconds kLongestRetry{5'000};
+constexpr std::chrono::milliseconds kPollPause{200};
+constexpr std::chrono::milliseconds kLookAgain{60'000};
+constexpr std::chrono::seconds kErrandTime{30};
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+  return out;
+}
+
+}  // namespace
+
+CacheKeeper::CacheKeeper(cache::Cache& cache, std::shared_ptr<const OriginTarget> target)
+    : cache_(cache), target_(std::move(target)) {}
+
+CacheKeeper::~CacheKeeper() {
+  if (!thread_.joinable()) return;
+  loop_->stop();
+  thread_.join();
+}
+
+core::Result<void> CacheKeeper::start() {
+  auto made = std::make_shared<std::promise<core::Result<void>>>();
+  // A loop belongs to the thread that made it.
+  thread_ = std::thread([this, made] {
+    auto loop = net::Loop::create();
+    if (!loop) return made->set_value(tl::unexpected(std::move(loop.error())));
+    loop_ = std::move(*loop);
+    timer_ = loop_->timer([this] { next(); });
+    made->set_value({});
+    begin();
+    loop_->run();
+    job_.reset();
+    login_.reset();
+    timer_.reset();
+  });
+  auto result = made->get_future().get();
+  if (!result) thread_.join();
+  return result;
+}
+
+/// Before start() (caching was never enabled) there is nothing to do.
+void CacheKeeper::post(std::function<void()> task) {
+  if (loop_) loop_->post(std::move(task));
+}
+
+// --- errands
+// ----------------------------------------------------------------------------------------
+
+void CacheKeeper::again_within(std::chrono::milliseconds time) {
+  const auto at = loop_->now() + time;
+  if (timer_->armed() && next_at_ <= at) return;
+  next_at_ = at;
+  timer_->arm(time);
+}
+
+void CacheKeeper::next() {
+  if (busy_) return;
+  if (loop_->now() >= look_at_) wants_catalog_ = true;
+  if (wants_catalog_ || !unsettled_.empty()) return begin();
+  again_within(std::chrono::duration_cast<std::chrono::milliseconds>(look_at_ - loop_->now()) +
+               std::chrono::milliseconds(1));
+}
+
+void CacheKeeper::begin() {
+  busy_ = true;
+  const std::uint64_t number = ++number_;
+  errand_ = {};
+  errand_.wants_catalog = std::exchange(wants_catalog_, false);
+  errand_.settles = unsettled_.size();
+  if (errand_.wants_catalog) {
+    std::move(awaiting_next_.begin(), awaiting_next_.end(), std::back_inserter(awaiting_reload_));
+    awaiting_next_.clear();
+  }
+  LoginWishes wishes;
+  wishes.capabilities &= ~wire::mysql::capability::kMultiStatements;
+  login_ = log_in(*loop_, target_, wishes, [this, number](LoginResult result) {
+    // Not from within the login's own call.
+    auto shared = std::make_shared<LoginResult>(std::move(result));
+    loop_->post([this, number, shared] {
+      if (number == number_) logged_in(std::move(*shared));
+    });
+  });
+}
+
+void CacheKeeper::logged_in(LoginResult result) {
+  login_.reset();
+  if (!result) {
+    errand_.error = result.error().error.message;
+    return ended(std::move(errand_));
+  }
+  job_ = std::make_unique<net::Job<Errand>>(
+      run(std::move(*result), std::move(errand_)), [this, number = number_](Errand errand) {
+        auto shared = std::make_shared<Errand>(std::move(errand));
+        loop_->post([this, number, shared] {
+          if (number != number_) return;
+          job_.reset();
+          ended(std::move(*shared));
+        });
+      });
+  job_->start();
+}
+
+net::Task<std::string> CacheKeeper::read_catalog(Dialogue& dialogue, std::uint64_t capabilities,
+                                                 Errand& errand) {
+  core::Result<std::vector<TextRow>> session = std::vector<TextRow>{};
+  for (const std::string_view query : sql::mysql_session_queries()) {
+    session = co_await ask(dialogue, query, capabilities);
+    if (session && !session->empty()) break;
+  }
+  if (!session || session->empty() || session->front().size() != 5) {
+    co_return session ? "its variables cannot be read" : session.error().message;
+  }
+  const TextRow& row = session->front();
+  errand.defaults.lower_case_names = row[0].value_or("0") != "0";
+  errand.defaults.sql_mode = row[1].value_or("");
+  errand.defaults.reads_uncommitted =
+      lower(row[3].value_or("")).find("uncommitted") != std::string::npos;
+  errand.defaults.auto_is_null = row[4].value_or("0") != "0";
+  const auto plain = co_await ask(dialogue, "SET SESSION sql_mode = ''", capabilities);
+  if (!plain) co_return plain.error().message;
+  sql::MysqlCatalogBuilder builder(errand.defaults.lower_case_names);
+  const auto queries = sql::mysql_catalog_queries();
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    const auto rows = co_await ask(dialogue, queries[i], capabilities);
+    if (!rows) co_return rows.error().message;
+    for (const TextRow& values : *rows) {
+      if (const auto added = builder.add(i, values); !added) co_return added.error().message;
+    }
+  }
+  errand.catalog = builder.build();
+  co_return std::string();
+}
+
+net::Task<CacheKeeper::Errand> CacheKeeper::run(OriginSession session, Errand errand) {
+  const std::uint64_t capabilities = session.capabilities;
+  Dialogue dialogue(*loop_, loop_->now() + kErrandTime, std::move(session.stream));
+  if (errand.wants_catalog) {
+    errand.error = co_await read_catalog(dialogue, capabilities, errand);
+  }
+  if (errand.settles > 0 && errand.error.empty()) {
+    const auto connections =
+        co_await ask(dialogue, "SELECT ID FROM information_schema.PROCESSLIST", capabilities);
+    errand.knows_outcomes = connections.has_value();
+    if (connections) {
+      for (const TextRow& row : *connections) errand.connections.push_back(row[0].value_or(""));
+    }
+    const auto xa = co_await ask(dialogue, "XA RECOVER", capabilities);
+    errand.knows_xa = xa.has_value();
+    errand.xa_prepared = xa ? xa->size() : 0;
+  }
+  if (dialogue.failure() == Dialogue::Failure::kNone) {
+    dialogue.send_command(wire::mysql::Command::kQuit);
+  }
+  co_return errand;
+}
+
+void CacheKeeper::ended(Errand errand) {
+  busy_ = false;
+  const bool failed = !errand.error.empty();
+  {
+    const std::lock_guard lock(mutex_);
+    trouble_ = failed ? "The cache cannot ask the origin about its schema: " + errand.error : "";
+    if (errand.catalog) blind_spot_ = errand.catalog->blind_spot();
+  }
+  if (failed) {
+    wants_catalog_ = wants_catalog_ || errand.wants_catalog;
+    retry_ = std::clamp(retry_ * 2, kFirstRetry, kLongestRetry);
+  } else {
+    retry_ = {};
+    if (errand.catalog) {
+      look_at_ = loop_->now() + kLookAgain;
+      publish(errand);
+      for (cache::WriteIntent& intent : awaiting_reload_) intent.commit();
+      awaiting_reload_.clear();
+    }
+    settle(errand);
+  }
+  std::vector<std::function<void()>> wakes;
+  {
+    const std::lock_guard lock(mutex_);
+    tried_ = true;
+    wakes.swap(wakes_);
+  }
+  for (const auto& wake : wakes) wake();
+  if (failed) return again_within(retry_);
+  if (wants_catalog_) return begin();
+  if (!unsettled_.empty()) return again_within(kPollPause);
+  next();
+}
+
+void CacheKeeper::publish(const Errand& errand) {
+  {
+    const std::lock_guard lock(mutex_);
+    const bool same = known_.catalog &&
+                      known_.catalog->fingerprint() == errand.catalog->fingerprint() &&
+                      known_.defaults.sql_mode == errand.defaults.sql_mode &&
+                      known_.defaults.reads_uncommitted == errand.defaults.reads_uncommitted &&
+                      known_.defaults.auto_is_null == errand.defaults.auto_is_null;
+    if (same) return;
+    known_.catalog = errand.catalog;
+    known_.defaults = errand.defaults;
+    generation_.store(++known_.generation, std::memory_order_release);
+  }
+  // After the generation: a query that was judged by the old catalog and is stamped later sees, at
+  // its dispatch, that the generation has moved.
+  cache_.purge_all();
+}
+
+/// Whether it was committed does not matter once it is over: it is settled as if it had been.
+void CacheKeeper::settle(const Errand& errand) {
+  std::vector<Unsettled> left;
+  for (std::size_t i = 0; i < unsettled_.size(); ++i) {
+    Unsettled& one = unsettled_[i];
+    bool over = false;
+    if (one.connection_id == 0) {
+      over = errand.knows_xa && errand.xa_prepared == 0;
+    } else {
+      const auto& alive = errand.connections;
+      over = errand.knows_outcomes && std::find(alive.begin(), alive.end(),
+                                                std::to_string(one.connection_id)) == alive.end();
+    }
+    // Who came after the question was asked is not in its answer.
+    if (over && i < errand.settles) {
+      one.intent.add_everything();
+      one.intent.commit();
+      wants_catalog_ = true;  // it may have changed the schema
+    } else {
+      left.push_back(std::move(one));
+    }
+  }
+  unsettled_ = std::move(left);
+}
+
+// --- from other threads
+// -----------------------------------------------------------------------------
+
+void CacheKeeper::schema_changed(cache::WriteIntent intent) {
+  if (!loop_) return intent.commit();
+  auto shared = std::make_shared<cache::WriteIntent>(std::move(intent));
+  post([this, shared] {
+    awaiting_next_.push_back(std::move(*shared));
+    wants_catalog_ = true;
+    if (!busy_ && retry_.count() == 0) begin();
+  });
+}
+
+void CacheKeeper::outcome_unknown(cache::WriteIntent intent, std::uint32_t connection_id) {
+  if (!loop_) return intent.commit();
+  auto shared = std::make_shared<Unsettled>(Unsettled{std::move(intent), connection_id});
+  post([this, shared] {
+    unsettled_.push_back(std::move(*shared));
+    if (!busy_) again_within(kPollPause);
+  });
+}
+
+void CacheKeeper::prepared(cache::WriteIntent intent) { outcome_unknown(std::move(intent), 0); }
+
+void CacheKeeper::retarget(std::shared_ptr<const OriginTarget> target) {
+  if (!loop_) {
+    target_ = std::move(target);
+    return;
+  }
+  post([this, target] {
+    target_ = target;
+    {
+      const std::lock_guard lock(mutex_);
+      known_.catalog = nullptr;
+      generation_.store(++known_.generation, std::memory_order_release);
+    }
+    cache_.purge_all();
+    job_.reset();
+    login_.reset();
+    // What happened at the old origin is of no more concern.
+    for (auto* list : {&awaiting_reload_, &awaiting_next_}) {
+      for (cache::WriteIntent& intent : *list) intent.commit();
+      list->clear();
+    }
+    for (Unsettled& one : unsettled_) one.intent.commit();
+    unsettled_.clear();
+    begin();
+  });
+}
+
+KnownCatalog CacheKeeper::catalog() const {
+  const std::lock_guard lock(mutex_);
+  return known_;
+}
+
+void CacheKeeper::when_known(std::function<void()> wake) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!tried_) {
+      wakes_.push_back(std::move(wake));
+      return;
+    }
+  }
+  wake();
+}
+
+std::vector<std::string> CacheKeeper::warnings() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> present;
+  if (!trouble_.empty()) present.push_back(trouble_);
+  if (!blind_spot_.empty()) {
+    present.push_back("Every write ends all cached answers: " + blind_spot_ + ".");
+  }
+  return present;
+}
+
+}  // namespace hyperdrive::proxy::session::mysql

@@ -1,0 +1,137 @@
+// What the cache must know of a MySQL origin and cannot see in the clients' traffic: its
+// information_schema, and how commits ended whose connection was lost.
+//
+// One per process, with a thread and a loop of its own. A connection to the origin is opened when
+// there is something to ask and closed behind the answers (the pool's limit leaves room for it).
+// While the catalog is unknown nothing is cacheable, and every write counts as one of everything.
+//
+//   catalog    read at start, after DDL seen through the proxy (before any further answer is
+//              stored), and every minute.
+//   outcomes   writes whose end nobody saw stay open until their connection is gone from the
+//              origin's process list; XA PREPARE until XA RECOVER lists nothing any more.
+//
+// Members are for any thread unless they say otherwise.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/base/error.hpp"
+#include "proxy/cache/cache.hpp"
+#include "proxy/net/loop.hpp"
+#include "proxy/net/task.hpp"
+#include "proxy/session/mysql/origin_login.hpp"
+#include "proxy/sql/mysql_catalog.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+/// What a session is that has set nothing.
+struct OriginDefaults {
+  std::string sql_mode;
+  bool lower_case_names = false;
+  bool reads_uncommitted = false;
+  bool auto_is_null = false;
+};
+
+struct KnownCatalog {
+  std::shared_ptr<const sql::MysqlCatalog> catalog;  ///< null: not known
+  OriginDefaults defaults;
+  std::uint64_t generation = 0;
+};
+
+class CacheKeeper {
+ public:
+  CacheKeeper(cache::Cache& cache, std::shared_ptr<const OriginTarget> target);
+  ~CacheKeeper();  ///< stops the thread
+  CacheKeeper(const CacheKeeper&) = delete;
+  CacheKeeper& operator=(const CacheKeeper&) = delete;
+
+  core::Result<void> start();
+
+  KnownCatalog catalog() const;
+  /// Cheap; changes with every new catalog. 0: none yet.
+  std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
+  /// Calls back (on the keeper's thread) once a catalog is known or the first try to read it has
+  /// failed; at once if so already.
+  void when_known(std::function<void()> wake);
+
+  /// A statement that may have changed the schema has been committed: its intent is settled when
+  /// the catalog has been read again.
+  void schema_changed(cache::WriteIntent intent);
+  /// The connection was lost with the transaction's end unknown.
+  void outcome_unknown(cache::WriteIntent intent, std::uint32_t connection_id);
+  /// XA PREPARE has been done.
+  void prepared(cache::WriteIntent intent);
+
+  /// Another origin from now on: everything known of the old one is forgotten.
+  void retarget(std::shared_ptr<const OriginTarget> target);
+  /// For people; empty if all is well.
+  std::vector<std::string> warnings() const;
+
+ private:
+  struct Unsettled {
+    cache::WriteIntent intent;
+    std::uint32_t connection_id = 0;  ///< 0: of XA
+  };
+  /// What one connection is asked, and its answers.
+  struct Errand {
+    bool wants_catalog = false;
+    std::size_t settles = 0;  ///< how many of unsettled_ were there when it began
+    std::string error;
+    OriginDefaults defaults;
+    std::shared_ptr<const sql::MysqlCatalog> catalog;
+    bool knows_outcomes = false;
+    bool knows_xa = false;
+    std::vector<std::string> connections;
+    std::size_t xa_prepared = 0;
+  };
+
+  void next();
+  void begin();
+  void logged_in(LoginResult result);
+  net::Task<Errand> run(OriginSession session, Errand errand);
+  net::Task<std::string> read_catalog(class Dialogue& dialogue, std::uint64_t capabilities,
+                                      Errand& errand);
+  void ended(Errand errand);
+  void settle(const Errand& errand);
+  void publish(const Errand& errand);
+  void again_within(std::chrono::milliseconds time);
+  void post(std::function<void()> task);
+
+  cache::Cache& cache_;
+
+  // The keeper's thread only, once it runs.
+  std::shared_ptr<const OriginTarget> target_;
+  std::unique_ptr<net::Loop> loop_;
+  std::thread thread_;
+  std::unique_ptr<net::Timer> timer_;
+  net::TimePoint next_at_{};
+  net::TimePoint look_at_{};
+  std::chrono::milliseconds retry_{0};
+  bool wants_catalog_ = true;
+  bool busy_ = false;
+  std::uint64_t number_ = 0;  // of the errand; what an older one brings is void
+  Errand errand_;
+  std::unique_ptr<OriginLogin> login_;
+  std::unique_ptr<net::Job<Errand>> job_;
+  std::vector<cache::WriteIntent> awaiting_reload_;  // settled by the reading under way
+  std::vector<cache::WriteIntent> awaiting_next_;    // … by the one after it
+  std::vector<Unsettled> unsettled_;
+
+  std::atomic<std::uint64_t> generation_{0};
+  mutable std::mutex mutex_;  // guards what follows
+  KnownCatalog known_;
+  bool tried_ = false;
+  std::vector<std::function<void()>> wakes_;
+  std::string trouble_;
+  std::string blind_spot_;
+};
+
+}  // namespace hyperdrive::proxy::session::mysql

@@ -1,0 +1,126 @@
+#include "proxy/session/mysql/cache_service.hpp"
+
+#include <utility>
+
+#include "proxy/sql/mysql_analysis.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+namespace {
+
+bool follows_log(const core::Config& config) {
+  return config.local.invalidation == core::Invalidation::kReplication && !config.caching.disabled;
+}
+
+}  // namespace
+
+CacheService::CacheService(Service& service, const core::Config& config)
+    : service_(service),
+      cache_({config.local.cache_size}, cache::Policy::of(config)),
+      keeper_(cache_, service.options()->target) {}
+
+int CacheService::own_connections(const core::Config& config) {
+  return config.caching.disabled ? 0 : 1;
+}
+
+void CacheService::attach() {
+  for (const auto& worker : service_.workers) {
+    gates_.push_back(std::make_unique<CacheGate>(*worker, cache_, keeper_));
+    worker->gate = gates_.back().get();
+  }
+}
+
+void CacheService::detach() {
+  for (const auto& worker : service_.workers) worker->gate = nullptr;
+}
+
+core::Result<void> CacheService::start() {
+  const OptionsRef options = service_.options();
+  if (follows_log(options->config)) {
+    return core::fail("The binlog of a MySQL origin is not followed: there is no such mode yet.",
+                      "Use --invalidation writes.");
+  }
+  if (cache_.policy()->disabled) return {};
+  return start_keeper();
+}
+
+core::Result<void> CacheService::start_keeper() {
+  const std::lock_guard lock(mutex_);
+  if (std::exchange(started_, true)) return {};
+  return keeper_.start();
+}
+
+void CacheService::reload(const core::Config& config, bool new_origin) {
+  cache_.reload(cache::Policy::of(config));
+  cache_.resize(config.local.cache_size);
+  if (new_origin) keeper_.retarget(service_.options()->target);
+  if (!config.caching.disabled) (void)start_keeper();
+}
+
+// --- purges
+// -----------------------------------------------------------------------------------------
+
+cache::Purged CacheService::purge_all() {
+  ++purges_;
+  return cache_.purge_all();
+}
+
+cache::Purged CacheService::purge_tag(const std::string& tag) {
+  ++purges_;
+  return cache_.purge(Planner::tag_mark(cache_, tag));
+}
+
+cache::Purged CacheService::purge_query(const std::string& sql) {
+  ++purges_;
+  return cache_.purge(Planner::query_mark(cache_, sql));
+}
+
+core::Result<cache::Purged> CacheService::purge_table(const std::string& table) {
+  const KnownCatalog known = keeper_.catalog();
+  if (!known.catalog) {
+    return core::fail("The origin's tables are not known yet, so nothing is cached.",
+                      "Try again when the origin answers.");
+  }
+  const auto ids =
+      known.catalog->tables_matching(table, service_.options()->config.origin.database);
+  if (ids.empty()) {
+    return core::fail("The origin has no table that matches \"" + table + "\".",
+                      "Give it as table or database.table; * and ? are wildcards.");
+  }
+  ++purges_;
+  cache::Purged purged;
+  for (const auto id : ids) {
+    const cache::Purged one = cache_.purge_table(id);
+    purged.entries += one.entries;
+    purged.bytes += one.bytes;
+  }
+  return purged;
+}
+
+core::Result<sql::Explanation> CacheService::explain(const std::string& text) {
+  const KnownCatalog known = keeper_.catalog();
+  if (!known.catalog) {
+    return core::fail(
+        "The origin's tables are not known yet: whether a query may be cached depends on them.",
+        "Try again when the origin answers.");
+  }
+  State fresh;
+  fresh.variables.push_back({"sql_mode", known.defaults.sql_mode});
+  const auto analysis = sql::analyse_mysql(text, fresh.lexing());
+  sql::Explanation explained =
+      sql::explain_mysql(*analysis, *known.catalog, service_.options()->config.origin.database);
+  const auto policy = cache_.policy();
+  if (policy->disabled) {
+    explained.status = sql::CacheStatus::kDisabled;
+    explained.reason = "caching is disabled";
+  } else if (explained.status == sql::CacheStatus::kMiss) {
+    const cache::Terms terms = policy->terms(explained.tables, analysis->hints);
+    if (terms.bypass) {
+      explained.status = sql::CacheStatus::kBypass;
+      explained.reason = terms.reason;
+    }
+  }
+  return explained;
+}
+
+}  // namespace hyperdrive::proxy::session::mysql

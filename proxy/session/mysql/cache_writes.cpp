@@ -1,0 +1,111 @@
+// CacheGate: what statements write, and how they end.
+#include <utility>
+
+#include "proxy/session/mysql/cache_gate.hpp"
+#include "proxy/session/mysql/cache_tap.hpp"
+#include "proxy/session/mysql/origin.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+using sql::CacheStatus;
+
+namespace {
+
+PendingWrites& slot_of(Origin& origin) {
+  if (!origin.gate_slot) origin.gate_slot = std::make_unique<PendingWrites>();
+  return static_cast<PendingWrites&>(*origin.gate_slot);
+}
+
+}  // namespace
+
+void CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const StateRef& state) {
+  Visit& visit = visits_[&client];
+  Label label;
+  if (planner_.policy().disabled) {
+    label = {CacheStatus::kDisabled, "caching is disabled"};
+    // Whoever enables the cache meanwhile must not keep what this changes.
+    if (!text.read_only) {
+      PendingWrites& writes = slot_of(origin);
+      if (!writes.intent.pending()) writes.intent = cache_.epochs().begin_write();
+      writes.intent.add_everything();
+    }
+  } else {
+    const Asker& asker = planner_.asker(state);
+    const Plan& plan = planner_.plan(text, asker);
+    if (plan.writes_anything()) mark_writes(origin, plan);
+    label = visit.label ? std::move(*visit.label) : classify(client, asker, plan, text);
+  }
+  const auto tap = visit.tap.lock();
+  visit.label.reset();
+  visit.tap.reset();
+  if (tap && !tap->done) {
+    tap->leader.dispatch(cache_.epochs().now());
+    // Judged by a catalog that is no longer in force: nothing of it may be kept.
+    if (tap->catalog_generation != keeper_.generation()) {
+      tap->leader.fail();
+      tap->done = true;
+      cache_.counters().add(CacheStatus::kMiss);
+    }
+  } else {
+    cache_.counters().add(label.status);
+  }
+  client.set_cache_outcome(label.status, std::move(label.reason));
+  forget_if_idle(client);
+}
+
+void CacheGate::mark_writes(Origin& origin, const Plan& plan) {
+  PendingWrites& writes = slot_of(origin);
+  if (!writes.intent.pending()) writes.intent = cache_.epochs().begin_write();
+  writes.intent.add(plan.writes);
+  if (plan.writes_everything || plan.changes_catalog) writes.intent.add_everything();
+  writes.schema_changes |= plan.changes_catalog;
+  writes.prepares_xa |= plan.prepares_xa;
+}
+
+/// Of a statement that was not offered: the first reason that applies.
+CacheGate::Label CacheGate::classify(Client& client, const Asker& asker, const Plan& plan,
+                                     const TextInfo& text) {
+  if (client.pinned()) return {CacheStatus::kBypass, "the session is pinned"};
+  const auto& statements = plan.analysis->statements;
+  const bool begins = !statements.empty() && statements.front().effect == sql::Effect::kBegin;
+  const Origin* origin = client.lease();
+  if (origin != nullptr && (origin->in_transaction() || !origin->autocommit()) && !begins) {
+    return {CacheStatus::kTransaction, "inside a transaction"};
+  }
+  if (text.text.size() > sql::kMaxQueryBytes) {
+    return {CacheStatus::kOversizedQuery, "text and parameters are over 1 MiB"};
+  }
+  if (plan.status != CacheStatus::kMiss) return {plan.status, plan.reason};
+  if (!asker.refusal.empty()) return {CacheStatus::kUncacheable, asker.refusal};
+  return {CacheStatus::kUncacheable, "with a cursor, or on a connection that is held"};
+}
+
+// --- ends
+// -------------------------------------------------------------------------------------------
+
+/// Its client has not seen the last packet yet. A rollback counts as a commit: engines without
+/// transactions keep what they were told.
+void CacheGate::answered(Origin& origin, const Ending& ending) {
+  if (!origin.gate_slot || ending.in_transaction) return;
+  auto& writes = slot_of(origin);
+  if (!writes.intent.pending()) return;
+  PendingWrites ended;
+  std::swap(ended.intent, writes.intent);
+  std::swap(ended.schema_changes, writes.schema_changes);
+  std::swap(ended.prepares_xa, writes.prepares_xa);
+  if (ended.prepares_xa) return keeper_.prepared(std::move(ended.intent));
+  if (ended.schema_changes) return keeper_.schema_changed(std::move(ended.intent));
+  ended.intent.commit();
+}
+
+/// The connection is gone and nobody heard how its transaction ended.
+void CacheGate::orphaned(Origin& origin) {
+  if (!origin.gate_slot) return;
+  auto& writes = slot_of(origin);
+  if (writes.intent.pending()) {
+    keeper_.outcome_unknown(std::move(writes.intent), origin.identity().connection_id);
+  }
+  origin.gate_slot.reset();
+}
+
+}  // namespace hyperdrive::proxy::session::mysql

@@ -224,12 +224,11 @@ class Wire:
         affected, last = reader.lenenc(), reader.lenenc()
         status, warnings = reader.number(2), reader.number(2)
         info, state = b"", b""
-        if self.capabilities & SESSION_TRACK and reader.left():
+        if reader.left():
             info = reader.string()
-            if status & 0x4000:
-                state = reader.string()
-        else:
-            info = reader.rest()
+        if self.capabilities & SESSION_TRACK and status & 0x4000:
+            state = reader.string()
+        assert not reader.left(), f"bytes behind an OK: {payload!r}"
         return (kind, affected, last, status, warnings, info, state)
 
     @staticmethod

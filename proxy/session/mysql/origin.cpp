@@ -21,7 +21,8 @@ Origin::~Origin() {
 void Origin::take_session(OriginSession session) {
   identity_ = {session.connection_id, session.capabilities, session.is_mariadb(),
                (session.status & my::status::kAutocommit) != 0};
-  status_ = session.status;
+  // The login's OK reports a change of state (its schema): that is no flag of later packets.
+  status_ = static_cast<std::uint16_t>(session.status & ~wire::mysql::status::kSessionStateChanged);
   stream_ = std::move(session.stream);
   auto fresh = std::make_shared<State>();
   database = worker_->options->target->database;

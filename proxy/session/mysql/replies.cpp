@@ -428,7 +428,10 @@ void Origin::ok_packet(my::Bytes payload, bool ends_rows) {
   if (ends_rows && eof_owed_) {
     eof_owed_ = false;
     // With a cursor the rows' end is the columns' end.
-    if ((ok.status & my::status::kCursorExists) == 0) insert(my::build_eof({0, ok.status}));
+    if ((ok.status & my::status::kCursorExists) == 0) {
+      const auto flags = static_cast<std::uint16_t>(ok.status & ~my::status::kSessionStateChanged);
+      insert(my::build_eof({0, flags}));
+    }
   }
   std::string built;
   constexpr std::uint64_t kShape = capability::kSessionTrack | capability::kDeprecateEof;

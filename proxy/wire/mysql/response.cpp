@@ -23,12 +23,15 @@ std::optional<Ok> parse_ok(Bytes payload, std::uint64_t capabilities) {
   ok.last_insert_id = cursor.lenenc();
   ok.status = cursor.u16();
   ok.warnings = cursor.u16();
-  // Servers leave the rest out when all of it is empty.
-  if (has(capabilities, capability::kSessionTrack) && cursor.left() != 0) {
+  // Servers leave the rest out when all of it is empty. The protocol's page has the info as a string
+  // up to the packet's end where there is no session tracking; MySQL and MariaDB write its length in
+  // front of it there too, and clients read it so.
+  if (cursor.left() != 0) {
     ok.info = cursor.lenenc_string();
-    if ((ok.status & status::kSessionStateChanged) != 0) ok.session_state = cursor.lenenc_string();
-  } else {
-    ok.info = cursor.rest();
+    const bool changed = (ok.status & status::kSessionStateChanged) != 0;
+    if (changed && has(capabilities, capability::kSessionTrack)) {
+      ok.session_state = cursor.lenenc_string();
+    }
   }
   if (!cursor.ok()) return std::nullopt;
   return ok;
@@ -41,12 +44,8 @@ std::string build_ok(const Ok& ok, std::uint64_t capabilities, std::uint8_t firs
   std::string payload;
   PayloadWriter out(payload);
   out.u8(first).lenenc(ok.affected_rows).lenenc(ok.last_insert_id).u16(flags).u16(ok.warnings);
-  if (!has(capabilities, capability::kSessionTrack)) {
-    out.bytes(ok.info);
-  } else if (track || !ok.info.empty()) {
-    out.lenenc_string(ok.info);
-    if (track) out.lenenc_string(ok.session_state);
-  }
+  if (track || !ok.info.empty()) out.lenenc_string(ok.info);
+  if (track) out.lenenc_string(ok.session_state);
   return payload;
 }
 

@@ -183,7 +183,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool need_origin();
   Step wait_for_gate();
   bool skipping() const;
-  bool names_uncertain(const wire::postgres::Header& header) const;
+  bool depends_on_replies(net::Bytes group, bool whole) const;
   void forward(net::Bytes bytes);
   void protocol_violation(std::string_view what);
 
@@ -202,13 +202,19 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step ensure_prepared(const NamedRef& named, net::Bytes rest);
   Step ensure_unnamed(net::Bytes rest);
   Step check(std::string_view name, const NamedRef& named);
+  Expected& probe(const wire::postgres::Parse& parse, ReplyAction action);
+  void close_probe();
+  void refuse_name(const wire::postgres::Parse& parse);
+  bool in_failed_transaction() const;
   void parse_again(const wire::postgres::Parse& parse, const NamedRef& existing);
   void inject(const Named& named);
   void make_room();
+  void close_on_origin(std::uint64_t id);
+  Expected& prepare_on_origin(const StatementRef& statement, ReplyAction action);
   StatementRef statement_for(TextInfo& text, std::span<const std::uint32_t> types);
   StatementRef statement_for(TextInfo& text, const wire::postgres::Oids& types);
   void plan_changed();
-  void poison(std::string_view sqlstate, std::string_view text, std::string_view hint = {});
+  Expected& poison(std::string_view sqlstate, std::string_view text, std::string_view hint = {});
   void forward_extended(net::Bytes bytes);
   Portal find_portal(std::string_view name) const;
   void bind_portal(std::string_view name, TextRef text, NamedRef named);

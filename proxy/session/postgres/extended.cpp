@@ -14,6 +14,8 @@ using pg::Target;
 namespace {
 
 constexpr std::string_view kPoison = "SELECT \"hyperdrive_refused\"";
+/// A name under which the origin is asked what it thinks of a text.
+constexpr std::string_view kProbe = "hyperdrive_probe";
 /// A Bind up to this size is built and sent in one piece.
 constexpr std::size_t kInlineBind = 4096;
 
@@ -113,9 +115,15 @@ Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef
   StatementRef statement = statement_for(*text, parse.types);
   auto named = std::make_shared<Named>(Named{statement, std::move(text), {}, name});
   names_.emplace(std::move(name), named);
-  // In a failed transaction the origin must say so itself.
-  const bool known =
-      lease_->status() != pg::TransactionStatus::kFailed && lease_->prepared().use(statement->id);
+  const bool known = lease_->prepared().use(statement->id);
+  // In a failed transaction the origin must say so itself, without harm to the statement.
+  if (known && in_failed_transaction()) {
+    Expected& entry = probe(parse, ReplyAction::kForward);
+    entry.named = std::move(named);
+    lease_->in_flight().mark_name_change(entry);
+    close_probe();
+    return Step::kDone;
+  }
   if (known) {
     worker_.telemetry.add(Counter::kParsesSaved);
     Expected& entry = lease_->expect(ReplyKind::kParse, ReplyAction::kFake);
@@ -124,22 +132,8 @@ Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef
     if (lease_->in_flight().size() == 1) lease_->answer_fakes();
     return Step::kDone;
   }
-  std::string& out = worker_.scratch;
-  if (lease_->prepared().use(statement->id)) {
-    // It is there, and must not be in the way of the answer.
-    pg::append_close(out, Target::kStatement, statement->name);
-    forward_extended(out);
-    out.clear();
-    lease_->prepared().remove(statement->id);
-    lease_->expect(ReplyKind::kClose, ReplyAction::kSwallow).serial = statement->id;
-  }
   make_room();
-  pg::append_parse(out, statement->name, statement->text, statement->types);
-  forward_extended(out);
-  out.clear();
-  lease_->prepared().add(statement->id);
-  Expected& entry = lease_->expect(ReplyKind::kParse);
-  entry.prepared = std::move(statement);
+  Expected& entry = prepare_on_origin(statement, ReplyAction::kForward);
   entry.named = std::move(named);
   lease_->in_flight().mark_name_change(entry);
   return Step::kDone;
@@ -148,7 +142,10 @@ Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef
 /// The name is taken, which the origin is to say itself, after whatever else is wrong with the
 /// text: it gets the new text under the old statement's name.
 void Client::parse_again(const pg::Parse& parse, const NamedRef& existing) {
-  if (!lease_->prepared().use(existing->statement->id)) inject(*existing);
+  if (!lease_->prepared().use(existing->statement->id)) {
+    if (in_failed_transaction()) return refuse_name(parse);
+    inject(*existing);
+  }
   std::string& out = worker_.scratch;
   pg::append_parse(out, existing->statement->name, parse.text, parse.types);
   forward_extended(out);
@@ -156,31 +153,72 @@ void Client::parse_again(const pg::Parse& parse, const NamedRef& existing) {
   lease_->expect(ReplyKind::kParse).named = existing;
 }
 
+/// Likewise where the statement cannot be parsed ahead: the text is tried under another name.
+void Client::refuse_name(const pg::Parse& parse) {
+  probe(parse, ReplyAction::kSwallow);
+  close_probe();
+  poison(pg::sqlstate::kDuplicateStatement,
+         "prepared statement \"" + std::string(parse.name) + "\" already exists")
+      .in_failed = true;
+}
+
+Expected& Client::probe(const pg::Parse& parse, ReplyAction action) {
+  std::string& out = worker_.scratch;
+  pg::append_parse(out, kProbe, parse.text, parse.types);
+  forward_extended(out);
+  out.clear();
+  return lease_->expect(ReplyKind::kParse, action);
+}
+
+void Client::close_probe() {
+  std::string& out = worker_.scratch;
+  pg::append_close(out, Target::kStatement, kProbe);
+  forward_extended(out);
+  out.clear();
+  lease_->expect(ReplyKind::kClose, ReplyAction::kSwallow);
+}
+
+bool Client::in_failed_transaction() const {
+  return lease_ && lease_->status() == pg::TransactionStatus::kFailed;
+}
+
 /// Closes the least recently used statement of a connection that is full, in the stream; a later
 /// message that needs it again will parse it again.
 void Client::make_room() {
   const std::uint64_t id = lease_->prepared().surplus();
   if (id == 0) return;
+  close_on_origin(id);
+  worker_.telemetry.add(Counter::kStatementsEvicted);
+}
+
+void Client::close_on_origin(std::uint64_t id) {
   std::string& out = worker_.scratch;
   pg::append_close(out, Target::kStatement, std::string(kStatementPrefix) + std::to_string(id));
   forward_extended(out);
   out.clear();
   lease_->prepared().remove(id);
-  lease_->expect(ReplyKind::kClose, ReplyAction::kSwallow).serial = id;
-  worker_.telemetry.add(Counter::kStatementsEvicted);
+  Expected& entry = lease_->expect(ReplyKind::kClose, ReplyAction::kSwallow);
+  entry.serial = id;
+  lease_->in_flight().mark_prepared_change(entry);
 }
 
-// --- statements that must be there --------------------------------------------------------------
-
-void Client::inject(const Named& named) {
-  const StatementRef& statement = named.statement;
-  make_room();
+Expected& Client::prepare_on_origin(const StatementRef& statement, ReplyAction action) {
   std::string& out = worker_.scratch;
   pg::append_parse(out, statement->name, statement->text, statement->types);
   forward_extended(out);
   out.clear();
   lease_->prepared().add(statement->id);
-  lease_->expect(ReplyKind::kParse, ReplyAction::kSwallow).prepared = statement;
+  Expected& entry = lease_->expect(ReplyKind::kParse, action);
+  entry.prepared = statement;
+  lease_->in_flight().mark_prepared_change(entry);
+  return entry;
+}
+
+// --- statements that must be there --------------------------------------------------------------
+
+void Client::inject(const Named& named) {
+  make_room();
+  prepare_on_origin(named.statement, ReplyAction::kSwallow);
   worker_.telemetry.add(Counter::kParsesInjected);
 }
 
@@ -204,7 +242,9 @@ Client::Step Client::ensure_unnamed(net::Bytes rest) {
     pg::append_close(out, Target::kStatement, "");
     forward_extended(out);
     out.clear();
-    lease_->expect(ReplyKind::kClose, ReplyAction::kSwallow);
+    Expected& entry = lease_->expect(ReplyKind::kClose, ReplyAction::kSwallow);
+    entry.unnamed = true;
+    lease_->in_flight().mark_unnamed_change(entry);
     lease_->unnamed_serial = Origin::kNone;
     return Step::kDone;
   }
@@ -217,6 +257,7 @@ Client::Step Client::ensure_unnamed(net::Bytes rest) {
   Expected& entry = lease_->expect(ReplyKind::kParse, ReplyAction::kSwallow);
   entry.unnamed = true;
   entry.serial = unnamed_.serial;
+  lease_->in_flight().mark_unnamed_change(entry);
   lease_->unnamed_serial = unnamed_.serial;
   worker_.telemetry.add(Counter::kParsesInjected);
   if (!told(unnamed_.told) || describes(rest)) return Step::kDone;
@@ -259,7 +300,7 @@ void Client::plan_changed() {
 
 /// An error in the origin's name, at its place in the pipeline and with all its consequences there:
 /// something is sent that surely fails, and its error is replaced.
-void Client::poison(std::string_view sqlstate, std::string_view text, std::string_view hint) {
+Expected& Client::poison(std::string_view sqlstate, std::string_view text, std::string_view hint) {
   auto payload = std::make_unique<std::string>();
   pg::append_error_response(*payload, {"ERROR", sqlstate, text, {}, hint});
   std::string& out = worker_.scratch;
@@ -270,6 +311,7 @@ void Client::poison(std::string_view sqlstate, std::string_view text, std::strin
   entry.poison = true;
   entry.payload = std::move(payload);
   lease_->unnamed_serial = Origin::kSomeones;
+  return entry;
 }
 
 // --- Bind ---------------------------------------------------------------------------------------

@@ -49,14 +49,16 @@ enum class ReplyAction : std::uint8_t {
 struct Expected {
   ReplyKind kind = ReplyKind::kSync;
   ReplyAction action = ReplyAction::kForward;
-  bool settings = false;         ///< a settings diff: a failure breaks the connection
-  bool check = false;            ///< Describe of a re-parsed statement: compare with what was told
-  bool unnamed = false;          ///< concerns the client's unnamed statement
-  bool changes_unnamed = false;  ///< the client's Parse or Close of the unnamed statement
-  bool changes_names = false;    ///< the client's Parse or Close of a named statement
-  bool poison = false;           ///< fails on purpose; `payload` is the error to tell instead
-  std::uint16_t statement = 0;   ///< kQuery: how many of its statements are complete
-  std::uint64_t serial = 0;      ///< unnamed: of the Parse; else of the client's message
+  bool settings = false;          ///< a settings diff: a failure breaks the connection
+  bool check = false;             ///< Describe of a re-parsed statement: compare with what was told
+  bool unnamed = false;           ///< concerns the client's unnamed statement
+  bool changes_unnamed = false;   ///< a Parse or Close of the unnamed statement
+  bool changes_names = false;     ///< the client's Parse or Close of a named statement
+  bool changes_prepared = false;  ///< what the connection has prepared
+  bool poison = false;            ///< fails on purpose; `payload` is the error to tell instead
+  bool in_failed = false;         ///< … where the transaction has failed, so for another reason
+  std::uint16_t statement = 0;    ///< kQuery: how many of its statements are complete
+  std::uint64_t serial = 0;       ///< unnamed: of the Parse; else of the client's message
   std::chrono::steady_clock::time_point start{};
   TextRef text;           ///< kQuery, kExecute: what runs; kParse of the unnamed statement
   StatementRef prepared;  ///< kParse, kClose on the origin: the statement it is about
@@ -90,13 +92,20 @@ class InFlight {
     entry.changes_unnamed = true;
     ++unnamed_changes_;
   }
+  /// Likewise, what the connection has prepared.
+  void mark_prepared_change(Expected& entry) {
+    entry.changes_prepared = true;
+    ++prepared_changes_;
+  }
   bool names_uncertain() const { return name_changes_ > 0; }
   bool unnamed_uncertain() const { return unnamed_changes_ > 0; }
+  bool prepared_uncertain() const { return prepared_changes_ > 0; }
   /// Also drops CopyEnd marks that come to the front: nothing is answered to them.
   void pop() {
     do {
       if (front().changes_names) --name_changes_;
       if (front().changes_unnamed) --unnamed_changes_;
+      if (front().changes_prepared) --prepared_changes_;
       front() = Expected{};
       head_ = (head_ + 1) & (slots_.size() - 1);
       --size_;
@@ -121,6 +130,7 @@ class InFlight {
   std::size_t size_ = 0;
   std::size_t name_changes_ = 0;
   std::size_t unnamed_changes_ = 0;
+  std::size_t prepared_changes_ = 0;
 };
 
 }  // namespace hyperdrive::proxy::session::postgres

@@ -89,6 +89,10 @@ std::size_t Client::relay(net::Bytes data) {
       break;
     }
     if (cut.kind == Cut::Kind::kBig) {
+      if (depends_on_replies(rest, false)) {
+        block(Block::kReplies);
+        break;
+      }
       const auto header = pg::read_header(rest).header;
       const Message big{header, rest, rest.substr(pg::kHeaderSize), {}};
       if (begin_big(big) != Step::kDone) break;
@@ -116,6 +120,10 @@ std::size_t Client::run_group(net::Bytes group, bool whole) {
   if (whole && worker_.gate != nullptr && !skip_to_sync_ && (!lease_ || lease_->at_flush())) {
     Step step = Step::kDone;
     if (offered(group, step)) return step == Step::kDone ? group.size() : 0;
+  }
+  if (depends_on_replies(group, whole)) {
+    block(Block::kReplies);
+    return 0;
   }
   std::size_t at = 0;
   while (at < group.size()) {
@@ -152,32 +160,48 @@ bool Client::offered(net::Bytes group, Step& step) {
   return false;
 }
 
-/// Whether what a statement's name means to this message depends on replies to an earlier group,
-/// which may have failed before its Parse or Close.
-bool Client::names_uncertain(const pg::Header& header) const {
-  if (!lease_ || lease_->open()) return false;
-  InFlight& queue = lease_->in_flight();
-  switch (static_cast<Frontend>(header.type)) {
-    case Frontend::kParse:
-      return queue.names_uncertain();
-    case Frontend::kBind:
-    case Frontend::kDescribe:
-    case Frontend::kClose:
-      return queue.names_uncertain() || queue.unnamed_uncertain();
-    default:
-      return false;
+/// Whether what this group's names mean depends on replies to an earlier group, which may have
+/// failed before its Parse or Close: what the client believes of its names, what the connection has
+/// prepared, and whose unnamed statement it has. A group that brings its own unnamed statement
+/// depends on nothing, so pipelines of those flow.
+bool Client::depends_on_replies(net::Bytes group, bool whole) const {
+  if (!lease_ || lease_->open() || lease_->in_flight().empty()) return false;
+  const InFlight& queue = lease_->in_flight();
+  const bool names = queue.names_uncertain() || queue.prepared_uncertain();
+  const bool unnamed = queue.unnamed_uncertain();
+  // Whether the transaction has failed meanwhile decides what a known statement's Parse answers.
+  const bool parse = names || in_transaction();
+  if (!names && !unnamed && !parse) return false;
+  bool own_unnamed = false;
+  while (group.size() >= pg::kHeaderSize) {
+    const pg::Header header = pg::read_header(group).header;
+    const net::Bytes body = group.substr(pg::kHeaderSize, header.body_size());
+    bool named = false;
+    switch (static_cast<Frontend>(header.type)) {
+      case Frontend::kParse:
+        named = !body.empty() && body[0] != '\0';
+        if (named && parse) return true;
+        own_unnamed = own_unnamed || !named;
+        break;
+      case Frontend::kBind:
+        named = !pg::peek_bind_names(body).value_or(pg::BindNames{}).statement.empty();
+        if (named ? names : unnamed && !own_unnamed) return true;
+        break;
+      case Frontend::kDescribe:
+      case Frontend::kClose:
+        if (body.empty() || body[0] != static_cast<char>(pg::Target::kStatement)) break;
+        named = body.size() > 1 && body[1] != '\0';
+        if (named ? names : unnamed && !own_unnamed) return true;
+        break;
+      default:
+        break;
+    }
+    group.remove_prefix(std::min(group.size(), header.size()));
   }
+  return !whole && (names || unnamed);
 }
 
 Client::Step Client::message(const Message& message) {
-  // Whether the transaction has failed meanwhile decides what a known statement's Parse answers.
-  const bool parse_in_doubt = message.header.is(Frontend::kParse) && !message.body.empty() &&
-                              message.body[0] != '\0' && lease_ && !lease_->open() &&
-                              in_transaction() && !lease_->in_flight().empty();
-  if (parse_in_doubt || names_uncertain(message.header)) {
-    block(Block::kReplies);
-    return Step::kBlocked;
-  }
   switch (static_cast<Frontend>(message.header.type)) {
     case Frontend::kQuery:
       return query(message);

@@ -287,7 +287,8 @@ Origin::Pass Origin::error(net::Bytes body) {
     return Pass::kSwallow;
   }
   Pass told = pass;
-  if (head.poison && head.payload && fields->sqlstate == "42703") {
+  const bool poisoned = fields->sqlstate == (head.in_failed ? "25P02" : "42703");
+  if (head.poison && head.payload && poisoned) {
     replacement_ = *head.payload;
     told = owner_ == nullptr ? Pass::kSwallow : Pass::kReplace;
   }
@@ -332,7 +333,7 @@ void Origin::fail_segment() {
 void Origin::undo(Expected& entry, bool failed_itself) {
   switch (entry.kind) {
     case ReplyKind::kParse:
-      if (entry.action != ReplyAction::kFake && entry.prepared) {
+      if (entry.action != ReplyAction::kFake && entry.prepared && !entry.unnamed) {
         prepared_.remove(entry.prepared->id);
       }
       if (entry.unnamed) unnamed_serial = kSomeones;
@@ -344,7 +345,11 @@ void Origin::undo(Expected& entry, bool failed_itself) {
       break;
     case ReplyKind::kClose:
       if (entry.action == ReplyAction::kSwallow && entry.serial != 0) prepared_.add(entry.serial);
+      if (entry.action == ReplyAction::kSwallow && entry.unnamed) unnamed_serial = kSomeones;
       if (entry.changes_names && owner_ != nullptr) owner_->undo_close(entry);
+      break;
+    case ReplyKind::kQuery:
+      unnamed_serial = kSomeones;
       break;
     case ReplyKind::kDescribeStatement:
       if (entry.check && owner_ != nullptr) owner_->check_gone();

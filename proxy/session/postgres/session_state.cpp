@@ -126,7 +126,11 @@ Client::Step Client::refuse_with(const Message& message, std::string_view sqlsta
     return Step::kDone;
   }
   if (!need_origin()) return Step::kBlocked;
-  simple ? poison_query(sqlstate, text, {}) : poison(sqlstate, text);
+  if (simple) {
+    poison_query(sqlstate, text, {});
+  } else {
+    poison(sqlstate, text);
+  }
   return Step::kDone;
 }
 

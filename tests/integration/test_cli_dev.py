@@ -165,7 +165,7 @@ def test_two_devs_share_a_proxy_and_the_second_goes_on_alone(hd):
     wait_for(lambda: can_connect(port_of(hd)), what="the first one's proxy")
     ask = f'psql "${VARIABLE}HYPERDRIVE" -Atc "select 41 + 1"'
     second = start_dev(hd, "--", "sh", "-c", f"touch second; while [ ! -e gone ]; do sleep 0.1; done; "
-                                             f"for i in $(seq 50); do {ask} && exit 5; sleep 0.1; done")
+                                             f"for i in $(seq 300); do {ask} && exit 5; sleep 0.1; done")
     assert first.wait(30) == 0
     open(os.path.join(hd.cwd, "gone"), "w").close()
     output, _ = second.communicate(timeout=60)

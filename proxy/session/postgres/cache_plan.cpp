@@ -128,6 +128,8 @@ void Planner::judge(Plan& plan) {
     };
     plan.writes_everything =
         !std::all_of(analysis.statements.begin(), analysis.statements.end(), harmless);
+    // Nor is it known what its functions leave behind in the connection.
+    plan.runs_unknown_code = plan.writes_everything;
     return;
   }
   sql::Context context = known_.base;

@@ -34,6 +34,7 @@ class OriginConnection {
  private:
   friend class Pool;
   std::size_t worker_ = 0;
+  std::weak_ptr<const void> claim_;  // of the waiter whose own it is; expired: nobody's
   std::uint64_t generation_ = 0;
   std::chrono::steady_clock::time_point expires_{};
   std::chrono::steady_clock::time_point idle_until_{};

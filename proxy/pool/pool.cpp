@@ -54,27 +54,74 @@ std::size_t Pool::idle_elsewhere(std::size_t here) const {
   return here;
 }
 
-std::unique_ptr<OriginConnection> Pool::try_acquire(std::size_t worker) {
-  const std::lock_guard lock(mutex_);
-  return take_idle(workers_[worker], nullptr);
-}
-
-/// The one used last of those that suit; nothing while somebody waits.
-std::unique_ptr<OriginConnection> Pool::take_idle(Worker& mine, const Waiter* waiter) {
-  if (head_ != nullptr || mine.idle.empty()) return nullptr;
-  auto at = mine.idle.end() - 1;
-  while (waiter != nullptr && at != mine.idle.begin() && !waiter->suits(**at)) --at;
-  if (waiter != nullptr && !waiter->suits(**at)) at = mine.idle.end() - 1;
-  auto connection = std::move(*at);
-  mine.idle.erase(at);
+/// One of several idle ones: the asker's own, else one that is nobody's, else one that suits; of
+/// equals the one used last. `waiter`: null if it is not known who asks.
+std::unique_ptr<OriginConnection> Pool::take(Idle& idle, const Waiter* waiter) {
+  const auto rank = [waiter](const OriginConnection& one) {
+    const bool suits = waiter == nullptr || waiter->suits(one);
+    if (one.claim_.expired()) return 2 + (suits ? 1 : 0);
+    const bool own =
+        waiter != nullptr && waiter->claim_ != nullptr && one.claim_.lock() == waiter->claim_;
+    return own ? 4 : (suits ? 1 : 0);
+  };
+  const int best = waiter != nullptr && waiter->claim_ != nullptr ? 4 : 3;
+  std::size_t chosen = idle.size() - 1;
+  int highest = rank(*idle[chosen]);
+  for (std::size_t i = chosen; highest < best && i-- > 0;) {
+    if (const int here = rank(*idle[i]); here > highest) {
+      highest = here;
+      chosen = i;
+    }
+  }
+  auto connection = std::move(idle[chosen]);
+  idle.erase(idle.begin() + static_cast<std::ptrdiff_t>(chosen));
   connection->unpark();
   return connection;
+}
+
+std::unique_ptr<OriginConnection> Pool::try_acquire(std::size_t worker) {
+  const std::lock_guard lock(mutex_);
+  Idle& idle = workers_[worker].idle;
+  if (head_ != nullptr || idle.empty()) return nullptr;
+  return take(idle, nullptr);
+}
+
+void Pool::claim(OriginConnection& connection, Waiter& waiter) {
+  if (!waiter.claim_) waiter.claim_ = std::make_shared<char>();
+  connection.claim_ = waiter.claim_;
+}
+
+std::unique_ptr<OriginConnection> Pool::acquire_unclaimed(Waiter& waiter) {
+  {
+    const std::lock_guard lock(mutex_);
+    Idle& idle = workers_[waiter.worker_].idle;
+    // The one that rested longest: sessions that follow each other are told different ids.
+    const auto free =
+        std::find_if(idle.begin(), idle.end(), [](const auto& held) { return !is_claimed(*held); });
+    if (free != idle.end() && head_ == nullptr) {
+      auto connection = std::move(*free);
+      idle.erase(free);
+      connection->unpark();
+      return connection;
+    }
+    // Who waits here gets one that is opened: all who wait already must leave room for it.
+    const auto limit = static_cast<std::size_t>(std::max(options_.limit, 1));
+    if (waiting_ + total_ >= limit + opening_ + moving_) return nullptr;
+    if (Clock::now() < not_before_ || workers_[waiter.worker_].closing) return nullptr;
+    waiter.since_ = workers_[waiter.worker_].loop->now();
+    waiter.waiting_ = true;
+    enqueue(waiter);
+  }
+  consider_opening(waiter.worker_);
+  arm(waiter.worker_);
+  return nullptr;
 }
 
 std::unique_ptr<OriginConnection> Pool::acquire(Waiter& waiter) {
   {
     const std::lock_guard lock(mutex_);
-    if (auto connection = take_idle(workers_[waiter.worker_], &waiter)) return connection;
+    Idle& idle = workers_[waiter.worker_].idle;
+    if (head_ == nullptr && !idle.empty()) return take(idle, &waiter);
   }
   waiter.since_ = workers_[waiter.worker_].loop->now();
   waiter.waiting_ = true;
@@ -223,11 +270,7 @@ void Pool::steal(std::size_t from) {
     const std::lock_guard lock(mutex_);
     --moving_;
     auto& idle = workers_[from].idle;
-    if (head_ != nullptr && !idle.empty()) {
-      connection = std::move(idle.back());
-      idle.pop_back();
-      connection->unpark();
-    }
+    if (head_ != nullptr && !idle.empty()) connection = take(idle, nullptr);
   }
   if (connection) serve(from, std::move(connection), false);
   consider_opening(from);

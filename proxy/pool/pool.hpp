@@ -8,6 +8,8 @@
 // Threads: acquire, release, discard, lost, forget are called on a worker's thread, for things of
 // that worker. One mutex, held for a few list operations; no callback runs under it. A worker
 // prefers its own idle connections; one of another worker is detached there and attached here.
+// A waiter may claim a connection: while there is a choice it gets that one and others do not. The
+// claim ends with the waiter; it reserves nothing.
 //
 //   acquire ──idle here──> lease            (same call)
 //      │
@@ -76,6 +78,7 @@ class Waiter {
  private:
   friend class Pool;
   const std::size_t worker_;
+  std::shared_ptr<const void> claim_;
   bool waiting_ = false;  // its worker's thread only
   bool queued_ = false;   // under the pool's mutex
   Waiter* previous_ = nullptr;
@@ -109,6 +112,14 @@ class Pool {
   std::unique_ptr<OriginConnection> acquire(Waiter& waiter);
   /// Like acquire, but never waits and never opens one: for background work.
   std::unique_ptr<OriginConnection> try_acquire(std::size_t worker);
+  /// A connection that nobody has claimed, at once or to be opened; nothing, and the waiter does
+  /// not wait either: there is none to be had now. What comes later may have been claimed
+  /// meanwhile.
+  std::unique_ptr<OriginConnection> acquire_unclaimed(Waiter& waiter);
+  static void claim(OriginConnection& connection, Waiter& waiter);
+  static bool is_claimed(const OriginConnection& connection) {
+    return !connection.claim_.expired();
+  }
   /// The waiter does not want one any more; nothing happens if it is not waiting.
   void forget(Waiter& waiter);
   /// Ends a lease. A connection that is not reusable, or too old, is discarded.
@@ -161,7 +172,8 @@ class Pool {
   std::chrono::milliseconds period(const Worker& worker) const;
 
   // With the mutex held:
-  std::unique_ptr<OriginConnection> take_idle(Worker& mine, const Waiter* waiter);
+  using Idle = std::vector<std::unique_ptr<OriginConnection>>;
+  static std::unique_ptr<OriginConnection> take(Idle& idle, const Waiter* waiter);
   void enqueue(Waiter& waiter);
   void dequeue(Waiter& waiter);
   Waiter* oldest() { return head_; }

@@ -1,4 +1,6 @@
-// Which session a cancel request means: our own random process ids and keys, never the origin's.
+// Which session a cancel request means. Keys are our own and random, never the origin's. A process
+// id is random too, and larger than any of a real process, unless the session has a connection of
+// its own (policy `pin`): then it is that one's, so that pg_backend_pid() and NOTIFY agree with it.
 //
 // Shared by all workers; the lock is taken at logins, logouts and cancels only.
 #pragma once
@@ -19,9 +21,12 @@ struct CancelKey {
 
 class CancelKeys {
  public:
-  /// A new identity for a session of `worker`, its key `size` random bytes long.
-  CancelKey issue(std::size_t worker, std::size_t size);
+  /// A new identity for a session of `worker`, its key `size` random bytes long. `wanted`: the
+  /// process id it should have if no other session has it; 0: any.
+  CancelKey issue(std::size_t worker, std::size_t size, std::uint32_t wanted = 0);
   void withdraw(std::uint32_t process_id);
+  /// The worker of the session with this process id.
+  std::optional<std::size_t> worker_of(std::uint32_t process_id) const;
   /// The worker of the session that this key belongs to; compares in constant time.
   std::optional<std::size_t> find(std::uint32_t process_id, std::string_view key) const;
 

@@ -82,8 +82,8 @@ void Client::granted(std::unique_ptr<pool::OriginConnection> connection) {
     worker_.pool().release(std::move(origin));
     return;
   }
+  if (phase_ == Phase::kProfile) return arrived(std::move(origin));
   attach(std::move(origin));
-  if (phase_ == Phase::kProfile) return learn_profile();
   unblock(Block::kLease);
 }
 
@@ -169,6 +169,7 @@ void Client::detach_origin(bool rest_missing) {
 }
 
 void Client::origin_lost() {
+  const bool told = lease_->fatal_seen();  // the origin's own last words were passed on
   worker_.bury(std::move(lease_));
   worker_.pool().discard(nullptr);
   if (tap_) {
@@ -177,7 +178,7 @@ void Client::origin_lost() {
   }
   if (cancelled_) {
     send_error("FATAL", pg::sqlstate::kQueryCanceled, "canceling statement due to query timeout");
-  } else if (!error_in_group_) {
+  } else if (!error_in_group_ && !told) {
     send_error("FATAL", pg::sqlstate::kConnectionFailure,
                "The connection to the origin database was lost.",
                "The statement may or may not have been executed. Connect again.");
@@ -241,6 +242,9 @@ void Client::refused(const pool::Refusal& refusal) {
 /// No connection came: the group that wanted one fails, the session lives on.
 void Client::fail_group(const pool::Refusal& refusal) {
   const bool login = phase_ == Phase::kProfile;
+  if (login && login_->profile_known && refusal.why != pool::Refusal::Why::kClosing) {
+    return welcome();  // without a connection of its own
+  }
   const std::string_view severity = login ? "FATAL" : "ERROR";
   const auto fields = pg::parse_error_response(refusal.origin_error);
   if (fields) {

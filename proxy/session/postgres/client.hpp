@@ -112,6 +112,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   /// on; false: nothing runs.
   bool cancel(std::function<void()> done);
   void end_of_cancel() { close_politely(); }
+  void home_terminated(const std::string& error);
   void abandon();
   std::list<std::unique_ptr<Client>>::iterator self;
 
@@ -164,6 +165,9 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void sasl_step(net::Bytes body);
   void wrong_password();
   void authenticated();
+  void seek_home();
+  void seek_profile();
+  void arrived(std::unique_ptr<Origin> origin);
   void learn_profile();
   void welcome();
   void cancel_request(const wire::postgres::CancelRequest& request);
@@ -233,6 +237,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void discarded(std::string_view what);
   void roll_back_to(std::string_view savepoint);
   void unpin(Feature feature);
+  void defined(const sql::Statement& statement);
   void run_settings(const sql::Statement& statement);
 
   // timeouts.cpp
@@ -270,7 +275,9 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::size_t streaming_ = 0;  // bytes of a big message still to be passed on
   std::uint32_t scanned_ = 0;  // bytes of the present group already looked at
   std::uint32_t process_id_ = 0;
-  std::uint16_t pins_ = 0;  // bits by Feature
+  std::uint64_t own_definitions_ = 0;  // changes with the session's temporary objects
+  std::uint16_t pins_ = 0;             // bits by Feature
+  bool defines_ = false;               // the present transaction has changed definitions
   Phase phase_ = Phase::kStartup;
   Block block_ = Block::kNone;
   bool skip_to_sync_ = false;  // without an origin: after a refusal

@@ -40,7 +40,14 @@ void Client::forward_extended(net::Bytes bytes) {
 }
 
 StatementRef Client::statement_for(TextInfo& text, std::span<const std::uint32_t> types) {
-  const std::uint64_t fingerprint = parse_fingerprint(settings_);
+  // Who prepares after a DDL must be told the new shape: nothing from before it will do.
+  const std::uint64_t definitions = worker_.service.definitions();
+  if (text.definitions != definitions) {
+    text.statements.clear();
+    text.definitions = definitions;
+  }
+  const std::uint64_t fingerprint =
+      (parse_fingerprint(settings_) * 31 + definitions) * 31 + own_definitions_;
   for (auto at = text.statements.begin(); at != text.statements.end(); ++at) {
     if ((*at)->retired.load(std::memory_order_relaxed)) {
       text.statements.erase(at);
@@ -465,6 +472,7 @@ Client::Step Client::execute(const Message& message) {
     if (!worker_.gate->may_run(*this, *text)) return wait_for_gate();
     worker_.gate->will_run(*this, *text);
   }
+  if (text && text->terminates) worker_.service.note_termination(worker_.loop.now());
   forward_extended(message.whole);
   lease_->expect(ReplyKind::kExecute).text = std::move(text);
   return Step::kDone;

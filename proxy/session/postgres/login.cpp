@@ -216,17 +216,60 @@ void Client::authenticated() {
                "This proxy serves the database \"" + config.origin.database + "\".");
     return close_politely();
   }
-  const auto known = worker_.service.profiles.find(without(startup_, "application_name"));
-  if (known) {
+  if (const auto known = worker_.service.profiles.find(without(startup_, "application_name"))) {
     told_ = known->reports;
-    return welcome();
+    login_->profile_known = true;
   }
   phase_ = Phase::kProfile;
   since_ = worker_.loop.now();
+  features_pin() ? seek_home() : seek_profile();
+}
+
+void Client::seek_profile() {
+  login_->seeking_home = false;
+  if (login_->profile_known) return welcome();
   if (auto origin = worker_.pool().acquire(*this)) {
-    attach(std::unique_ptr<Origin>(static_cast<Origin*>(origin.release())));
-    learn_profile();
+    arrived(std::unique_ptr<Origin>(static_cast<Origin*>(origin.release())));
   }
+}
+
+/// Policy `pin`: as long as the pool has one for everybody, a session has a connection that is
+/// given to others last. What it is told at login then holds: its process id is the one that
+/// pg_backend_pid() says, that others see in notifications and may cancel or terminate.
+void Client::seek_home() {
+  login_->seeking_home = true;
+  constexpr int kTries = 4;
+  if (login_->homes_tried++ >= kTries) return seek_profile();
+  if (auto origin = worker_.pool().acquire_unclaimed(*this)) {
+    return arrived(std::unique_ptr<Origin>(static_cast<Origin*>(origin.release())));
+  }
+  if (!waiting()) seek_profile();
+}
+
+/// A connection has come for the login.
+void Client::arrived(std::unique_ptr<Origin> origin) {
+  if (login_->seeking_home && pool::Pool::is_claimed(*origin)) {
+    worker_.pool().release(std::move(origin));
+    return seek_home();
+  }
+  if (login_->seeking_home) {
+    pool::Pool::claim(*origin, *this);
+    login_->process_id = origin->identity().process_id;
+    if (login_->profile_known) {
+      worker_.pool().release(std::move(origin));
+      return welcome();
+    }
+  }
+  attach(std::move(origin));
+  learn_profile();
+}
+
+/// The connection that lent this session its process id was terminated by somebody who meant the
+/// session, while it had nothing to do there.
+void Client::home_terminated(const std::string& error) {
+  if (phase_ != Phase::kReady || lease_ || waiting()) return;
+  stream_->write(error);
+  close_politely();
 }
 
 /// The connection is here; if its settings are on their way, settings_applied says when they hold.
@@ -244,8 +287,8 @@ void Client::welcome() {
     told_ = with(told_, "application_name", login_->application_name);
   }
   const bool longer = login_->version >= pg::kVersion32;
-  const CancelKey key =
-      worker_.service.cancel_keys.issue(worker_.index, longer ? 32 : pg::kShortCancelKey);
+  const CancelKey key = worker_.service.cancel_keys.issue(
+      worker_.index, longer ? 32 : pg::kShortCancelKey, login_->process_id);
   process_id_ = key.process_id;
   worker_.name(process_id_, *this);
   std::string& out = worker_.scratch;

@@ -18,6 +18,10 @@ struct Login {
   wire::postgres::ScramVerifier mock;  ///< for a user who does not exist
   std::unique_ptr<wire::postgres::ScramServer> scram;
   bool started = false;
+  bool profile_known = false;  ///< what a session with these settings is told need not be asked
+  bool seeking_home = false;   ///< see Client::seek_home
+  int homes_tried = 0;
+  std::uint32_t process_id = 0;  ///< of the connection that is the session's own; 0: none
 };
 
 }  // namespace hyperdrive::proxy::session::postgres

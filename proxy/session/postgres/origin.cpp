@@ -71,6 +71,9 @@ std::size_t Origin::on_parked_data(net::Bytes data) {
       const auto told = pg::parse_parameter_status(body);
       if (told) identity_.reports = with(identity_.reports, told->name, told->value);
     } else if (status != pg::ReadStatus::kOk || !header.is(Backend::kNoticeResponse)) {
+      if (status == pg::ReadStatus::kOk && header.is(Backend::kErrorResponse)) {
+        tell_home_owner(data.substr(at, header.size()));
+      }
       broken_ = true;
       worker_->bury(worker_->pool().lost(*this));
       return data.size();
@@ -78,6 +81,28 @@ std::size_t Origin::on_parked_data(net::Bytes data) {
     at += header.size();
   }
   return at;
+}
+
+/// A session whose own connection this is goes down with it, if a client of the proxy has just told
+/// the origin to terminate one; a restart of the origin must not be noticed by idle sessions.
+void Origin::tell_home_owner(net::Bytes error) {
+  const auto fields = pg::parse_error_response(error.substr(pg::kHeaderSize));
+  if (!fields || fields->sqlstate != pg::sqlstate::kAdminShutdown) return;
+  Service& service = worker_->service;
+  if (!pool::Pool::is_claimed(*this) || !service.terminated_lately(worker_->loop.now())) return;
+  const auto owner = service.cancel_keys.worker_of(identity_.process_id);
+  if (!owner) return;
+  Worker& target = *service.workers[*owner];
+  if (&target == worker_) {
+    // At once: its next statement may be in the same turn.
+    if (Client* client = target.find(identity_.process_id)) {
+      client->home_terminated(std::string(error));
+    }
+    return;
+  }
+  target.loop.post([&target, id = identity_.process_id, message = std::string(error)] {
+    if (Client* client = target.find(id)) client->home_terminated(message);
+  });
 }
 
 void Origin::on_closed(net::CloseReason) {

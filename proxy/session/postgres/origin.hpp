@@ -74,6 +74,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   /// Everything sent was answered, no transaction, no open pipeline.
   bool at_rest() const;
   bool usable() const { return !broken_; }
+  bool fatal_seen() const { return fatal_seen_; }
 
   // --- sending
   net::Stream& stream() { return *stream_; }
@@ -148,6 +149,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void finish_step();
   std::string cleaning() const;
   std::size_t on_parked_data(net::Bytes data);
+  void tell_home_owner(net::Bytes error);
   void lost();
 
   Worker* worker_;

@@ -287,6 +287,7 @@ Client::Step Client::query(const Message& message) {
     if (!worker_.gate->may_run(*this, *text)) return wait_for_gate();
     worker_.gate->will_run(*this, *text);
   }
+  if (text->terminates) worker_.service.note_termination(worker_.loop.now());
   forward(message.whole);
   lease_->expect(ReplyKind::kQuery).text = text;
   lease_->unnamed_serial = Origin::kNone;

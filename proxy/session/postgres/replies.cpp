@@ -405,7 +405,11 @@ Origin::Pass Origin::parameter_status(net::Bytes body) {
 }
 
 Origin::Pass Origin::asynchronous(const pg::Header& header) {
-  if (header.is(Backend::kNotificationResponse)) left.listens = true;
+  if (header.is(Backend::kNotificationResponse)) {
+    // The owner's, whatever of the proxy's own is being answered just now.
+    left.listens = true;
+    return owner_ != nullptr ? Pass::kForward : Pass::kSwallow;
+  }
   return forwards() ? Pass::kForward : Pass::kSwallow;
 }
 

@@ -59,6 +59,17 @@ void Service::set_options(OptionsRef options) {
   options_ = std::move(options);
 }
 
+void Service::note_termination(std::chrono::steady_clock::time_point now) {
+  last_termination_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+}
+
+bool Service::terminated_lately(std::chrono::steady_clock::time_point now) const {
+  const auto last = last_termination_.load(std::memory_order_relaxed);
+  if (last == 0) return false;
+  const std::chrono::steady_clock::time_point then{std::chrono::steady_clock::duration(last)};
+  return now < then + std::chrono::seconds(3);
+}
+
 OriginFacts Service::facts() const {
   const std::lock_guard lock(mutex_);
   return facts_;

@@ -185,6 +185,7 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
   if (text.plain || !text.analysis || index >= text.analysis->statements.size()) return;
   const sql::Statement& statement = text.analysis->statements[index];
   const net::Bytes tag = pg::parse_command_complete(tag_body).value_or(net::Bytes{});
+  defined(statement);
   switch (statement.effect) {
     case Effect::kBegin:
       if (session_) session_->savepoints.clear();
@@ -230,6 +231,21 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
   }
   if ((statement.state & sql::state::kAdvisoryUnlockAll) != 0) unpin(Feature::kAdvisoryLock);
   if (features_pin()) run_settings(statement);
+}
+
+/// Counted when it is done, for this session, and again at the end of its transaction, for those
+/// who prepared in between, and for what a rollback brings back.
+void Client::defined(const sql::Statement& statement) {
+  if (statement.effect == Effect::kCreateTemp) {
+    own_definitions_ = worker_.next_serial();
+    return;
+  }
+  const bool changes = statement.effect == Effect::kUnknownWrite ||
+                       (statement.unknown_targets && (statement.effect == Effect::kCommit ||
+                                                      statement.effect == Effect::kRollback));
+  if (!changes) return;
+  worker_.service.note_definitions_changed();
+  defines_ = true;
 }
 
 void Client::roll_back_to(std::string_view savepoint) {
@@ -287,6 +303,7 @@ void Client::failed(net::Bytes error_body) {
 
 void Client::ready(pg::TransactionStatus status) {
   if (status == pg::TransactionStatus::kIdle) {
+    if (std::exchange(defines_, false)) worker_.service.note_definitions_changed();
     if (error_in_group_) settings_ = snapshot_;
     snapshot_ = settings_;
     if (lease_->in_flight().empty()) begins_ = false;

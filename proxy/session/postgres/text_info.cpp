@@ -1,5 +1,6 @@
 #include "proxy/session/postgres/text_info.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 
@@ -50,6 +51,11 @@ bool contains_at(std::string_view text, std::size_t at, std::string_view word) {
     if (lower(text[at + i]) != word[i]) return false;
   }
   return true;
+}
+
+bool contains_word(std::string_view text, std::string_view word) {
+  const auto same = [](char a, char b) { return lower(a) == b; };
+  return std::search(text.begin(), text.end(), word.begin(), word.end(), same) != text.end();
 }
 
 /// Whether something in the text needs a real look: a second statement, or a word (wherever it
@@ -111,6 +117,7 @@ TextRef TextMemo::make(std::string_view text) {
   const Glance seen = glance(text);
   info->plain = seen.plain;
   info->read_only = seen.read_only;
+  info->terminates = contains_word(text, "pg_terminate_backend");
   if (!seen.plain) analysis(*info);
   return info;
 }

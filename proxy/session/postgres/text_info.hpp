@@ -24,12 +24,14 @@ namespace hyperdrive::proxy::session::postgres {
 
 struct TextInfo {
   std::string text;
-  bool plain = true;       ///< neither session state nor transaction control
-  bool read_only = false;  ///< plain, and its first word is SELECT, VALUES or TABLE
+  bool plain = true;        ///< neither session state nor transaction control
+  bool read_only = false;   ///< plain, and its first word is SELECT, VALUES or TABLE
+  bool terminates = false;  ///< calls pg_terminate_backend(), by the look of it
   /// Null for plain texts until somebody asks (TextMemo::analysis).
   std::shared_ptr<const sql::Analysis> analysis;
   /// Registered statements of this text, by types and fingerprint: a short list.
   std::vector<StatementRef> statements;
+  std::uint64_t definitions = 0;  ///< Service::definitions() when they were registered
   /// For the gate (group.hpp): whatever it wants to keep with a text.
   std::shared_ptr<void> gate_data;
 

@@ -81,6 +81,12 @@ class Service {
 
   OptionsRef options() const;
   void set_options(OptionsRef options);
+  /// A client ends other sessions: what dies in the next moments may be its doing.
+  void note_termination(std::chrono::steady_clock::time_point now);
+  bool terminated_lately(std::chrono::steady_clock::time_point now) const;
+  /// Relations may have changed: a text parsed from now on is not the statement it was before.
+  void note_definitions_changed() { definitions_.fetch_add(1, std::memory_order_relaxed); }
+  std::uint64_t definitions() const { return definitions_.load(std::memory_order_relaxed); }
   OriginFacts facts() const;
   void set_facts(OriginFacts facts);
 
@@ -88,6 +94,8 @@ class Service {
   mutable std::mutex mutex_;
   OptionsRef options_;
   OriginFacts facts_;
+  std::atomic<std::chrono::steady_clock::rep> last_termination_{0};
+  std::atomic<std::uint64_t> definitions_{0};
 };
 
 class Worker final : public PlaneWorker {

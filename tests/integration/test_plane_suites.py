@@ -1,0 +1,124 @@
+"""What drivers' own test suites ask of a connection and a pooler easily gets wrong."""
+
+import psycopg2
+import pytest
+from support import pgwire as w
+from support.ports import wait_for
+from support.postgres import Postgres
+from support.proxy import Proxy
+
+
+@pytest.fixture(scope="module")
+def origin():
+    with Postgres() as pg:
+        yield pg
+
+
+@pytest.fixture(scope="module")
+def pinning(origin):
+    with Proxy(origin, origin_connection_limit=8, local={"session_features": "pin"}) as p:
+        yield p
+
+
+def connect(proxy):
+    connection = psycopg2.connect(proxy.url())
+    connection.autocommit = True
+    return connection
+
+
+def value(connection, sql, *parameters):
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchone()[0]
+
+
+def run(connection, sql):
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+def test_each_session_is_told_the_process_id_that_its_statements_run_under(pinning):
+    clients = [connect(pinning) for _ in range(5)]
+    for _ in range(3):
+        for client in clients:
+            assert value(client, "select pg_backend_pid()") == client.info.backend_pid
+    assert len({client.info.backend_pid for client in clients}) == len(clients)
+    for client in clients:
+        client.close()
+
+
+def test_more_sessions_than_connections_still_log_in_and_work(pinning):
+    clients = [connect(pinning) for _ in range(20)]
+    assert len({client.info.backend_pid for client in clients}) == len(clients)
+    for client in reversed(clients):
+        assert value(client, "select 1") == 1
+        client.close()
+
+
+def test_a_notification_names_the_process_id_of_its_sender(pinning):
+    listener, sender = connect(pinning), connect(pinning)
+    run(listener, "listen news")
+    run(sender, "notify news, 'payload'")
+
+    def heard():
+        listener.poll()
+        return listener.notifies
+    wait_for(heard, 10, "the notification")
+    assert [(n.channel, n.payload, n.pid) for n in listener.notifies] == [
+        ("news", "payload", sender.info.backend_pid)]
+    listener.close()
+    sender.close()
+
+
+def test_idle_sessions_survive_a_restart_of_the_origin(pinning, origin):
+    client = connect(pinning)
+    assert value(client, "select 1") == 1
+    origin.restart()
+    assert value(client, "select 2") == 2
+    client.close()
+
+
+def test_an_idle_session_that_is_terminated_by_its_process_id_is_gone(pinning):
+    with w.Connection.open(pinning.url()) as victim:
+        pid = victim.value("select pg_backend_pid()")
+        killer = connect(pinning)
+        assert value(killer, "select pg_terminate_backend(%s)", int(pid))
+        kind, body = victim.receive()
+        assert kind == "E" and w.error_fields(body)["C"] == "57P01"
+        with pytest.raises(w.Closed):
+            victim.receive()
+    assert value(killer, "select 1") == 1
+    killer.close()
+
+
+def test_a_session_that_terminates_itself_hears_only_the_origins_last_words(pinning):
+    with w.Connection.open(pinning.url()) as client:
+        client.send(w.query("select pg_terminate_backend(pg_backend_pid())"))
+        heard = []
+        with pytest.raises(w.Closed):
+            while True:
+                heard.append(client.receive())
+    assert [w.error_fields(body)["C"] for kind, body in heard if kind == "E"] == ["57P01"]
+
+
+def test_what_is_prepared_after_a_change_of_definitions_has_the_new_shape(pinning):
+    asyncpg = pytest.importorskip("asyncpg")
+    import asyncio
+
+    async def scene(change):
+        one = await asyncpg.connect(pinning.url())
+        await one.execute("drop table if exists shapes; create table shapes (a int); insert into shapes values (1)")
+        assert (await one.fetch("select * from shapes"))[0]["a"] == 1
+        await one.execute(change)
+        two = await asyncpg.connect(pinning.url())
+        for fresh in (two, one):
+            statement = await fresh.prepare("select * from shapes")
+            assert [a.name for a in statement.get_attributes()] == ["a", "b"]
+            assert (await statement.fetch())[0]["b"] is None
+            insert = await fresh.prepare("insert into shapes (a) values ($1)")
+            assert insert.get_parameters()[0].name == "text"
+        await one.close()
+        await two.close()
+
+    asyncio.run(scene("drop table shapes; create table shapes (a text, b text); insert into shapes values ('x')"))
+    asyncio.run(scene("begin; alter table shapes alter a type text; alter table shapes add b int; commit"))

@@ -1,8 +1,8 @@
 // The proxies of one `hyperdrive dev`: started, watched, drained at the end.
 //
-// A proxy that runs already (`hyperdrive start`, another `hyperdrive dev`) is used as it is and left
-// running; if it ends, one of our own takes its place. Ours are tied to this process: when it is
-// gone, killed or not, they drain and exit. One thread for each proxy's events; everything else
+// A proxy that runs already (`hyperdrive start`, another `hyperdrive dev`) is used as it is and
+// left running; if it ends, one of our own takes its place. Ours are tied to this process: when it
+// is gone, killed or not, they drain and exit. One thread for each proxy's events; everything else
 // belongs to the thread that made the object.
 #pragma once
 

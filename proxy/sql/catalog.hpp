@@ -22,8 +22,8 @@ namespace hyperdrive::proxy::sql {
 using Oid = std::uint32_t;
 
 /// The statements that fill a Catalog, in order; all columns come as text (simple protocol). Run
-/// them in one REPEATABLE READ transaction with `search_path = pg_catalog` and `jit = off` (with 10 000
-/// tables the last takes a second, and three more to be compiled), after lies_preparation().
+/// them in one REPEATABLE READ transaction with `search_path = pg_catalog` and `jit = off` (with 10
+/// 000 tables the last takes a second, and three more to be compiled), after lies_preparation().
 std::span<const std::string> catalog_queries();
 
 /// What a session is when it asks: names resolve differently for each.

@@ -235,5 +235,5 @@ def test_versions_never_go_backwards_through_either_proxy(pg, redis):
         [t.join(30 * PATIENCE) for t in threads]
         served = sum(p.stats()["cache"]["hit"] for p in (a, b))
     assert not failures, failures[0]
-    assert acknowledged[0] > 50 and checks[0] > 500 and served > 0, (acknowledged, checks, served)
+    assert acknowledged[0] > 50 and checks[0] > 500 and served > 20, (acknowledged, checks, served)
     print(checks[0], "checks,", acknowledged[0], "versions,", served, "hits")

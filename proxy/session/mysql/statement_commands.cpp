@@ -117,7 +117,10 @@ Client::Step Client::stmt_execute(const Message& message) {
   if (worker_.gate != nullptr && free && message.is_whole && pins_ == 0 && execute->flags == 0 &&
       !statement->long_data && same(statement->prepared->state, state_)) {
     const net::Bytes types = execute->types_bound ? execute->types : net::Bytes(statement->types);
-    if (offered({text, statement->prepared->state, true, execute->null_bitmap, types, execute->values}, step)) return step;
+    if (offered(
+            {text, statement->prepared->state, true, execute->null_bitmap, types, execute->values},
+            step))
+      return step;
   }
   if (!need_origin(&text)) return Step::kBlocked;
   const std::uint32_t* id = ensure_prepared(*statement);
@@ -129,7 +132,8 @@ Client::Step Client::stmt_execute(const Message& message) {
   running_.binds_parameters = execute->parameters > 0;
   running_.findings = 1u << static_cast<unsigned>(Feature::kPrepare);
   note_before(text);
-  if (worker_.gate != nullptr) worker_.gate->will_run(*this, *lease_, text, statement->prepared->state);
+  if (worker_.gate != nullptr)
+    worker_.gate->will_run(*this, *lease_, text, statement->prepared->state);
   if (!inserts) {
     forward_with_id(message, *id, Reply::kQuery);
     return Step::kDone;
@@ -177,7 +181,8 @@ Client::Step Client::stmt_bulk_execute(const Message& message) {
   running_.binds_parameters = true;
   running_.findings = 1u << static_cast<unsigned>(Feature::kPrepare);
   note_before(text);
-  if (worker_.gate != nullptr) worker_.gate->will_run(*this, *lease_, text, statement->prepared->state);
+  if (worker_.gate != nullptr)
+    worker_.gate->will_run(*this, *lease_, text, statement->prepared->state);
   forward_with_id(message, *id, Reply::kQuery);
   return Step::kDone;
 }

@@ -23,9 +23,9 @@ std::optional<Ok> parse_ok(Bytes payload, std::uint64_t capabilities) {
   ok.last_insert_id = cursor.lenenc();
   ok.status = cursor.u16();
   ok.warnings = cursor.u16();
-  // Servers leave the rest out when all of it is empty. The protocol's page has the info as a string
-  // up to the packet's end where there is no session tracking; MySQL and MariaDB write its length in
-  // front of it there too, and clients read it so.
+  // Servers leave the rest out when all of it is empty. The protocol's page has the info as a
+  // string up to the packet's end where there is no session tracking; MySQL and MariaDB write its
+  // length in front of it there too, and clients read it so.
   if (cursor.left() != 0) {
     ok.info = cursor.lenenc_string();
     const bool changed = (ok.status & status::kSessionStateChanged) != 0;

@@ -34,7 +34,8 @@ class FakeBackend : public admin::AdminBackend {
   std::string config_json() override { return R"({"name":"prod-db"})"; }
   core::Result<admin::Explanation> explain(const std::string& sql) override {
     if (sql == "broken") return core::fail("no");
-    return admin::Explanation{false, "volatile", "now() is STABLE", {}, {"now"}, {}, "volatile", ""};
+    return admin::Explanation{false,   "volatile", "now() is STABLE", {},
+                              {"now"}, {},         "volatile",        ""};
   }
   core::Result<std::uint64_t> purge(const admin::Purge& purge) override {
     purged = purge;

@@ -129,6 +129,19 @@ def test_binary_answers_are_kept_by_parameters_and_apart_from_text(db, plain, ke
         assert second.ask(sql.replace("?", "3")) == direct.ask(sql.replace("?", "3"))
 
 
+def test_types_bound_by_a_hit_hold_for_the_next_execution(db):
+    sql = "select id, name from item where id = ?"
+    with proxy(db, limit=1) as p, Raw(p) as first, Raw(p) as second, Raw(db) as direct:
+        a, b, c = first.prepare(sql), second.prepare(sql), direct.prepare(sql)
+        first.execute(a, 3)
+        # On the one origin connection the statement's parameter is now a text.
+        first.socket.sendall(first.framed(b"\x17" + struct.pack("<IBI", a, 0, 1) + b"\0\x01\xfd\0\x015"))
+        assert b"item 5" in first.result()[-2][1]
+        assert outcome(p, lambda: second.execute(b, 3)) == {"hit": 1}
+        direct.execute(c, 3)
+        assert second.execute(b, 4, bound=False) == direct.execute(c, 4, bound=False)
+
+
 def test_a_long_answer_is_kept_whole(db, plain):
     with Raw(plain) as c, Raw(plain, USUAL & ~DEPRECATE_EOF) as other, Raw(db) as direct, \
             Raw(db, USUAL & ~DEPRECATE_EOF) as old:

@@ -108,6 +108,8 @@ Client::Step Client::stmt_execute(const Message& message) {
   if (statement == nullptr) return unknown_statement(message, "mysqld_stmt_execute");
   const auto execute = my::parse_execute(message.payload, statement->parameters, 0);
   if (!execute) return refuse(1210, "HY000", "Incorrect arguments to mysqld_stmt_execute");
+  // Bound now, whoever answers: the next execution may leave them out.
+  if (execute->types_bound && execute->types != statement->types) statement->types = execute->types;
   TextInfo& text = *statement->text;
   Step step = Step::kDone;
   if (!text.plain && !may_run(message, text, step)) return step;
@@ -125,7 +127,6 @@ Client::Step Client::stmt_execute(const Message& message) {
   if (!need_origin(&text)) return Step::kBlocked;
   const std::uint32_t* id = ensure_prepared(*statement);
   if (id == nullptr) return Step::kBlocked;
-  if (execute->types_bound && execute->types != statement->types) statement->types = execute->types;
   running_ = {};
   running_.text = statement->text;
   running_.statement = statement->id;

@@ -1,6 +1,7 @@
 """Runs the table of shared figures: ours and its peers in turns, medians, ratios, bars.
 
     python3 -m bench.run [--short] [--json FILE] [ROW ...]      rows: pooled hits connects idle start cli
+                                                                mysql-pooled mysql-hits mysql-connects
 """
 
 import argparse
@@ -23,7 +24,7 @@ def number(value) -> str:
 
 def line(row) -> str:
     sign = "≤" if row.at_most else "≥"
-    bar = f"{sign} {row.bar:g}" if row.bar != 99 else "-"
+    bar = f"{sign} {row.bar:g}" if row.bar is not None else "-"
     return (f"{row.what:58} {number(row.ours):>9} {number(row.peer):>9} {row.unit:4} "
             f"{row.ratio:8.2f} {bar:>7} {sign} {row.aim:<5g} {row.met}")
 

@@ -1,4 +1,4 @@
-"""The servers of a benchmark: Postgres, PgBouncer, pgpool-II, the relay, the answerer, the proxy."""
+"""The servers of a benchmark: the databases, PgBouncer, pgpool-II, the relay, the answerers, the proxy."""
 
 import os
 import shutil
@@ -6,9 +6,12 @@ import subprocess
 from dataclasses import dataclass
 
 from support import unprivileged
+from support.mariadb import MariaDB
 from support.ports import can_connect, free_port, wait_for
 from support.postgres import Postgres
 from support.proxy import Proxy
+
+from . import sysbench
 
 BUILD = os.path.dirname(os.environ["HYPERDRIVE_BIN"])
 
@@ -32,6 +35,14 @@ def postgres(scale: int) -> Postgres:
                     "-p", str(pg.port), "-U", pg.user, pg.database],
                    env=dict(os.environ, PGPASSWORD=pg.password), check=True, capture_output=True)
     return pg
+
+
+def mariadb() -> MariaDB:
+    db = MariaDB(settings={"innodb_buffer_pool_size": "256M", "max_connections": "1200", "back_log": "1200",
+                           "table_open_cache": "2000"})
+    db.__enter__()
+    sysbench.fill(target("direct", db))
+    return db
 
 
 class Server:

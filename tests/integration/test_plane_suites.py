@@ -122,3 +122,17 @@ def test_what_is_prepared_after_a_change_of_definitions_has_the_new_shape(pinnin
 
     asyncio.run(scene("drop table shapes; create table shapes (a text, b text); insert into shapes values ('x')"))
     asyncio.run(scene("begin; alter table shapes alter a type text; alter table shapes add b int; commit"))
+
+
+def test_in_a_transaction_a_deallocated_statement_is_gone_from_the_connection_too(pinning):
+    with w.Connection.open(pinning.url()) as client:
+        client.send(w.parse("held", "select 42 as held_by_suites") + w.sync())
+        client.until_ready()
+        client.query("begin")
+        client.send(w.bind("", "held") + w.execute() + w.sync())
+        client.until_ready()
+        count = "select count(*) from pg_prepared_statements where statement like '%held_by_suites'"
+        assert client.value(count) == "1"
+        client.query("deallocate held")
+        assert client.value(count) == "0"
+        client.query("commit")

@@ -111,6 +111,9 @@ void Client::detach_origin(bool rest_missing) {
     lingers_ = false;
     worker_.stop_lingering(*this);
   }
+  // With autocommit off an error may leave a transaction (its locks, its metadata locks) that no
+  // status tells of.
+  lease_->unfinished = touched_ && !lease_->autocommit();
   touched_ = one_shot_ = may_linger_ = false;
   Origin::send_home(std::move(lease_), rest_missing);
   unblock(Block::kPressure);  // whoever was to be written to is not ours any more

@@ -58,6 +58,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void packet_to_client(std::uint8_t sequence, net::Bytes payload);
   /// The origin has prepared what this client asked for: the id to tell it.
   std::uint32_t prepared(const wire::mysql::PrepareOk& prepared);
+  /// Whether the result behind `done` others of the running command is surely not the last one.
+  bool more_results_after(std::uint32_t done) const;
   void infile_begins(std::uint8_t sequence);
   /// The row of what ask_values() asked.
   void take_values(net::Bytes row);

@@ -120,6 +120,14 @@ void Client::last_statement(TextInfo& text) {
        "start the proxy with --session-features pin."});
 }
 
+bool Client::more_results_after(std::uint32_t done) const {
+  if (running_.text == nullptr || running_.text->plain) return false;
+  const auto& statements = TextMemo::analysis(*running_.text).statements;
+  // Behind the results of a CALL comes its OK.
+  const bool ends_in_call = !statements.empty() && statements.back().command == "CALL";
+  return ends_in_call || done + 1 < statements.size();
+}
+
 // --- after --------------------------------------------------------------------------------------
 
 void Client::ending(const Outcome& outcome) {

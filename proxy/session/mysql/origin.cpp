@@ -64,7 +64,9 @@ bool Origin::at_rest() const {
   return queue_.empty() && !in_transaction() && rest_ == 0 && kills_running == 0;
 }
 
-bool Origin::is_reusable() const { return !broken_ && !dirty && !beyond_repair && at_rest(); }
+bool Origin::is_reusable() const {
+  return !broken_ && !dirty && !unfinished && !beyond_repair && at_rest();
+}
 
 void Origin::park() {
   parked_ = true;
@@ -157,7 +159,7 @@ void Origin::reset() {
   send(Command::kResetConnection, {}, {Reply::kOk, Purpose::kPrelude, 1, false, nullptr});
   prepared_.clear();
   applied = nullptr;
-  dirty = false;
+  dirty = unfinished = false;
   virgin = true;
   last_client = 0;
 }
@@ -216,7 +218,8 @@ void Origin::finish_step() {
       queue_.back().purpose = Purpose::kCleaning;
       return;
     }
-    if (in_transaction()) return send(Command::kQuery, "ROLLBACK", cleaning);
+    if (in_transaction() || std::exchange(unfinished, false))
+      return send(Command::kQuery, "ROLLBACK", cleaning);
   }
   if (broken_ || !at_rest()) return;
   auto self = worker_->take_finishing(*this);

@@ -133,6 +133,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   bool multi_statements = true;
   bool dirty = false;          ///< only COM_RESET_CONNECTION makes it clean
   bool beyond_repair = false;  ///< only a new connection is clean
+  bool unfinished = false;     ///< a transaction may be open whatever the status says
   bool virgin = true;          ///< nothing of anybody has run since it was fresh or reset
   std::uint16_t last_warnings = 0;
   std::uint32_t last_client = 0;  ///< whose LAST_INSERT_ID, diagnostics … it has
@@ -187,6 +188,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void flush();
   void broken();
   std::string end_packet(const wire::mysql::Ok& ok) const;
+  std::string columns_eof() const;
   bool forwards() const;
   bool origin_has(std::uint64_t capability) const {
     return (identity_.capabilities & capability) != 0;

@@ -151,7 +151,7 @@ bool Origin::row() {
   }
   if (eof_owed_) {
     eof_owed_ = false;
-    insert(my::build_eof({0, status_}));
+    insert(columns_eof());
   }
   if (queue_.front().purpose == Purpose::kValues && owner_ != nullptr) {
     if (data_.size() - at_ < header_.size()) return false;
@@ -360,7 +360,7 @@ void Origin::field_list() {
 void Origin::rows_end() {
   const net::Bytes payload = data_.substr(at_ + my::kHeaderSize, header_.length);
   if (first_byte(payload) == my::reply::kErr) {
-    if (std::exchange(eof_owed_, false)) insert(my::build_eof({0, status_}));
+    if (std::exchange(eof_owed_, false)) insert(columns_eof());
     return err_packet(payload);
   }
   ok_packet(payload, true);
@@ -394,6 +394,14 @@ void Origin::infile_ended(std::uint8_t client_sequence) {
   queue_.front().client_sequence = client_sequence;
   phase_ = Phase::kFirst;
   begun_ = false;
+}
+
+/// The EOF behind the columns, which the origin does not send. libmariadb asks it, not the one
+/// behind the rows, whether more results follow.
+std::string Origin::columns_eof() const {
+  const bool more = forwards() && owner_->more_results_after(outcome_.results);
+  const int flags = status_ | (more ? my::status::kMoreResultsExists : 0);
+  return my::build_eof({0, static_cast<std::uint16_t>(flags)});
 }
 
 /// The EOF or OK with which the client's rows end.

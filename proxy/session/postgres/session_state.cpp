@@ -73,8 +73,8 @@ void Client::note(const Findings& findings) {
 
 /// Statements that concern what the proxy keeps for the session: DEALLOCATE and DISCARD ALL. They
 /// are answered here where that is possible, else the origin runs them and says what Postgres says.
-Client::Step Client::clean_up(const Message& message, TextInfo&, const sql::Statement& statement,
-                              bool& handled) {
+Client::Step Client::clean_up(const Message& message, TextInfo& text,
+                              const sql::Statement& statement, bool& handled) {
   const bool deallocate = statement.effect == Effect::kDeallocate;
   const bool discard = statement.effect == Effect::kDiscard && statement.argument == "ALL";
   if (!deallocate && !discard) return Step::kDone;
@@ -105,8 +105,12 @@ Client::Step Client::clean_up(const Message& message, TextInfo&, const sql::Stat
     return answer_here(message, "DEALLOCATE ALL");
   }
   if (const auto found = names_.find(statement.argument); found != names_.end()) {
+    const StatementRef statement_there = found->second->statement;
     names_.erase(found);
     handled = true;
+    if (simple && lease_ && lease_->prepared().use(statement_there->id)) {
+      return deallocate_there(*statement_there, text);
+    }
     return answer_here(message, "DEALLOCATE");
   }
   if (statement.argument.starts_with(kStatementPrefix)) {
@@ -114,6 +118,19 @@ Client::Step Client::clean_up(const Message& message, TextInfo&, const sql::Stat
     return refuse_with(message, pg::sqlstate::kUndefinedStatement,
                        "prepared statement \"" + statement.argument + "\" does not exist");
   }
+  return Step::kDone;
+}
+
+/// Who holds a connection may look into pg_prepared_statements: what was deallocated is gone there.
+Client::Step Client::deallocate_there(const Statement& statement, TextInfo& text) {
+  std::string& out = worker_.scratch;
+  pg::append_query(out, "DEALLOCATE " + statement.name);
+  forward(out);
+  out.clear();
+  lease_->prepared().remove(statement.id);
+  lease_->expect(ReplyKind::kQuery).text = TextRef(&text);
+  lease_->unnamed_serial = Origin::kNone;
+  unnamed_ = {};
   return Step::kDone;
 }
 

@@ -1,0 +1,61 @@
+"""What MySQL drivers' own test suites ask of a connection and a pooler easily gets wrong."""
+
+import pymysql
+import pytest
+from support import mywire as w
+from support.mariadb import MariaDB
+from support.ports import wait_for
+from support.proxy import Proxy
+
+
+@pytest.fixture(scope="module")
+def origin():
+    with MariaDB() as db:
+        yield db
+
+
+@pytest.fixture(scope="module", params=["pin", "hyperdrive"])
+def proxy(origin, request):
+    with Proxy(origin, origin_connection_limit=4, local={"session_features": request.param}) as p:
+        yield p
+
+
+def test_a_transaction_that_an_error_has_begun_ends_with_its_client(proxy, origin):
+    origin.sql("create or replace table busy (id int primary key) engine=innodb; insert into busy values (1)", "shop")
+    holder = pymysql.connect(**proxy.login(), autocommit=False)
+    holder.cursor().execute("delete from busy")
+    waiter = pymysql.connect(**proxy.login(), autocommit=False)
+    with waiter.cursor() as cursor:
+        cursor.execute("set innodb_lock_wait_timeout = 1")
+        with pytest.raises(pymysql.err.OperationalError) as refused:
+            cursor.execute("select id from busy for update")
+        assert refused.value.args[0] == 1205
+    waiter.close()
+    holder.rollback()
+
+    def dropped():
+        try:
+            with pymysql.connect(**proxy.login()) as client, client.cursor() as cursor:
+                cursor.execute("set lock_wait_timeout = 1")
+                cursor.execute("drop table busy")
+        except pymysql.err.OperationalError:
+            return False
+        return True
+    wait_for(dropped, 10, "the metadata lock to be gone")
+    holder.close()
+
+
+def test_the_eof_behind_columns_says_whether_more_results_follow_as_the_origin_says_it(proxy, origin):
+    # libmariadb's mysql_more_results() believes it while the rows are still to be read.
+    with pymysql.connect(**origin.login()) as client:
+        client.cursor().execute("create or replace procedure several() begin select 1; select 2, 3; end")
+    for sql in ("call several()", "select 1; select 2; do 0", "select 1; select 2", "select 1", "call several(); call several()",
+                "select 0 from dual where false; select 1 from dual where false"):
+        statuses = []
+        for port, user, password in ((origin.port, origin.user, origin.password),
+                                     (proxy.port, proxy.user, proxy.password)):
+            with w.Wire(port, user, password, "shop", w.USUAL | w.MULTI_STATEMENTS) as client:
+                client.send(w.query(sql))
+                statuses.append([client.status_of(event) & w.MORE_RESULTS for event in client.reply("query")
+                                 if event[0] in ("eof", "ok")])
+        assert statuses[0] == statuses[1], sql

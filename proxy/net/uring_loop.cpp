@@ -84,20 +84,31 @@ void UringLoop::run() {
 
 void UringLoop::wait() {
   const auto sleep = prepare_to_sleep();
-  // Errors (EINTR, ETIME, a full completion queue) all mean the same: look what has arrived.
+  // Errors (EINTR, a full completion queue) all mean the same: look what has arrived.
   if (sleep && sleep->count() == 0) {
     ::io_uring_submit_and_get_events(&ring_);
     return;
   }
-  io_uring_cqe* first = nullptr;
-  if (!sleep) {
-    ::io_uring_submit_and_wait(&ring_, 1);
-    return;
+  if (sleep) alarm_at(now() + *sleep);
+  ::io_uring_submit_and_wait(&ring_, 1);
+}
+
+/// A time limit of the wait itself would be started and cancelled in every turn; one that rings too
+/// early, because its timer has been moved, costs a turn now and then.
+void UringLoop::alarm_at(TimePoint when) {
+  if (alarm_ && *alarm_ <= when) return;
+  const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(when.time_since_epoch());
+  alarm_time_.tv_sec = since.count() / 1'000'000'000;
+  alarm_time_.tv_nsec = since.count() % 1'000'000'000;
+  if (alarm_) {
+    io_uring_sqe* sqe = request(0, Op::kNone);
+    ::io_uring_prep_timeout_update(sqe, &alarm_time_, static_cast<std::uint64_t>(Op::kAlarm),
+                                   IORING_TIMEOUT_ABS);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  } else {
+    ::io_uring_prep_timeout(request(0, Op::kAlarm), &alarm_time_, 0, IORING_TIMEOUT_ABS);
   }
-  __kernel_timespec limit{};
-  limit.tv_sec = sleep->count() / 1'000'000'000;
-  limit.tv_nsec = sleep->count() % 1'000'000'000;
-  ::io_uring_submit_and_wait_timeout(&ring_, &first, 1, &limit, nullptr);
+  alarm_ = when;
 }
 
 void UringLoop::reap() {
@@ -132,6 +143,9 @@ void UringLoop::complete(const io_uring_cqe& completion) {
     }
     case Op::kWake:
       return wait_for_wake();
+    case Op::kAlarm:
+      alarm_.reset();
+      return;
     case Op::kSendNow:
       return on_short_send(index, completion.res);
     case Op::kNone:

@@ -8,6 +8,8 @@
 // take all bytes. Such a send is over when its submission returns, so silence means success: no
 // completion to wake up for, no system call but one a turn. What was left is then sent by a second
 // request that waits for room.
+//
+// Timers: one timeout request is with the kernel, for the next timer or an earlier time.
 // The ring accepts requests from one thread: the first that calls run().
 #pragma once
 
@@ -15,6 +17,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "proxy/net/loop_core.hpp"
@@ -48,7 +51,7 @@ class UringLoop final : public LoopCore {
   class WriteWatch;
 
   /// What a completion is for; the low bits of its user data.
-  enum class Op : std::uint8_t { kNone, kReceive, kSend, kSendNow, kAccept, kPoll, kWake };
+  enum class Op : std::uint8_t { kNone, kReceive, kSend, kSendNow, kAccept, kPoll, kWake, kAlarm };
   enum class Kind : std::uint8_t { kFree, kStream, kAccepting, kWatch };
   struct Slot {
     void* target = nullptr;  // null once the owner has gone
@@ -67,6 +70,7 @@ class UringLoop final : public LoopCore {
 
   int set_up();
   void wait();
+  void alarm_at(TimePoint when);
   void reap();
   void complete(const io_uring_cqe& completion);
   void on_received(std::uint32_t index, const io_uring_cqe& completion);
@@ -95,6 +99,8 @@ class UringLoop final : public LoopCore {
   bool enabled_ = false;
   bool running_ = false;
   std::uint64_t wake_count_ = 0;
+  std::optional<TimePoint> alarm_;  // when the kernel wakes us at the latest
+  __kernel_timespec alarm_time_{};  // read when it is submitted
   ProvidedBuffers buffers_;
   std::deque<Slot> slots_;  // stable addresses: handlers add slots
   std::vector<std::uint32_t> free_;

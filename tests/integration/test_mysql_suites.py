@@ -59,3 +59,12 @@ def test_the_eof_behind_columns_says_whether_more_results_follow_as_the_origin_s
                 statuses.append([client.status_of(event) & w.MORE_RESULTS for event in client.reply("query")
                                  if event[0] in ("eof", "ok")])
         assert statuses[0] == statuses[1], sql
+
+
+def test_a_client_gets_the_character_set_that_its_handshake_asks_for(proxy):
+    for charset, number in (("latin2", 9), ("koi8r", 7), ("cp1250", 26), ("hebrew", 16)):
+        with pymysql.connect(**proxy.login(), charset=charset) as client, client.cursor() as cursor:
+            assert client.charset == charset
+            cursor.execute("select @@character_set_client, @@character_set_results, "
+                           "(select id from information_schema.collations where collation_name = @@collation_connection)")
+            assert cursor.fetchone() == (charset, charset, number)

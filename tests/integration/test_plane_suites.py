@@ -126,13 +126,28 @@ def test_what_is_prepared_after_a_change_of_definitions_has_the_new_shape(pinnin
 
 def test_in_a_transaction_a_deallocated_statement_is_gone_from_the_connection_too(pinning):
     with w.Connection.open(pinning.url()) as client:
-        client.send(w.parse("held", "select 42 as held_by_suites") + w.sync())
+        client.send(w.parse("held", "select 42 as held_by_suites") + w.SYNC)
         client.until_ready()
         client.query("begin")
-        client.send(w.bind("", "held") + w.execute() + w.sync())
+        client.send(w.bind("", "held") + w.execute() + w.SYNC)
         client.until_ready()
         count = "select count(*) from pg_prepared_statements where statement like '%held_by_suites'"
         assert client.value(count) == "1"
         client.query("deallocate held")
         assert client.value(count) == "0"
         client.query("commit")
+
+
+def test_a_changed_plan_is_told_as_drivers_recognise_it(origin):
+    # asyncpg and pgJDBC look for the routine, and then prepare anew.
+    with Proxy(origin, origin_connection_limit=4, caching={"disabled": False},
+               local={"session_features": "pin", "invalidation": "writes"}) as p, w.Connection.open(p.url()) as client:
+        client.query("create table widened (a int); insert into widened values (1)")
+        client.send(w.parse("wide", "select * from widened") + w.describe("S", "wide") + w.SYNC)
+        client.until_ready()
+        client.send(w.bind("", "wide") + w.execute() + w.SYNC)
+        client.until_ready()
+        client.query("alter table widened alter a type text")
+        client.send(w.bind("", "wide") + w.execute() + w.SYNC)
+        errors = [w.error_fields(body) for kind, body in client.until_ready() if kind == "E"]
+        assert [(e["C"], e["R"]) for e in errors] == [("0A000", "RevalidateCachedQuery")]

@@ -1,10 +1,10 @@
 // Client: from the greeting to the login's OK.
 #include <algorithm>
-#include <array>
 
 #include "core/config/text.hpp"
 #include "proxy/net/tls.hpp"
 #include "proxy/session/mysql/client.hpp"
+#include "proxy/session/mysql/collations.hpp"
 #include "proxy/wire/mysql/auth.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
@@ -28,35 +28,6 @@ constexpr std::uint64_t kOffered =
 /// MariaDB's, where the origin has them.
 constexpr std::uint64_t kOfferedOfMariadb =
     capability::kMariadbStmtBulkOperations | capability::kMariadbExtendedMetadata;
-
-struct Collation {
-  std::uint8_t id;
-  std::string_view names;
-};
-/// The collations that drivers log in with, as SET NAMES says them. One that is not here, or that
-/// the origin does not know, is the origin's own default at a direct login too.
-constexpr std::array<Collation, 20> kCollations = {{
-    {1, "big5 COLLATE big5_chinese_ci"},
-    {8, "latin1 COLLATE latin1_swedish_ci"},
-    {11, "ascii COLLATE ascii_general_ci"},
-    {13, "sjis COLLATE sjis_japanese_ci"},
-    {28, "gbk COLLATE gbk_chinese_ci"},
-    {31, "latin1 COLLATE latin1_german2_ci"},
-    {33, "utf8 COLLATE utf8_general_ci"},
-    {46, "utf8mb4 COLLATE utf8mb4_bin"},
-    {47, "latin1 COLLATE latin1_bin"},
-    {48, "latin1 COLLATE latin1_general_ci"},
-    {51, "cp1251 COLLATE cp1251_general_ci"},
-    {63, "binary"},
-    {83, "utf8 COLLATE utf8_bin"},
-    {95, "cp932 COLLATE cp932_japanese_ci"},
-    {192, "utf8 COLLATE utf8_unicode_ci"},
-    {224, "utf8mb4 COLLATE utf8mb4_unicode_ci"},
-    {225, "utf8mb4 COLLATE utf8mb4_icelandic_ci"},
-    {246, "utf8mb4 COLLATE utf8mb4_unicode_520_ci"},
-    {248, "gb18030 COLLATE gb18030_chinese_ci"},
-    {255, "utf8mb4 COLLATE utf8mb4_0900_ai_ci"},
-}};
 
 }  // namespace
 
@@ -241,12 +212,8 @@ StateRef Client::initial_state() const {
 /// Empty: what an origin connection has by its own login.
 std::string Client::names_of_charset() const {
   const auto profile = worker_.service.profile();
-  for (const Collation& collation : kCollations) {
-    if (collation.id != charset_) continue;
-    if (collation.id == 255 && profile && profile->is_mariadb) return {};
-    return std::string(collation.names);
-  }
-  return {};
+  const bool is_mariadb = profile && profile->is_mariadb;
+  return std::string(names_of_collation(charset_, is_mariadb));
 }
 
 }  // namespace hyperdrive::proxy::session::mysql

@@ -302,7 +302,13 @@ void Client::check_gone() { unblock(Block::kCheck); }
 
 void Client::plan_changed() {
   check_failed_ = false;
-  poison(pg::sqlstate::kFeatureNotSupported, "cached plan must not change result type");
+  // asyncpg and pgJDBC prepare anew when they see it, and know it by its routine.
+  constexpr std::string_view kText = "cached plan must not change result type";
+  Expected& entry = poison(pg::sqlstate::kFeatureNotSupported, kText);
+  entry.payload->clear();
+  pg::append_error_response(
+      *entry.payload,
+      {"ERROR", pg::sqlstate::kFeatureNotSupported, kText, {}, {}, "RevalidateCachedQuery"});
 }
 
 /// An error in the origin's name, at its place in the pipeline and with all its consequences there:

@@ -55,6 +55,7 @@ struct ErrorFields {
   Bytes message;
   Bytes detail;
   Bytes hint;
+  Bytes routine = {};  ///< where it was raised: some drivers recognise errors by it
 };
 
 std::optional<AuthenticationRequest> parse_authentication(Bytes body);

@@ -63,6 +63,7 @@ void append_fields(std::string& out, Backend type, const ErrorFields& fields) {
   field(Field::kMessage, fields.message);
   if (!fields.detail.empty()) field(Field::kDetail, fields.detail);
   if (!fields.hint.empty()) field(Field::kHint, fields.hint);
+  if (!fields.routine.empty()) field(Field::kRoutine, fields.routine);
   message.u8('\0');
 }
 

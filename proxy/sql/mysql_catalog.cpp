@@ -93,6 +93,12 @@ std::string unfitness(std::string_view type, std::string_view engine) {
   return "is of engine " + std::string(engine) + ", whose rows may change by themselves";
 }
 
+/// MERGE, FEDERATED, SPIDER, CONNECT … : a write to such a table may be one to another.
+bool may_stand_for_others(std::string_view type, std::string_view engine) {
+  if (type == "SEQUENCE" || lowered(engine) == "memory") return false;
+  return !unfitness(type, engine).empty();
+}
+
 }  // namespace
 
 std::span<const std::string_view> mysql_catalog_queries() { return kCatalogQueries; }
@@ -180,6 +186,7 @@ core::Result<void> MysqlCatalogBuilder::add(std::size_t query, Row row) {
     table.name = text(1);
     table.is_view = text(2) == "VIEW";
     table.unfit = unfitness(text(2), text(3));
+    table.stands_for_others = may_stand_for_others(text(2), text(3));
   } else if (query == kViews) {
     table.definition = text(2);
   } else if (query == kTriggers) {

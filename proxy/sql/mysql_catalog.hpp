@@ -63,6 +63,11 @@ class MysqlCatalog {
   std::vector<MysqlTableId> tables_matching(std::string_view glob, std::string_view database) const;
   /// A table with all that depends on a write to it; empty: unknown, or it may write anything.
   std::vector<MysqlTableId> reach(std::string_view database, std::string_view table) const;
+  /// Tables that change with rows of this one that the origin's log tells of. Triggers do not
+  /// count: what they write is in the log itself. What a foreign key changes is not. Empty:
+  /// unknown.
+  std::vector<MysqlTableId> reach_of_logged(std::string_view database,
+                                            std::string_view table) const;
   std::size_t table_count() const;
   /// Why every write counts as one of everything; empty: it does not.
   const std::string& blind_spot() const;

@@ -23,6 +23,7 @@ struct MysqlTable {
   std::string definition;  ///< of a view
   bool is_view = false;
   bool has_trigger = false;
+  bool stands_for_others = false;  ///< its rows may be those of other tables
   std::string today;  ///< a virtual column's reason why its value depends on the moment
   std::vector<std::string> times;  ///< columns of type TIME, in lower case
   bool has_dates = false;          ///< columns of type DATE, DATETIME, TIMESTAMP

@@ -252,6 +252,24 @@ std::vector<MysqlTableId> MysqlCatalog::reach(std::string_view database,
   return std::move(resolution.writes);
 }
 
+std::vector<MysqlTableId> MysqlCatalog::reach_of_logged(std::string_view database,
+                                                        std::string_view table) const {
+  const MysqlTable* first = data_->find(database, table);
+  if (first == nullptr) return {};
+  std::vector<MysqlTableId> reached = {first->id};
+  for (std::size_t i = 0; i < reached.size(); ++i) {
+    const MysqlTable* one = data_->find(reached[i]);
+    // Rows of a MERGE table are those of others.
+    if (one == nullptr || one->is_view || one->stands_for_others) return {};
+    for (const MysqlTableId child : one->cascades) {
+      if (std::find(reached.begin(), reached.end(), child) == reached.end()) {
+        reached.push_back(child);
+      }
+    }
+  }
+  return reached;
+}
+
 Explanation explain_mysql(const Analysis& analysis, const MysqlCatalog& catalog,
                           std::string_view database) {
   const MysqlResolution resolution = catalog.resolve(analysis, database);

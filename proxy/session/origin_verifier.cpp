@@ -129,6 +129,17 @@ void OriginVerifier::close(std::unique_ptr<net::Stream> stream) {
   loop_.close_later(std::move(stream), std::chrono::milliseconds(1000));
 }
 
+bool OriginVerifier::wants_log() const {
+  const core::Config& config = launch_.config;
+  return config.local.invalidation == core::Invalidation::kReplication && !config.caching.disabled;
+}
+
+void OriginVerifier::log_refused(const core::Error& error) {
+  core::Error refused = error;
+  refused.code = code::kOriginOther;
+  report_.fail("query", report_.step("query").took, refused);
+}
+
 void OriginVerifier::compare_limits() {
   const ServerFacts& facts = report_.facts;
   const int limit = launch_.config.origin_connection_limit;

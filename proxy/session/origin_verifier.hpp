@@ -49,6 +49,10 @@ class OriginVerifier {
   void close(std::unique_ptr<net::Stream> stream);
   /// The questions are answered, or one failed.
   void end() { loop_.stop(); }
+  /// Whether the config wants the origin's log followed.
+  bool wants_log() const;
+  /// It cannot be: the config would not start.
+  void log_refused(const core::Error& error);
   /// Warns where the config may open more connections than the origin allows.
   void compare_limits();
 

@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 
 from support import pgwire
+from support.hyperdrive import Hyperdrive
 from support.pgwire import Connection, bind, data_row, describe, execute, parse, query
 from support.ports import wait_for
 from support.postgres import Postgres
@@ -322,6 +323,9 @@ def test_replication_without_the_log_level_is_refused_with_the_settings_name():
                 pass
         assert "wal_level" in str(refused.value)
         assert plain.psql("select count(*) from pg_replication_slots").strip() == "0"
+        with Hyperdrive() as hd:
+            refused = hd.run("create", "shop", "--connection-string", plain.url(), "--invalidation", "replication")
+            assert refused.returncode == 1 and "wal_level" in refused.stderr and not hd.json("list", "--json")
 
 
 # --- truth under fire -------------------------------------------------------------------------------

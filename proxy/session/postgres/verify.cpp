@@ -104,6 +104,12 @@ class Verifier final : public OriginVerifier {
     facts.wal_level = row[3].value_or("");
     facts.read_only = row[4] == "t";
     facts.superuser = row[5] == "on";
+    if (wants_log() && facts.wal_level != "logical") {
+      log_refused({"invalidation = replication needs wal_level = logical at the origin; it is \"" +
+                       facts.wal_level + "\".",
+                   "Set wal_level = logical in postgresql.conf and restart Postgres, or use "
+                   "--invalidation writes."});
+    }
     compare_limits();
   }
 

@@ -12,7 +12,7 @@ import pytest
 from support.mariadb import MariaDB
 from support.mysql_raw import DEPRECATE_EOF, SESSION_TRACK, USUAL, Raw
 from support.ports import PATIENCE, wait_for
-from support.proxy import NotReady, Proxy
+from support.proxy import Proxy
 
 READ = "select id, name, price from item where id = 1"
 
@@ -359,12 +359,6 @@ def test_purges_by_table_tag_and_query(plain):
             status, answer = plain.admin("POST", "/v1/purge", json.dumps(what))
             assert status == 200, answer
             assert outcome(plain, lambda: rows(c, sql)) == {"miss": 1}, what
-
-
-def test_replication_is_refused_plainly(db):
-    with pytest.raises(NotReady) as refused:
-        proxy(db, "replication").start()
-    assert "binlog" in refused.value.error["message"]
 
 
 # --- many at once -----------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 #include "proxy/session/mysql/cache_keeper.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <future>
 #include <iterator>
 #include <utility>
@@ -16,6 +17,8 @@ constexpr std::chrono::milliseconds kFirstRetry{100};
 constexpr std::chrono::milliseconds kLongestRetry{5'000};
 constexpr std::chrono::milliseconds kPollPause{200};
 constexpr std::chrono::milliseconds kLookAgain{60'000};
+/// A definition that the log tells of may not be in information_schema at that very moment.
+constexpr std::chrono::milliseconds kLookSoon{1'000};
 constexpr std::chrono::seconds kErrandTime{30};
 
 std::string lower(std::string_view text) {
@@ -35,17 +38,23 @@ CacheKeeper::~CacheKeeper() {
   thread_.join();
 }
 
-core::Result<void> CacheKeeper::start() {
+core::Result<void> CacheKeeper::start(std::function<void(core::Result<void>)> log_told) {
   auto made = std::make_shared<std::promise<core::Result<void>>>();
+  log_told_ = std::move(log_told);
   // A loop belongs to the thread that made it.
   thread_ = std::thread([this, made] {
     auto loop = net::Loop::create();
     if (!loop) return made->set_value(tl::unexpected(std::move(loop.error())));
     loop_ = std::move(*loop);
     timer_ = loop_->timer([this] { next(); });
+    if (replication_) follow_log();
     made->set_value({});
     begin();
     loop_->run();
+    {
+      const std::lock_guard lock(mutex_);
+      follower_.reset();
+    }
     job_.reset();
     login_.reset();
     timer_.reset();
@@ -185,7 +194,7 @@ void CacheKeeper::ended(Errand errand) {
   } else {
     retry_ = {};
     if (errand.catalog) {
-      look_at_ = loop_->now() + kLookAgain;
+      look_at_ = loop_->now() + (std::exchange(look_soon_, false) ? kLookSoon : kLookAgain);
       publish(errand);
       for (cache::WriteIntent& intent : awaiting_reload_) intent.commit();
       awaiting_reload_.clear();
@@ -294,8 +303,43 @@ void CacheKeeper::retarget(std::shared_ptr<const OriginTarget> target) {
     }
     for (Unsettled& one : unsettled_) one.intent.commit();
     unsettled_.clear();
+    if (replication_) follow_log();
     begin();
   });
+}
+
+void CacheKeeper::set_replication(bool wanted) {
+  if (!loop_) {
+    replication_ = wanted;
+    return;
+  }
+  post([this, wanted] {
+    if (std::exchange(replication_, wanted) == wanted) return;
+    if (wanted) return follow_log();
+    const std::lock_guard lock(mutex_);
+    follower_.reset();
+  });
+}
+
+/// Anew, if one is there; the new one distrusts before the old one lets go.
+void CacheKeeper::follow_log() {
+  BinlogFollower::Keeper keeper;
+  keeper.catalog = [this] {
+    const KnownCatalog known = catalog();
+    return BinlogFollower::Catalog{known.catalog, known.generation};
+  };
+  keeper.schema_changed = [this](cache::WriteIntent intent) { schema_changed(std::move(intent)); };
+  keeper.prepared = [this](cache::WriteIntent intent) { prepared(std::move(intent)); };
+  keeper.look_soon = [this] { look_soon_ = true; };
+  keeper.told = [this](core::Result<void> result) {
+    if (const auto told = std::exchange(log_told_, nullptr)) told(std::move(result));
+  };
+  // For the test that shows what the fence is for (tests/integration/test_cache_binlog.py).
+  const bool fence = std::getenv("HYPERDRIVE_TEST_WITHOUT_FENCE") == nullptr;
+  auto follower =
+      std::make_shared<BinlogFollower>(*loop_, cache_, target_, std::move(keeper), fence);
+  const std::lock_guard lock(mutex_);
+  follower_.swap(follower);
 }
 
 KnownCatalog CacheKeeper::catalog() const {
@@ -318,6 +362,10 @@ std::vector<std::string> CacheKeeper::warnings() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> present;
   if (!trouble_.empty()) present.push_back(trouble_);
+  if (follower_) {
+    const auto of_log = follower_->warnings();
+    present.insert(present.end(), of_log.begin(), of_log.end());
+  }
   if (!blind_spot_.empty()) {
     present.push_back("Every write ends all cached answers: " + blind_spot_ + ".");
   }

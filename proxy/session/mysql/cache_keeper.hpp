@@ -7,6 +7,7 @@
 //
 //   catalog    read at start, after DDL seen through the proxy (before any further answer is
 //              stored), and every minute.
+//   log        with invalidation = replication, the origin's binary log (binlog_follower.hpp).
 //   outcomes   writes whose end nobody saw stay open until their connection is gone from the
 //              origin's process list; XA PREPARE until XA RECOVER lists nothing any more.
 //
@@ -27,6 +28,7 @@
 #include "proxy/cache/cache.hpp"
 #include "proxy/net/loop.hpp"
 #include "proxy/net/task.hpp"
+#include "proxy/session/mysql/binlog_follower.hpp"
 #include "proxy/session/mysql/origin_login.hpp"
 #include "proxy/sql/mysql_catalog.hpp"
 
@@ -53,7 +55,12 @@ class CacheKeeper {
   CacheKeeper(const CacheKeeper&) = delete;
   CacheKeeper& operator=(const CacheKeeper&) = delete;
 
-  core::Result<void> start();
+  /// Starts the thread. `log_told` hears, on that thread, that the log is followed, or why it
+  /// cannot be (it goes on trying).
+  core::Result<void> start(std::function<void(core::Result<void>)> log_told);
+
+  /// Whether the origin's binary log is to be followed.
+  void set_replication(bool wanted);
 
   KnownCatalog catalog() const;
   /// Cheap; changes with every new catalog. 0: none yet.
@@ -102,6 +109,7 @@ class CacheKeeper {
   void ended(Errand errand);
   void settle(const Errand& errand);
   void publish(const Errand& errand);
+  void follow_log();
   void again_within(std::chrono::milliseconds time);
   void post(std::function<void()> task);
 
@@ -124,10 +132,15 @@ class CacheKeeper {
   std::vector<cache::WriteIntent> awaiting_reload_;  // settled by the reading under way
   std::vector<cache::WriteIntent> awaiting_next_;    // … by the one after it
   std::vector<Unsettled> unsettled_;
+  bool replication_ = false;
+  bool look_soon_ = false;
+  std::function<void(core::Result<void>)> log_told_;
 
   std::atomic<std::uint64_t> generation_{0};
   mutable std::mutex mutex_;  // guards what follows
   KnownCatalog known_;
+  std::shared_ptr<BinlogFollower>
+      follower_;  // used by the keeper's thread; others ask for warnings
   bool tried_ = false;
   std::vector<std::function<void()>> wakes_;
   std::string trouble_;

@@ -1,5 +1,7 @@
 #include "proxy/session/mysql/cache_service.hpp"
 
+#include <chrono>
+#include <future>
 #include <utility>
 
 #include "proxy/sql/mysql_analysis.hpp"
@@ -7,6 +9,8 @@
 namespace hyperdrive::proxy::session::mysql {
 
 namespace {
+
+constexpr std::chrono::seconds kFirstLog{20};
 
 bool follows_log(const core::Config& config) {
   return config.local.invalidation == core::Invalidation::kReplication && !config.caching.disabled;
@@ -17,10 +21,13 @@ bool follows_log(const core::Config& config) {
 CacheService::CacheService(Service& service, const core::Config& config)
     : service_(service),
       cache_({config.local.cache_size}, cache::Policy::of(config)),
-      keeper_(cache_, service.options()->target) {}
+      keeper_(cache_, service.options()->target) {
+  keeper_.set_replication(follows_log(config));
+}
 
 int CacheService::own_connections(const core::Config& config) {
-  return config.caching.disabled ? 0 : 1;
+  if (config.caching.disabled) return 0;
+  return follows_log(config) ? 3 : 1;
 }
 
 void CacheService::attach() {
@@ -35,26 +42,30 @@ void CacheService::detach() {
 }
 
 core::Result<void> CacheService::start() {
-  const OptionsRef options = service_.options();
-  if (follows_log(options->config)) {
-    return core::fail("The binlog of a MySQL origin is not followed: there is no such mode yet.",
-                      "Use --invalidation writes.");
-  }
   if (cache_.policy()->disabled) return {};
-  return start_keeper();
+  return start_keeper(follows_log(service_.options()->config));
 }
 
-core::Result<void> CacheService::start_keeper() {
+core::Result<void> CacheService::start_keeper(bool wait) {
   const std::lock_guard lock(mutex_);
   if (std::exchange(started_, true)) return {};
-  return keeper_.start();
+  auto told = std::make_shared<std::promise<core::Result<void>>>();
+  auto first = told->get_future();
+  auto started =
+      keeper_.start([told](core::Result<void> result) { told->set_value(std::move(result)); });
+  if (!started || !wait) return started;
+  if (first.wait_for(kFirstLog) == std::future_status::ready) return first.get();
+  return core::fail("The origin's binary log could not be followed within 20 s.",
+                    "A transaction whose commit waits at the origin (for a semi-synchronous "
+                    "replica) holds it up; or use --invalidation writes.");
 }
 
 void CacheService::reload(const core::Config& config, bool new_origin) {
   cache_.reload(cache::Policy::of(config));
   cache_.resize(config.local.cache_size);
   if (new_origin) keeper_.retarget(service_.options()->target);
-  if (!config.caching.disabled) (void)start_keeper();
+  if (!config.caching.disabled) (void)start_keeper(false);
+  keeper_.set_replication(follows_log(config));
 }
 
 // --- purges

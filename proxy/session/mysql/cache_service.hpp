@@ -28,7 +28,8 @@ class CacheService {
   static int own_connections(const core::Config& config);
 
   void attach();
-  /// Starts reading the catalog. Fails where the config wants the origin's log followed.
+  /// Starts reading the catalog. With invalidation = replication it waits until the origin's log is
+  /// followed, and says why where that cannot be.
   core::Result<void> start();
   void detach();
 
@@ -47,7 +48,7 @@ class CacheService {
   core::Result<sql::Explanation> explain(const std::string& sql);
 
  private:
-  core::Result<void> start_keeper();
+  core::Result<void> start_keeper(bool wait);
 
   Service& service_;
   cache::Cache cache_;

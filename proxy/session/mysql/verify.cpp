@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/net/task.hpp"
+#include "proxy/session/mysql/binlog_origin.hpp"
 #include "proxy/session/mysql/question.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
@@ -69,9 +70,17 @@ class Verifier final : public OriginVerifier {
     // What is not MySQL itself (a proxy, a cousin) may not know these settings: no failure.
     const auto facts = co_await ask(dialogue, kFactsQuery, capabilities);
     if (facts && !facts->empty()) learn(facts->front());
-    if (dialogue.failure() != Dialogue::Failure::kNone) co_return;
-    dialogue.send_command(wire::mysql::Command::kQuit);
-    close(dialogue.take_stream());
+    if (dialogue.failure() == Dialogue::Failure::kNone) {
+      dialogue.send_command(wire::mysql::Command::kQuit);
+      close(dialogue.take_stream());
+    }
+    if (wants_log()) co_await try_log();
+  }
+
+  /// As the proxy will at its start; the log flows for a moment.
+  Task<void> try_log() {
+    const auto opened = co_await open_binlog(loop_, target_);
+    if (!opened) log_refused(opened.error());
   }
 
   void learn(const TextRow& row) {

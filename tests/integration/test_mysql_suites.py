@@ -68,3 +68,25 @@ def test_a_client_gets_the_character_set_that_its_handshake_asks_for(proxy):
             cursor.execute("select @@character_set_client, @@character_set_results, "
                            "(select id from information_schema.collations where collation_name = @@collation_connection)")
             assert cursor.fetchone() == (charset, charset, number)
+
+
+def test_a_databases_changed_defaults_are_seen_by_later_clients(proxy):
+    asked = "select @@character_set_database, @@collation_database"
+    clients = [pymysql.connect(**proxy.login(), autocommit=True) for _ in range(3)]
+    for client in clients:
+        client.begin()
+        client.query("select 1")
+    for client in clients:
+        client.rollback()
+        client.close()
+    for charset, collation in (("latin1", "latin1_german1_ci"), ("utf8mb4", "utf8mb4_general_ci")):
+        with pymysql.connect(**proxy.login()) as client:
+            client.query(f"alter database shop character set {charset} collate {collation}")
+        later = [pymysql.connect(**proxy.login()) for _ in range(3)]
+        for client in later:
+            with client.cursor() as cursor:
+                cursor.execute("begin")
+                cursor.execute(asked)
+                assert cursor.fetchone() == (charset, collation)
+        for client in later:
+            client.close()

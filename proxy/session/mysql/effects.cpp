@@ -240,6 +240,9 @@ void Client::apply_statement(const sql::Statement& statement, std::string_view t
     }
     return apply_assignments(read_set(text, lexing_), running_.binds_parameters);
   }
+  const bool alters_database = statement.command == "ALTER" &&
+                               (contains_word(text, "database") || contains_word(text, "schema"));
+  if (alters_database) worker_.service.databases_altered.fetch_add(1, std::memory_order_relaxed);
   if ((statement.state & state::kUserVariable) != 0) pin(Feature::kUserVariable);
   if ((statement.state & state::kTempObject) != 0) pin(Feature::kTempTable);
   if ((statement.state & state::kAdvisoryLock) != 0) pin(Feature::kAdvisoryLock);

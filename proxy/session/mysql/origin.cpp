@@ -26,6 +26,7 @@ void Origin::take_session(OriginSession session) {
   stream_ = std::move(session.stream);
   auto fresh = std::make_shared<State>();
   database = worker_->options->target->database;
+  databases_seen = worker_->service.databases_altered.load(std::memory_order_relaxed);
   fresh->database = database;
   applied = std::move(fresh);
   multi_statements = origin_has(my::capability::kMultiStatements);

@@ -130,6 +130,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   /// What it has been set to; null: to be set anew (after a reset).
   StateRef applied;
   std::string database;
+  std::uint32_t databases_seen = 0;  ///< Service::databases_altered when it was entered
   bool multi_statements = true;
   bool dirty = false;          ///< only COM_RESET_CONNECTION makes it clean
   bool beyond_repair = false;  ///< only a new connection is clean

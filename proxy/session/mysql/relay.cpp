@@ -471,9 +471,17 @@ bool Client::prepare_lease(TextInfo* text) {
     }
     origin.applied = state_;
   }
+  const std::uint32_t altered = worker_.service.databases_altered.load(std::memory_order_relaxed);
+  const bool outdated = origin.databases_seen != altered && origin.last_client != id_;
+  if (outdated) {
+    // Entering the database that it is in already would be nothing to the server.
+    origin.send(Command::kInitDb, "information_schema", prelude);
+    origin.database = "information_schema";
+  }
   if (origin.database != state_->database) {
     origin.send(Command::kInitDb, state_->database, prelude);
     origin.database = state_->database;
+    origin.databases_seen = altered;
   }
   if (text != nullptr && text->analysis && origin.last_client != id_) last_statement(*text);
   if (!origin.busy()) return pending_error_.empty();

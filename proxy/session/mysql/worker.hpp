@@ -67,6 +67,8 @@ class Service {
   std::vector<std::unique_ptr<Worker>> workers;
   /// The kind that the client asked for who logged in last: what new connections are opened as.
   std::atomic<std::uint64_t> wanted_kind = 0;
+  /// Counts ALTER DATABASE: a connection reads its database's defaults only when it enters it.
+  std::atomic<std::uint32_t> databases_altered = 0;
 
   OptionsRef options() const;
   void set_options(OptionsRef options);

@@ -98,9 +98,11 @@ Result<std::string> unbind(std::string_view text, Format format, const Target& t
   if (original && fits(*original)) return *original;
   auto removal = plan_unbind(text, format, target, name);
   if (!removal) return tl::unexpected(removal.error());
-  std::string result = apply_plan(text, removal->plans.back());
-  if (!fits(result)) return refused(target, "unbind in");
-  return result;
+  for (auto plan = removal->plans.rbegin(); plan != removal->plans.rend(); ++plan) {
+    std::string result = apply_plan(text, *plan);
+    if (fits(result)) return result;
+  }
+  return refused(target, "unbind in");
 }
 
 }  // namespace hyperdrive::core::wrangler

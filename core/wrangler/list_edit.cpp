@@ -18,13 +18,37 @@ std::string_view part_of(std::string_view text, Span span) {
 
 Span inside_of(const Node& list) { return {list.span.begin + 1, list.span.end - 1}; }
 
-/// Where the white space before `at` begins, in a gap between items that begins at `limit`. What
-/// ends a comment's line is the comment's, blanks too.
-std::size_t white_before(std::string_view text, Format format, std::size_t limit, std::size_t at) {
+bool is_line_comment(std::string_view comment) {
+  return comment.starts_with("//") || comment.starts_with('#');
+}
+
+/// The white space before an item, in the gap between items that begins at `limit`.
+struct White {
+  std::size_t begin;
+  bool behind_line_comment;  ///< without a line break here, what follows would be the comment's
+};
+
+/// What ends a comment's line is the comment's, blanks too.
+White white_before(std::string_view text, Format format, std::size_t limit, std::size_t at) {
   const auto comments = comments_in(text, format, {limit, at});
   if (!comments.empty()) limit = comments.back().end;
   while (at > limit && is_white(text[at - 1])) --at;
-  return at;
+  const bool behind =
+      !comments.empty() && at == limit && is_line_comment(part_of(text, comments.back()));
+  return {at, behind};
+}
+
+/// Whether something stands on the item's line behind the item and its comma; a line comment may
+/// join the one before it.
+bool line_goes_on(std::string_view text, const Item& item) {
+  const auto blank = [&](std::size_t at) {
+    while (at < text.size() && (text[at] == ' ' || text[at] == '\t')) ++at;
+    return at;
+  };
+  std::size_t at = blank(item.span.end);
+  if (at == item.comma) at = blank(at + 1);
+  if (at >= text.size() || is_line_comment(text.substr(at))) return false;
+  return text[at] != '\n' && text[at] != '\r';
 }
 
 /// Behind the comments that follow `at` on its line; `at` itself if there are none.
@@ -70,16 +94,36 @@ Plan append_to_empty(std::string_view text, Format format, const Node& list, con
 }
 
 /// The item's own span gives way to the comments within it, each on a line of its own.
-std::string kept_comments(std::string_view text, Format format, const Item& item) {
+struct Kept {
+  std::string text;
+  bool ends_in_line_comment = false;
+};
+
+Kept kept_comments(std::string_view text, Format format, const Item& item) {
   if (format == Format::kToml || !begins_line(text, item.span.begin)) return {};
   const std::string start =
       std::string(newline_of(text)) + indentation_before(text, item.span.begin);
-  std::string kept;
+  Kept kept;
   for (const Span& comment : comments_in(text, format, item.span)) {
-    kept += start;
-    kept += part_of(text, comment);
+    kept.text += start;
+    kept.text += part_of(text, comment);
+    kept.ends_in_line_comment = is_line_comment(part_of(text, comment));
   }
   return kept;
+}
+
+/// Takes the item and the white space before it; its comma stays. What goes on behind it on its
+/// line must not end up in a comment that stays.
+Edit removal_with_gap(std::string_view text, Format format, std::size_t gap, const Item& item) {
+  const White white = white_before(text, format, gap, item.span.begin);
+  const Kept kept = kept_comments(text, format, item);
+  const bool commented = kept.text.empty() ? white.behind_line_comment : kept.ends_in_line_comment;
+  std::string left = kept.text;
+  if (commented && line_goes_on(text, item)) {
+    left += newline_of(text);
+    left += indentation_before(text, item.span.begin);
+  }
+  return {white.begin, item.span.end - white.begin, left};
 }
 
 void erase_comma(Plan& plan, const Item& item) {
@@ -89,10 +133,7 @@ void erase_comma(Plan& plan, const Item& item) {
 std::vector<Plan> removals_of_only(std::string_view text, Format format, const Node& list) {
   const Item& item = list.items.front();
   const Span inside = inside_of(list);
-  const std::size_t begin = white_before(text, format, inside.begin, item.span.begin);
-  const std::string kept = kept_comments(text, format, item);
-
-  Plan with_gap{{begin, item.span.end - begin, kept}};
+  Plan with_gap{removal_with_gap(text, format, inside.begin, item)};
   erase_comma(with_gap, item);
   Plan bare{{item.span.begin, item.span.end - item.span.begin, ""}};
   erase_comma(bare, item);
@@ -101,7 +142,7 @@ std::vector<Plan> removals_of_only(std::string_view text, Format format, const N
   const bool alone =
       all_white(part_of(text, {inside.begin, item.span.begin})) &&
       all_white(part_of(text, {item.span.end, end == item.span.end ? end : end - 1})) &&
-      all_white(part_of(text, {end, inside.end})) && kept.empty();
+      all_white(part_of(text, {end, inside.end})) && kept_comments(text, format, item).text.empty();
   if (!alone) return {with_gap, bare};
   return {Plan{{inside.begin, inside.end - inside.begin, ""}}, with_gap, bare};
 }
@@ -109,23 +150,20 @@ std::vector<Plan> removals_of_only(std::string_view text, Format format, const N
 Plan removal_of_last(std::string_view text, Format format, const Node& list) {
   const Item& item = list.items.back();
   const Item& before = list.items[list.items.size() - 2];
-  const std::size_t begin = white_before(text, format, before.comma + 1, item.span.begin);
   Plan plan;
   if (item.comma == kNowhere) erase_comma(plan, before);
-  plan.push_back({begin, item.span.end - begin, kept_comments(text, format, item)});
+  plan.push_back(removal_with_gap(text, format, before.comma + 1, item));
   erase_comma(plan, item);
   return plan;
 }
 
 Plan removal_of_other(std::string_view text, Format format, const Node& list, std::size_t index) {
   const Item& item = list.items[index];
-  const std::string kept = kept_comments(text, format, item);
   const std::size_t after = item.comma + 1;
   if (begins_line(text, item.span.begin)) {
     const std::size_t noted = behind_comments(text, format, after, list.span.end - 1);
     const std::size_t gap = index == 0 ? list.span.begin + 1 : list.items[index - 1].comma + 1;
-    const std::size_t begin = white_before(text, format, gap, item.span.begin);
-    if (noted == after) return {{begin, item.span.end - begin, kept}, {item.comma, 1, ""}};
+    if (noted == after) return {removal_with_gap(text, format, gap, item), {item.comma, 1, ""}};
     // A comment behind the item stays, in the item's place.
     const std::size_t comment = text.find_first_not_of(" \t", after);
     return {{item.span.begin, item.span.end - item.span.begin, ""},

@@ -124,6 +124,23 @@ TEST_CASE("several JSON bindings come and go in any order") {
   }
 }
 
+TEST_CASE("what goes on behind a removed binding stays out of the comment before it") {
+  // Found by generated files: the rest of the line would have become part of a line comment.
+  CHECK(must_unbind("{\"hyperdrive\": [ // a\n  {\"binding\": \"HYPERDRIVE\", \"id\": \"x\"} ]}",
+                    kJsonc) == "{\"hyperdrive\": [ // a\n   ]}");
+  CHECK(must_unbind("{\"hyperdrive\": [ // a\n  {\"binding\": \"HYPERDRIVE\", \"id\": \"x\"}, "
+                    "{\"binding\": \"B\", \"id\": \"y\"} ]}",
+                    kJsonc) ==
+        "{\"hyperdrive\": [ // a\n   {\"binding\": \"B\", \"id\": \"y\"} ]}");
+  CHECK(must_unbind("{\"hyperdrive\": [{\"binding\": \"B\", \"id\": \"y\"}, // b\n"
+                    "  {\"binding\": \"HYPERDRIVE\", \"id\": \"x\"} ]}",
+                    kJsonc) == "{\"hyperdrive\": [{\"binding\": \"B\", \"id\": \"y\"} // b\n   ]}");
+  CHECK(must_unbind(
+            "{\"hyperdrive\": [\n  { // own\n    \"binding\": \"HYPERDRIVE\", \"id\": \"x\" }, "
+            "{\"binding\": \"B\", \"id\": \"y\"} ]}",
+            kJsonc) == "{\"hyperdrive\": [\n  // own\n   {\"binding\": \"B\", \"id\": \"y\"} ]}");
+}
+
 TEST_CASE("containers that a person wrote stay when their binding goes") {
   CHECK(must_unbind(
             "{\n  // mine\n  \"hyperdrive\": [\n    // this\n    { \"binding\": \"HYPERDRIVE\", "

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -134,10 +135,11 @@ std::unique_ptr<SQLite::Database> open_writable(const Home& home) {
   auto database = std::make_unique<SQLite::Database>(
       home.registry().string(), SQLite::OPEN_READWRITE | SQLite::OPEN_NOMUTEX, kBusyTimeoutMs);
   if (version_of(*database) == 0) migrate(*database, home);
-  // What a command has acknowledged survives a power failure too.
+  // What a command has acknowledged survives a power failure too. The page cache (KiB) holds the
+  // registry of 10 000 configs, which `doctor` goes through more than once.
   database->exec(
       "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; "
-      "PRAGMA cell_size_check = ON");
+      "PRAGMA cell_size_check = ON; PRAGMA cache_size = -16384");
   return database;
 }
 
@@ -154,8 +156,26 @@ std::unique_ptr<SQLite::Database> open_read_only(const Home& home) {
       SQLite::OPEN_READONLY | SQLite::OPEN_URI | SQLite::OPEN_NOMUTEX, kBusyTimeoutMs);
 }
 
+/// Less than what SQLite needs for its -shm and the first page of its log.
+bool disk_full(const Home& home) {
+  struct statvfs disk {};
+  constexpr unsigned long kNeeded = 64 << 10;
+  return ::statvfs(home.folder.c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize < kNeeded;
+}
+
 bool writable(const Home& home) {
   return ::access(home.registry().c_str(), W_OK) == 0 && ::access(home.folder.c_str(), W_OK) == 0;
+}
+
+/// Reading needs no room, unless a log waits beside the file.
+std::unique_ptr<SQLite::Database> open_file(const Home& home, bool exists) {
+  if (exists && !writable(home)) return open_read_only(home);
+  try {
+    return open_writable(home);
+  } catch (const SQLite::Exception&) {
+    if (!exists || !disk_full(home)) throw;
+    return open_read_only(home);
+  }
 }
 
 }  // namespace
@@ -170,7 +190,7 @@ Result<std::unique_ptr<Database>> Database::open(const Home& home) {
   std::unique_ptr<Database> database(new Database(home, nullptr));
   using Opened = Result<std::unique_ptr<Database>>;
   return database->guarded([&]() -> Opened {
-    database->sqlite_ = exists && !writable(home) ? open_read_only(home) : open_writable(home);
+    database->sqlite_ = open_file(home, exists);
     const int version = version_of(*database->sqlite_);
     if (version > kSchemaVersion) return tl::unexpected(newer(home, version));
     return std::move(database);
@@ -187,7 +207,10 @@ Error Database::describe(const SQLite::Exception& exception) const {
   const auto error = [](std::string message, std::string hint) {
     return Error{std::move(message), std::move(hint), code::kNone, Exit::kError};
   };
-  switch (exception.getErrorCode() & 0xff) {
+  int cause = exception.getErrorCode() & 0xff;
+  const bool io = cause == SQLITE_IOERR || cause == SQLITE_READONLY || cause == SQLITE_CANTOPEN;
+  if (io && disk_full(home_)) cause = SQLITE_FULL;
+  switch (cause) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return error(fmt::format("The registry {} is held by another process.", path),

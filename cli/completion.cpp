@@ -107,8 +107,9 @@ void offer_configs(Completion& completion, Context& context, std::string_view ty
   if (!home || !std::filesystem::exists(home->registry(), error)) return;
   auto registry = context.registry();
   if (!registry) return;
-  for (const std::string& name : (*registry)->names_starting_with(typed)) {
-    add(completion, typed, name);
+  // Distinct already, and perhaps very many: not compared with each other again.
+  for (std::string& name : (*registry)->names_starting_with(typed)) {
+    completion.candidates.push_back({std::move(name), {}});
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -23,9 +24,8 @@ namespace hyperdrive::cli {
 namespace {
 using nlohmann::ordered_json;
 using Findings = std::vector<Finding>;
-using LocalPorts = std::vector<core::Registry::LocalPort>;
 
-constexpr std::size_t kMostSeals = 100;
+constexpr std::size_t kMostSeals = 50;
 
 constexpr Positional kPositionals[] = {{.name = "config",
                                         .help = "Also check the origin of this config",
@@ -92,23 +92,21 @@ void check_key(const core::Home& home, std::size_t configs, Findings& findings) 
 
 /// Can the stored passwords be opened? One finding, with the names of those that cannot. Of very
 /// many, some are tried: a wrong key shows at the first.
-void check_seals(core::Registry& registry, const LocalPorts& configs, Findings& findings) {
-  const std::size_t step = std::max<std::size_t>(1, configs.size() / kMostSeals);
+void check_seals(core::Registry& registry, std::size_t configs, Findings& findings) {
+  auto ids = registry.sample(kMostSeals);
+  if (!ids) return;  // the registry's own finding tells
   std::string broken;
   std::string why;
-  std::size_t tried = 0;
-  for (std::size_t i = 0; i < configs.size(); i += step) {
-    ++tried;
-    auto config = registry.find(configs[i].id);
+  for (const std::string& id : *ids) {
+    auto config = registry.find(id);
     const auto opened = config ? registry.unseal(*config) : tl::unexpected(config.error());
-    if (!opened) {
-      broken += (broken.empty() ? "" : ", ") + configs[i].name;
-      why = opened.error().message;
-    }
+    if (opened) continue;
+    broken += (broken.empty() ? "" : ", ") + (config ? config->name : id);
+    why = opened.error().message;
   }
   if (broken.empty()) {
     findings.push_back({"ok", "secrets",
-                        fmt::format("{} of {} configs tried: they open", tried, configs.size()), "",
+                        fmt::format("{} of {} configs tried: they open", ids->size(), configs), "",
                         0});
     return;
   }
@@ -125,7 +123,7 @@ void check_registry(Context& context, Findings& findings) {
     return;
   }
   auto trouble = (*registry)->check_integrity();
-  auto configs = (*registry)->local_ports();
+  auto configs = (*registry)->count();
   if (!trouble || !configs) {
     const core::Error& error = trouble ? configs.error() : trouble.error();
     findings.push_back({"failed", "registry", error.message, error.hint, 0});
@@ -137,21 +135,40 @@ void check_registry(Context& context, Findings& findings) {
                         "export",
                         0});
   } else {
-    findings.push_back({"ok", "registry", fmt::format("{} configs", configs->size()), "", 0});
+    findings.push_back({"ok", "registry", fmt::format("{} configs", *configs), "", 0});
   }
-  check_key((*registry)->home(), configs->size(), findings);
+  check_key((*registry)->home(), *configs, findings);
   check_seals(**registry, *configs, findings);
 }
 
+/// The next port that nobody listens on and no config has, or 0.
+std::uint16_t port_to_offer(core::Registry& registry, std::uint16_t port) {
+  for (;;) {
+    const auto next = registry.local_port_above(port);
+    if (!next || *next > 65535) return 0;
+    port = static_cast<std::uint16_t>(*next);
+    if (core::port_is_free(port)) return port;
+  }
+}
+
 /// A stopped config's port that another program holds will make its `start` fail.
-void check_port(const core::Registry::LocalPort& config, const std::set<std::uint16_t>& taken,
-                Findings& findings) {
-  const auto port = config.port;
-  if (!taken.contains(port)) return;
-  findings.push_back(
-      {"warning", "port", fmt::format("{}: {}", config.name, core::describe_port(port)),
-       fmt::format("hyperdrive update {} --local-port {}", config.name, core::next_free_port(port)),
-       0});
+void check_ports(core::Registry& registry, const RunningProxies& running, Findings& findings) {
+  std::map<std::uint16_t, std::string> in_the_way;
+  std::set<std::uint16_t> ports;
+  for (const std::uint16_t port : core::listening_ports()) {
+    auto config = registry.on_local_port(port);
+    if (!config || !*config || running.contains((*config)->id)) continue;
+    in_the_way.emplace(port, (*config)->name);
+    ports.insert(port);
+  }
+  std::uint16_t free = 0;
+  for (const auto& [port, holder] : core::port_holders(ports)) {
+    const std::string& name = in_the_way[port];
+    free = port_to_offer(registry, std::max(free, port));
+    findings.push_back({"warning", "port",
+                        fmt::format("{}: {}", name, core::describe_port(port, holder)),
+                        fmt::format("hyperdrive update {} --local-port {}", name, free), 0});
+  }
 }
 
 void check_proxies(Context& context, Findings& findings) {
@@ -170,12 +187,7 @@ void check_proxies(Context& context, Findings& findings) {
                         fmt::format("the proxy of {} ended unexpectedly", name),
                         fmt::format("Its last words: hyperdrive logs {}", name), 0});
   }
-  auto configs = (*registry)->local_ports();
-  if (!configs) return;
-  const auto taken = core::listening_ports();
-  for (const auto& config : *configs) {
-    if (!running.contains(config.id)) check_port(config, taken, findings);
-  }
+  check_ports(**registry, running, findings);
 }
 
 void check_wrangler_file(Context& context, Findings& findings) {

@@ -4,6 +4,7 @@
 
 #include "cli/commands/all.hpp"
 #include "cli/context.hpp"
+#include "cli/output/json_array.hpp"
 #include "core/config/declaration.hpp"
 
 namespace hyperdrive::cli {
@@ -37,10 +38,12 @@ core::Result<void> each_chosen(Context& context,
 }
 
 Outcome export_as_json(Context& context) {
-  std::vector<core::Config> configs;
-  auto done = each_chosen(context, [&](const core::Config& config) { configs.push_back(config); });
+  JsonArray array(context.out(), 2, "{\n  \"version\": 1,\n  \"configs\": ", "\n}\n");
+  auto done = each_chosen(context, [&array](const core::Config& config) {
+    core::append_declared_json(config, array.inner(), array.next());
+  });
   if (!done) return tl::unexpected(done.error());
-  context.out().document(core::export_json(configs));
+  array.finish();
   return 0;
 }
 

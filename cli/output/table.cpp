@@ -135,18 +135,19 @@ Table::Table(std::initializer_list<std::string_view> columns) : widths_(columns.
 
 void Table::add_cell(std::size_t column, std::string_view text) {
   const std::size_t width = cli::cells(text);
-  cells_.push_back({text_.size(), text.size(), width});
   text_ += text;
+  cells_.push_back({text_.size(), static_cast<std::uint32_t>(width)});
   widths_[column] = std::max(widths_[column], width);
 }
 
 std::string_view Table::cell(std::size_t row, std::size_t column) const {
-  const Cell& cell = at(row, column);
-  return std::string_view(text_).substr(cell.begin, cell.length);
+  const std::size_t at = index(row, column);
+  const std::size_t begin = at == 0 ? 0 : cells_[at - 1].end;
+  return std::string_view(text_).substr(begin, cells_[at].end - begin);
 }
 
 std::size_t Table::width_of_cell(std::size_t row, std::size_t column) const {
-  return at(row, column).width;
+  return cells_[index(row, column)].width;
 }
 
 void draw(const Table& table, std::size_t width, const Sink& sink) {

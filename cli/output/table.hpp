@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <string>
@@ -29,10 +30,10 @@ class Table {
   std::size_t width_of_column(std::size_t column) const { return widths_[column]; }
 
  private:
+  /// Where a cell ends in the text; it begins where the one before ends.
   struct Cell {
-    std::size_t begin;
-    std::size_t length;
-    std::size_t width;
+    std::size_t end;
+    std::uint32_t width;
   };
   template <class Row>
   void add_row(const Row& row) {
@@ -40,9 +41,7 @@ class Table {
     for (const std::string_view text : row) add_cell(column++, text);
   }
   void add_cell(std::size_t column, std::string_view text);
-  const Cell& at(std::size_t row, std::size_t column) const {
-    return cells_[row * columns() + column];
-  }
+  std::size_t index(std::size_t row, std::size_t column) const { return row * columns() + column; }
 
   std::string text_;
   std::vector<Cell> cells_;

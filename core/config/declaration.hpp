@@ -83,5 +83,7 @@ std::string export_toml(std::span<const Config> configs);
 std::string_view export_heading();
 void append_toml(const Config& config, std::string& text);
 nlohmann::ordered_json export_json(std::span<const Config> configs);
+/// An element of its "configs" as text; lines after the first stand in `indent` columns.
+void append_declared_json(const Config& config, std::size_t indent, std::string& text);
 
 }  // namespace hyperdrive::core

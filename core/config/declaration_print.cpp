@@ -8,6 +8,7 @@
 
 #include "core/config/declaration.hpp"
 #include "core/config/json.hpp"
+#include "core/config/json_writers.hpp"
 #include "core/config/public_shape.hpp"
 #include "core/config/text.hpp"
 
@@ -16,33 +17,59 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json declared_json(const Config& config) {
-  // The public shape without what the registry gives, with what Cloudflare does not know.
-  Json json = public_json(config);
-  for (const char* key : {"id", "created_on", "modified_on"}) json.erase(key);
-  json["origin"]["scheme"] = scheme_name(config.origin.scheme);
-  if (!config.origin.application_name.empty())
-    json["origin"]["application_name"] = config.origin.application_name;
-  if (Json local = settings_json(config.local); !local.empty()) json["local"] = std::move(local);
-  return json;
+template <class Writer>
+void write_local(const LocalSettings& local, Writer& out) {
+  bool opened = false;
+  each_changed_setting(local, [&](std::string_view key, const Json& value) {
+    if (!opened) out.open("local");
+    opened = true;
+    out.value(key, value);
+  });
+  if (opened) out.close();
+}
+
+/// What a file for `apply` says of a config: the public shape without what the registry gives, with
+/// what Cloudflare does not know.
+template <class Writer>
+void write_declared(const Config& config, Writer& out) {
+  Origin origin = config.origin;
+  origin.scheme_text.clear();
+  out.field("name", config.name);
+  out.open("origin");
+  write_origin_fields(origin, out);
+  if (!origin.application_name.empty()) out.field("application_name", origin.application_name);
+  out.close();
+  out.field("origin_connection_limit", config.origin_connection_limit);
+  write_caching(config.caching, out);
+  write_tls(config, out);
+  write_local(config.local, out);
 }
 
 /// Text as TOML writes it: quotation marks, escapes, UTF-8 as it is.
-std::string quoted(const std::string& text) {
+void append_quoted(std::string_view value, std::string& text) {
   // Most are plain, and a stream for each of many costs.
   const auto is_plain = [](char c) {
     return c >= ' ' && c <= '~' && c != '"' && c != '\\' && c != '\'';
   };
-  if (std::all_of(text.begin(), text.end(), is_plain)) return '"' + text + '"';
+  if (std::all_of(value.begin(), value.end(), is_plain)) {
+    text += '"';
+    text += value;
+    text += '"';
+    return;
+  }
   std::ostringstream out;
-  out << toml::toml_formatter{toml::value<std::string>(text)};
-  return out.str();
+  out << toml::toml_formatter{toml::value<std::string>(std::string(value))};
+  text += out.str();
 }
 
 std::string toml_value(const Json& value) {
-  if (value.is_string()) return quoted(value.get<std::string>());
+  std::string text;
+  if (value.is_string()) {
+    append_quoted(value.get_ref<const std::string&>(), text);
+    return text;
+  }
   if (!value.is_array()) return value.dump();
-  std::string text = "[";
+  text = "[";
   for (const Json& item : value) text += (text.size() > 1 ? ", " : "") + toml_value(item);
   return text + "]";
 }
@@ -58,35 +85,38 @@ std::string variable_name(const std::string& name) {
   return result + "_PASSWORD";
 }
 
-/// Fields of the config itself first, then its tables, in the order in which they are written.
+/// Appends to a text. The fields of the config itself come before its tables.
 class TomlWriter {
  public:
+  explicit TomlWriter(std::string& text) : text_(text) {}
+
   void open(std::string_view key) {
-    tables_ += "\n[configs.";
-    tables_ += key;
-    tables_ += "]\n";
-    inside_ = true;
+    text_ += "\n[configs.";
+    text_ += key;
+    text_ += "]\n";
   }
-  void close() { inside_ = false; }
-  void field(std::string_view key, const std::string& value) { line(key, quoted(value)); }
+  void close() {}
   void field(std::string_view key, std::string_view value) {
-    line(key, quoted(std::string(value)));
+    name(key);
+    append_quoted(value, text_);
+    text_ += '\n';
   }
   void field(std::string_view key, bool value) { line(key, value ? "true" : "false"); }
-  void field(std::string_view key, int value) { line(key, std::to_string(value)); }
+  void field(std::string_view key, int value) { line(key, fmt::format_int(value).c_str()); }
+  void value(std::string_view key, const Json& value) { line(key, toml_value(value)); }
   void line(std::string_view key, std::string_view value) {
-    std::string& text = inside_ ? tables_ : fields_;
-    text += key;
-    text += " = ";
-    text += value;
-    text += '\n';
+    name(key);
+    text_ += value;
+    text_ += '\n';
   }
-  void append_to(std::string& text) const { (text += fields_) += tables_; }
 
  private:
-  std::string fields_;
-  std::string tables_;
-  bool inside_ = false;
+  void name(std::string_view key) {
+    text_ += key;
+    text_ += " = ";
+  }
+
+  std::string& text_;
 };
 
 void write_declared_origin(const Config& config, TomlWriter& out) {
@@ -111,18 +141,13 @@ std::string_view export_heading() {
 
 void append_toml(const Config& config, std::string& text) {
   text += "\n[[configs]]\n";
-  TomlWriter out;
+  TomlWriter out(text);
   out.field("name", config.name);
   out.field("origin_connection_limit", config.origin_connection_limit);
   write_declared_origin(config, out);
   write_caching(config.caching, out);
   write_tls(config, out);
-  if (const Json local = settings_json(config.local); !local.empty()) {
-    out.open("local");
-    for (const auto& [name, value] : local.items()) out.line(name, toml_value(value));
-    out.close();
-  }
-  out.append_to(text);
+  write_local(config.local, out);
 }
 
 std::string export_toml(std::span<const Config> configs) {
@@ -135,8 +160,17 @@ Json export_json(std::span<const Config> configs) {
   Json json;
   json["version"] = 1;
   json["configs"] = Json::array();
-  for (const Config& config : configs) json["configs"].push_back(declared_json(config));
+  for (const Config& config : configs) {
+    JsonTreeWriter out(json["configs"].emplace_back(Json::object()));
+    write_declared(config, out);
+  }
   return json;
+}
+
+void append_declared_json(const Config& config, std::size_t indent, std::string& text) {
+  JsonTextWriter out(text, indent);
+  write_declared(config, out);
+  out.close();
 }
 
 }  // namespace hyperdrive::core

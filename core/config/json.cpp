@@ -89,18 +89,16 @@ Json all_json(const Config& config) {
   return json;
 }
 
+void each_changed_setting(const LocalSettings& local, const SettingVisit& visit) {
+  static const LocalSettings defaults;
+  for (const Setting& setting : settings())
+    if (!setting.same(local, defaults)) visit(setting.key, typed(setting, setting.get(local)));
+}
+
 Json settings_json(const LocalSettings& local) {
-  static const std::vector<std::string> defaults = [] {
-    std::vector<std::string> texts;
-    for (const Setting& setting : settings()) texts.push_back(default_text(setting));
-    return texts;
-  }();
   Json json = Json::object();
-  for (std::size_t i = 0; i < settings().size(); ++i) {
-    const Setting& setting = settings()[i];
-    const std::string text = setting.get(local);
-    if (text != defaults[i]) json[std::string(setting.key)] = typed(setting, text);
-  }
+  each_changed_setting(
+      local, [&json](std::string_view key, const Json& value) { json[std::string(key)] = value; });
   return json;
 }
 

@@ -4,6 +4,7 @@
 // else.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -24,6 +25,9 @@ nlohmann::ordered_json all_json(const Config& config);
 
 /// Local settings that differ from their default, as stored and exported; no secret.
 nlohmann::ordered_json settings_json(const LocalSettings& settings);
+/// The same one by one.
+using SettingVisit = std::function<void(std::string_view key, const nlohmann::ordered_json&)>;
+void each_changed_setting(const LocalSettings& local, const SettingVisit& visit);
 /// The reverse, onto `settings`; unknown keys and bad values are errors that name the key.
 Result<void> read_settings(LocalSettings& settings, const nlohmann::ordered_json& json);
 

@@ -30,6 +30,7 @@ class JsonTreeWriter {
   void field(std::string_view key, const Value& value) {
     (*open_.back())[std::string(key)] = value;
   }
+  void value(std::string_view key, const nlohmann::ordered_json& value) { field(key, value); }
 
  private:
   std::vector<nlohmann::ordered_json*> open_;
@@ -65,6 +66,16 @@ class JsonTextWriter {
   void field(std::string_view key, int value) {
     name(key);
     text_ += fmt::format_int(value).c_str();
+  }
+  /// Any value, an array for instance.
+  void value(std::string_view key, const nlohmann::ordered_json& value) {
+    name(key);
+    // A line break inside of a string is escaped: every one in the text is layout.
+    for (const char c :
+         value.dump(kStep, ' ', false, nlohmann::ordered_json::error_handler_t::replace)) {
+      text_ += c;
+      if (c == '\n') text_.append(indent_, ' ');
+    }
   }
 
  private:

@@ -20,6 +20,11 @@ struct Flag {
   std::string_view name() const { return {text, N - 1}; }
 };
 
+template <auto kMember>
+bool same(const LocalSettings& one, const LocalSettings& other) {
+  return one.*kMember == other.*kMember;
+}
+
 template <Flag kFlag, auto kMember, std::int64_t kLow, std::int64_t kHigh>
 Result<void> set_integer(LocalSettings& settings, std::string_view text) {
   auto value = parse_integer(text, kFlag.name(), kLow, kHigh);
@@ -149,6 +154,11 @@ std::string get_cache_rules(const LocalSettings& settings) {
   return text;
 }
 
+bool same_cache_rules(const LocalSettings& one, const LocalSettings& other) {
+  return (one.cache_rules.empty() && other.cache_rules.empty()) ||
+         get_cache_rules(one) == get_cache_rules(other);
+}
+
 Result<void> set_verify_sample(LocalSettings& settings, std::string_view text) {
   double value = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -225,94 +235,99 @@ using Kind = SettingKind;
 constexpr std::array kSettings = {
     Setting{"local_port", "local-port", "PORT", Kind::kInteger, "0-65535",
             "The proxy's own port on loopback; 0 at create: the next free one, kept from then on.",
-            false, set_integer<"local-port", &L::local_port, 0, 65535>,
-            get_integer<&L::local_port>},
+            false, set_integer<"local-port", &L::local_port, 0, 65535>, get_integer<&L::local_port>,
+            same<&L::local_port>},
     Setting{
         "invalidation", "invalidation", "MODE", Kind::kChoice, "none|writes|replication",
         "What drops cached entries before their time: nothing, writes through the proxy, or the "
         "origin's replication stream.",
-        false, set_invalidation, get_invalidation},
+        false, set_invalidation, get_invalidation, same<&L::invalidation>},
     Setting{
         "session_features", "session-features", "MODE", Kind::kChoice, "hyperdrive|pin",
         "LISTEN, SQL-level PREPARE, session SET and the like: refused or lost as in production, "
         "or the session keeps its connection.",
-        true, set_session_features, get_session_features},
+        true, set_session_features, get_session_features, same<&L::session_features>},
     Setting{"cache_size", "cache-size", "SIZE", Kind::kSize, "1MiB-1024GiB",
-            "Memory for cached responses.", true, set_cache_size, get_cache_size},
+            "Memory for cached responses.", true, set_cache_size, get_cache_size,
+            same<&L::cache_size>},
     Setting{"cache_rules", "cache-rule", "TABLE:RULE", Kind::kList,
             "max-age=0-3600, swr=0-…, no-cache",
             "What holds for reads of a table (a glob): 'orders:max-age=5', 'audit.*:no-cache'.",
-            true, set_cache_rules, get_cache_rules},
+            true, set_cache_rules, get_cache_rules, same_cache_rules},
     Setting{"cache_url", "cache-url", "URL", Kind::kSecretUrl, "redis://host:port/db",
             "A Redis or Valkey as a second cache tier that proxies of the same origin share "
             "(docs/shared-cache.md).",
-            false, set_cache_url, get_text<&L::cache_url>},
+            false, set_cache_url, get_text<&L::cache_url>, same<&L::cache_url>},
     Setting{"verify_sample", "verify-sample", "SHARE", Kind::kNumber, "0-1",
             "The share of cache hits that is asked again at the origin and compared (Postgres).",
-            true, set_verify_sample, get_verify_sample},
+            true, set_verify_sample, get_verify_sample, same<&L::verify_sample>},
     Setting{"connect_timeout", "connect-timeout", "DURATION", Kind::kDuration, "100ms-1h",
             "How long connecting to the origin, TLS and login included, may take.", true,
             set_duration<"connect-timeout", &L::connect_timeout, 100, 3600 * kSecond>,
-            get_duration<&L::connect_timeout>},
+            get_duration<&L::connect_timeout>, same<&L::connect_timeout>},
     Setting{"wait_timeout", "wait-timeout", "DURATION", Kind::kDuration, "1ms-1h",
             "How long a client waits for a connection of the pool.", true,
             set_duration<"wait-timeout", &L::wait_timeout, 1, 3600 * kSecond>,
-            get_duration<&L::wait_timeout>},
+            get_duration<&L::wait_timeout>, same<&L::wait_timeout>},
     Setting{"query_timeout", "query-timeout", "DURATION", Kind::kDuration, "0-24h",
             "The longest a query may run; 0: no limit.", true,
             set_duration<"query-timeout", &L::query_timeout, 0, kDay>,
-            get_duration<&L::query_timeout>},
+            get_duration<&L::query_timeout>, same<&L::query_timeout>},
     Setting{"idle_timeout", "idle-timeout", "DURATION", Kind::kDuration, "1s-24h",
             "An origin connection without work is closed after this time.", true,
             set_duration<"idle-timeout", &L::idle_timeout, kSecond, kDay>,
-            get_duration<&L::idle_timeout>},
+            get_duration<&L::idle_timeout>, same<&L::idle_timeout>},
     Setting{"max_lifetime", "max-lifetime", "DURATION", Kind::kDuration, "10s-168h",
             "An origin connection is replaced after this time (with jitter).", true,
             set_duration<"max-lifetime", &L::max_lifetime, 10 * kSecond, 7 * kDay>,
-            get_duration<&L::max_lifetime>},
+            get_duration<&L::max_lifetime>, same<&L::max_lifetime>},
     Setting{"client_write_timeout", "client-write-timeout", "DURATION", Kind::kDuration, "1s-1h",
             "A client that does not read its answers is cut after this time.", true,
             set_duration<"client-write-timeout", &L::client_write_timeout, kSecond, 3600 * kSecond>,
-            get_duration<&L::client_write_timeout>},
+            get_duration<&L::client_write_timeout>, same<&L::client_write_timeout>},
     Setting{"transaction_idle_timeout", "transaction-idle-timeout", "DURATION", Kind::kDuration,
             "0-24h", "A transaction without a statement for this time is rolled back; 0: never.",
             true, set_duration<"transaction-idle-timeout", &L::transaction_idle_timeout, 0, kDay>,
-            get_duration<&L::transaction_idle_timeout>},
+            get_duration<&L::transaction_idle_timeout>, same<&L::transaction_idle_timeout>},
     Setting{"drain_timeout", "drain-timeout", "DURATION", Kind::kDuration, "0-1h",
             "How long running work may go on after stop or restart.", true,
             set_duration<"drain-timeout", &L::drain_timeout, 0, 3600 * kSecond>,
-            get_duration<&L::drain_timeout>},
+            get_duration<&L::drain_timeout>, same<&L::drain_timeout>},
     Setting{"max_clients", "max-clients", "NUMBER", Kind::kInteger, "1-1000000",
             "Clients connected at the same time; further ones are refused with 53300.", true,
-            set_integer<"max-clients", &L::max_clients, 1, 1'000'000>,
-            get_integer<&L::max_clients>},
+            set_integer<"max-clients", &L::max_clients, 1, 1'000'000>, get_integer<&L::max_clients>,
+            same<&L::max_clients>},
     Setting{"prepared_statements", "prepared-statements", "NUMBER", Kind::kInteger, "0-100000",
             "Prepared statements kept on each origin connection.", true,
             set_integer<"prepared-statements", &L::prepared_statements, 0, 100'000>,
-            get_integer<&L::prepared_statements>},
+            get_integer<&L::prepared_statements>, same<&L::prepared_statements>},
     Setting{"workers", "workers", "NUMBER", Kind::kInteger, "0-64",
             "Threads of the proxy; 0: as many as there are cores, at most 4.", false,
-            set_integer<"workers", &L::workers, 0, 64>, get_integer<&L::workers>},
+            set_integer<"workers", &L::workers, 0, 64>, get_integer<&L::workers>,
+            same<&L::workers>},
     Setting{"fold_begin", "fold-begin", "", Kind::kBoolean, "true|false",
             "Not available yet: BEGIN and the first statement after it sent in one round trip.",
-            true, set_boolean<"fold-begin", &L::fold_begin>, get_boolean<&L::fold_begin>},
+            true, set_boolean<"fold-begin", &L::fold_begin>, get_boolean<&L::fold_begin>,
+            same<&L::fold_begin>},
     Setting{"scram_rounds", "scram-rounds", "NUMBER", Kind::kInteger, "1-1000000",
             "Iterations of SCRAM-SHA-256 for the local login.", false,
             set_integer<"scram-rounds", &L::scram_rounds, 1, 1'000'000>,
-            get_integer<&L::scram_rounds>},
+            get_integer<&L::scram_rounds>, same<&L::scram_rounds>},
     Setting{"listen", "listen", "ADDRESS", Kind::kText, "an IP address",
             "Listen on this address instead of loopback only; needs a TLS certificate.", false,
-            set_text<"listen", &L::listen>, get_text<&L::listen>},
+            set_text<"listen", &L::listen>, get_text<&L::listen>, same<&L::listen>},
     Setting{"tls_cert", "tls-cert", "FILE", Kind::kPath, "a PEM file",
             "The certificate that the proxy shows to its clients.", true,
-            set_text<"tls-cert", &L::tls_cert_file>, get_text<&L::tls_cert_file>},
+            set_text<"tls-cert", &L::tls_cert_file>, get_text<&L::tls_cert_file>,
+            same<&L::tls_cert_file>},
     Setting{"tls_key", "tls-key", "FILE", Kind::kPath, "a PEM file",
             "The key of --tls-cert; read when the proxy starts, at a reload and on SIGHUP.", true,
-            set_text<"tls-key", &L::tls_key_file>, get_text<&L::tls_key_file>},
+            set_text<"tls-key", &L::tls_key_file>, get_text<&L::tls_key_file>,
+            same<&L::tls_key_file>},
     Setting{"admin_port", "admin-port", "PORT", Kind::kInteger, "0-65535",
             "Dashboard and Prometheus metrics on this loopback port; 0: only the Unix socket.",
-            false, set_integer<"admin-port", &L::admin_port, 0, 65535>,
-            get_integer<&L::admin_port>},
+            false, set_integer<"admin-port", &L::admin_port, 0, 65535>, get_integer<&L::admin_port>,
+            same<&L::admin_port>},
 };
 
 /// `idleTimeout`, `idle-timeout` and `idle_timeout` are one name.

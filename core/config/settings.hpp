@@ -38,6 +38,8 @@ struct Setting {
   bool live;               ///< a running proxy takes a change at once; else at the next restart
   Result<void> (*set)(LocalSettings& settings, std::string_view text);
   std::string (*get)(const LocalSettings& settings);
+  /// Whether `get` would print the same for both, without printing.
+  bool (*same)(const LocalSettings& one, const LocalSettings& other);
 };
 
 std::span<const Setting> settings();

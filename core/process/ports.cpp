@@ -105,20 +105,33 @@ struct Folder {
   DIR* handle;
 };
 
-bool holds(const std::string& pid, const std::set<unsigned long>& inodes) {
+using Inodes = std::map<unsigned long, std::uint16_t>;
+
+/// The ports whose listening sockets this process has open.
+std::set<std::uint16_t> held_by(const std::string& pid, const Inodes& inodes) {
+  std::set<std::uint16_t> held;
   const std::string path = "/proc/" + pid + "/fd";
   Folder folder(path);
-  if (!folder.handle) return false;
+  if (!folder.handle) return held;
+  const int at = ::dirfd(folder.handle);
   while (const dirent* entry = ::readdir(folder.handle)) {
     char target[64];
-    const ssize_t length =
-        ::readlink((path + "/" + entry->d_name).c_str(), target, sizeof target - 1);
+    const ssize_t length = ::readlinkat(at, entry->d_name, target, sizeof target - 1);
     if (length <= 0) continue;
     target[length] = 0;
     unsigned long inode = 0;
-    if (std::sscanf(target, "socket:[%lu]", &inode) == 1 && inodes.count(inode)) return true;
+    if (std::sscanf(target, "socket:[%lu]", &inode) != 1) continue;
+    if (const auto found = inodes.find(inode); found != inodes.end()) held.insert(found->second);
   }
-  return false;
+  return held;
+}
+
+PortHolder holder_of(const std::string& pid) {
+  PortHolder holder;
+  holder.pid = static_cast<pid_t>(std::atoi(pid.c_str()));
+  if (auto name = read_file("/proc/" + pid + "/comm"))
+    holder.program = name->substr(0, name->find('\n'));
+  return holder;
 }
 
 }  // namespace
@@ -136,22 +149,34 @@ bool port_is_free(std::uint16_t port) {
          can_bind(AF_INET6, reinterpret_cast<sockaddr*>(&six), sizeof six);
 }
 
-std::optional<PortHolder> port_holder(std::uint16_t port) {
-  std::set<unsigned long> inodes;
-  for (const Listener& listener : all_listeners())
-    if (listener.port == port) inodes.insert(listener.inode);
-  if (inodes.empty()) return std::nullopt;
+std::map<std::uint16_t, PortHolder> port_holders(const std::set<std::uint16_t>& ports) {
+  Inodes inodes;
+  std::map<std::uint16_t, PortHolder> holders;
+  for (const Listener& listener : all_listeners()) {
+    if (!ports.contains(listener.port)) continue;
+    inodes.emplace(listener.inode, listener.port);
+    holders.emplace(listener.port, PortHolder{});
+  }
+  std::size_t unknown = holders.size();
+  if (unknown == 0) return holders;
   Folder processes("/proc");
   while (const dirent* entry = processes.handle ? ::readdir(processes.handle) : nullptr) {
     const std::string pid = entry->d_name;
-    if (pid.find_first_not_of("0123456789") != std::string::npos || !holds(pid, inodes)) continue;
-    PortHolder holder;
-    holder.pid = static_cast<pid_t>(std::atoi(pid.c_str()));
-    if (auto name = read_file("/proc/" + pid + "/comm"))
-      holder.program = name->substr(0, name->find('\n'));
-    return holder;
+    if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
+    for (const std::uint16_t port : held_by(pid, inodes)) {
+      PortHolder& holder = holders[port];
+      if (holder.pid != 0) continue;
+      holder = holder_of(pid);
+      --unknown;
+    }
+    if (unknown == 0) break;
   }
-  return PortHolder{};
+  return holders;
+}
+
+std::optional<PortHolder> port_holder(std::uint16_t port) {
+  const auto holders = port_holders({port});
+  return holders.empty() ? std::nullopt : std::optional(holders.begin()->second);
 }
 
 std::set<std::uint16_t> listening_ports() {
@@ -168,9 +193,12 @@ std::uint16_t next_free_port(std::uint16_t port) {
 
 std::string describe_port(std::uint16_t port) {
   const auto holder = port_holder(port);
-  if (!holder) return fmt::format("port {} is in use", port);
-  if (holder->pid == 0) return fmt::format("port {} is held by a program of another user", port);
-  return fmt::format("port {} is held by {} (pid {})", port, holder->program, holder->pid);
+  return holder ? describe_port(port, *holder) : fmt::format("port {} is in use", port);
+}
+
+std::string describe_port(std::uint16_t port, const PortHolder& holder) {
+  if (holder.pid == 0) return fmt::format("port {} is held by a program of another user", port);
+  return fmt::format("port {} is held by {} (pid {})", port, holder.program, holder.pid);
 }
 
 }  // namespace hyperdrive::core

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "core/base/file.hpp"
@@ -52,13 +53,11 @@ bool looks_like_id(std::string_view text) {
 
 Result<std::optional<Config>> Registry::Impl::select(const std::string& condition,
                                                      std::string_view value) {
-  SQLite::Statement query(sqlite(), fmt::format("SELECT {} FROM configs WHERE {} LIMIT 1",
-                                                config_columns(), condition));
-  query.bind(1, std::string(value));
-  if (!query.executeStep()) return std::optional<Config>();
-  auto config = read_config_row(query);
+  ConfigRows rows(sqlite(), fmt::format("WHERE {} LIMIT 1", condition));
+  rows.bind(value);
+  auto config = rows.next();
   if (!config) return tl::unexpected(config.error());
-  return std::optional<Config>(std::move(*config));
+  return *config ? std::optional<Config>(**config) : std::nullopt;
 }
 
 Result<std::optional<Config>> Registry::Impl::look_up(std::string_view id_or_name) {
@@ -234,26 +233,52 @@ std::vector<std::string> Registry::names_starting_with(std::string_view prefix) 
 
 Result<void> Registry::each(const std::function<void(const Config&)>& visit) {
   return impl_->database->guarded([&]() -> Result<void> {
-    SQLite::Statement query(
-        impl_->sqlite(), fmt::format("SELECT {} FROM configs ORDER BY sequence", config_columns()));
-    while (query.executeStep()) {
-      auto config = read_config_row(query);
+    ConfigRows rows(impl_->sqlite(), "ORDER BY sequence");
+    for (;;) {
+      auto config = rows.next();
       if (!config) return tl::unexpected(config.error());
-      visit(*config);
+      if (*config == nullptr) return {};
+      visit(**config);
     }
-    return {};
   });
 }
 
-Result<std::vector<Registry::LocalPort>> Registry::local_ports() {
-  return impl_->database->guarded([&]() -> Result<std::vector<LocalPort>> {
-    SQLite::Statement query(impl_->sqlite(), "SELECT id, name, local_port FROM configs");
-    std::vector<LocalPort> ports;
-    while (query.executeStep()) {
-      ports.push_back({query.getColumn(0).getString(), query.getColumn(1).getString(),
-                       static_cast<std::uint16_t>(query.getColumn(2).getInt())});
-    }
-    return ports;
+Result<std::size_t> Registry::count() {
+  return impl_->database->guarded([&]() -> Result<std::size_t> {
+    const auto rows = impl_->sqlite().execAndGet("SELECT count(*) FROM configs").getInt64();
+    return static_cast<std::size_t>(rows);
+  });
+}
+
+Result<std::vector<std::string>> Registry::sample(std::size_t most) {
+  auto rows = count();
+  if (!rows) return tl::unexpected(rows.error());
+  return impl_->database->guarded([&]() -> Result<std::vector<std::string>> {
+    const std::size_t step = std::max<std::size_t>(1, (*rows + most - 1) / most);
+    SQLite::Statement query(impl_->sqlite(), "SELECT id FROM configs ORDER BY id");
+    std::vector<std::string> ids;
+    for (std::size_t row = 0; query.executeStep(); ++row)
+      if (row % step == 0) ids.push_back(query.getColumn(0).getString());
+    return ids;
+  });
+}
+
+Result<std::optional<Config>> Registry::on_local_port(std::uint16_t port) {
+  return impl_->database->guarded(
+      [&] { return impl_->select("local_port = ?", std::to_string(port)); });
+}
+
+Result<int> Registry::local_port_above(std::uint16_t port) {
+  return impl_->database->guarded([&]() -> Result<int> {
+    SQLite::Statement query(
+        impl_->sqlite(),
+        "SELECT local_port + 1 FROM configs AS one WHERE local_port > ?1 AND NOT EXISTS (SELECT 1 "
+        "FROM configs WHERE local_port = one.local_port + 1) ORDER BY local_port LIMIT 1");
+    SQLite::Statement next(impl_->sqlite(), "SELECT 1 FROM configs WHERE local_port = ?");
+    next.bind(1, port + 1);
+    if (!next.executeStep()) return port + 1;
+    query.bind(1, static_cast<int>(port));
+    return query.executeStep() ? query.getColumn(0).getInt() : port + 1;
   });
 }
 

@@ -58,13 +58,14 @@ class Registry {
   Result<std::vector<Config>> list();                                     ///< by creation
   /// The same one by one, for commands that print all of many. `visit` does not come back here.
   Result<void> each(const std::function<void(const Config&)>& visit);
-  /// The local port of every config.
-  struct LocalPort {
-    std::string id;
-    std::string name;
-    std::uint16_t port;
-  };
-  Result<std::vector<LocalPort>> local_ports();
+  // For `doctor`, without reading many rows.
+  Result<std::size_t> count();
+  /// Up to `most` ids, spread over the whole registry.
+  Result<std::vector<std::string>> sample(std::size_t most);
+  /// The config that has this local port.
+  Result<std::optional<Config>> on_local_port(std::uint16_t port);
+  /// A port above `port` that no config has.
+  Result<int> local_port_above(std::uint16_t port);
 
   /// Reads the row with its secrets, lets `edit` change it, seals anew, stores: one transaction.
   /// Id and creation stay. When the old secret does not open, `edit` must supply a new one.

@@ -1,6 +1,7 @@
 #include "core/registry/rows.hpp"
 
 #include <fmt/format.h>
+#include <sqlite3.h>
 
 #include <array>
 #include <nlohmann/json.hpp>
@@ -42,23 +43,36 @@ constexpr std::array<std::string_view, 4> kSealed = {"password", "access_client_
 /// Walks a row from left to right.
 class Reader {
  public:
-  explicit Reader(SQLite::Statement& row) : row_(row) {}
-  std::string text() {
-    const SQLite::Column column = row_.getColumn(next_++);
-    const char* begin = column.getText();
-    return {begin, static_cast<std::size_t>(column.getBytes())};
+  explicit Reader(sqlite3_stmt* row) : row_(row) {}
+  std::string_view text() {
+    const auto* begin = reinterpret_cast<const char*>(sqlite3_column_text(row_, next_));
+    const auto length = static_cast<std::size_t>(sqlite3_column_bytes(row_, next_++));
+    return begin == nullptr ? std::string_view() : std::string_view(begin, length);
   }
-  int number() { return row_.getColumn(next_++).getInt(); }
+  int number() { return sqlite3_column_int(row_, next_++); }
   std::optional<int> optional_number() {
-    const SQLite::Column column = row_.getColumn(next_++);
-    if (column.isNull()) return std::nullopt;
-    return column.getInt();
+    if (sqlite3_column_type(row_, next_) != SQLITE_NULL) return number();
+    ++next_;
+    return std::nullopt;
   }
 
  private:
-  SQLite::Statement& row_;
+  sqlite3_stmt* row_;
   int next_ = 0;
 };
+
+Result<Scheme> stored_scheme(const Config& config, std::string_view text) {
+  if (auto scheme = parse_scheme(text)) return *scheme;
+  return fail(
+      fmt::format("The stored config '{}' has the unknown scheme '{}'.", config.name, text));
+}
+
+Result<SslMode> stored_ssl_mode(const Config& config, std::string_view text) {
+  if (text.empty()) return SslMode::kDefault;
+  if (auto mode = parse_ssl_mode(text, Scheme::kPostgresql)) return *mode;
+  return fail(
+      fmt::format("The stored config '{}' has the unknown sslmode '{}'.", config.name, text));
+}
 
 void bind_blob(SQLite::Statement& statement, const char* name, const std::string& blob) {
   if (blob.empty())
@@ -75,34 +89,54 @@ Result<std::string> sealed_or_empty(const Config& config, const Secret& secret,
 
 }  // namespace
 
-std::string config_columns() { return fmt::format("{}", fmt::join(kPlain, ", ")); }
+void ConfigRows::Finalize::operator()(sqlite3_stmt* statement) const noexcept {
+  sqlite3_finalize(statement);
+}
 
-Result<Config> read_config_row(SQLite::Statement& row) {
-  Reader reader(row);
-  Config config;
+ConfigRows::ConfigRows(SQLite::Database& database, std::string_view rest) : database_(database) {
+  const std::string sql = fmt::format("SELECT {} FROM configs {}", fmt::join(kPlain, ", "), rest);
+  sqlite3_stmt* statement = nullptr;
+  const int done = sqlite3_prepare_v2(database.getHandle(), sql.data(),
+                                      static_cast<int>(sql.size()), &statement, nullptr);
+  if (done != SQLITE_OK) throw SQLite::Exception(database.getHandle(), done);
+  statement_.reset(statement);
+}
+
+void ConfigRows::bind(std::string_view value) {
+  const int done = sqlite3_bind_text(statement_.get(), 1, value.data(),
+                                     static_cast<int>(value.size()), SQLITE_TRANSIENT);
+  if (done != SQLITE_OK) throw SQLite::Exception(database_.getHandle(), done);
+}
+
+Result<const Config*> ConfigRows::next() {
+  const int stepped = sqlite3_step(statement_.get());
+  if (stepped == SQLITE_DONE) return nullptr;
+  if (stepped != SQLITE_ROW) throw SQLite::Exception(database_.getHandle(), stepped);
+  if (auto done = read(); !done) return tl::unexpected(done.error());
+  return &config_;
+}
+
+/// In the order of kPlain; every field is set, whatever the row before had.
+Result<void> ConfigRows::read() {
+  Reader reader(statement_.get());
+  Config& config = config_;
+  Origin& origin = config.origin;
   config.id = reader.text();
   config.name = reader.text();
-  const std::string scheme = reader.text();
-  if (auto parsed = parse_scheme(scheme))
-    config.origin.scheme = *parsed;
-  else
-    return fail(
-        fmt::format("The stored config '{}' has the unknown scheme '{}'.", config.name, scheme));
-  config.origin.scheme_text = reader.text();
-  config.origin.host = reader.text();
-  config.origin.port = static_cast<std::uint16_t>(reader.number());
-  config.origin.database = reader.text();
-  config.origin.user = reader.text();
-  config.origin.service_id = reader.text();
-  config.origin.access_client_id = reader.text();
-  config.origin.application_name = reader.text();
-  if (const std::string mode = reader.text(); !mode.empty()) {
-    auto parsed = parse_ssl_mode(mode, Scheme::kPostgresql);
-    if (!parsed)
-      return fail(
-          fmt::format("The stored config '{}' has the unknown sslmode '{}'.", config.name, mode));
-    config.tls.mode = *parsed;
-  }
+  auto scheme = stored_scheme(config, reader.text());
+  if (!scheme) return tl::unexpected(scheme.error());
+  origin.scheme = *scheme;
+  origin.scheme_text = reader.text();
+  origin.host = reader.text();
+  origin.port = static_cast<std::uint16_t>(reader.number());
+  origin.database = reader.text();
+  origin.user = reader.text();
+  origin.service_id = reader.text();
+  origin.access_client_id = reader.text();
+  origin.application_name = reader.text();
+  auto mode = stored_ssl_mode(config, reader.text());
+  if (!mode) return tl::unexpected(mode.error());
+  config.tls.mode = *mode;
   config.tls.ca_certificate_id = reader.text();
   config.tls.mtls_certificate_id = reader.text();
   config.caching.disabled = reader.number() != 0;
@@ -113,15 +147,18 @@ Result<Config> read_config_row(SQLite::Statement& row) {
   config.modified_on = reader.text();
   config.remote_id = reader.text();
   const int port = reader.number();
+  if (settings_read_) config.local = LocalSettings{};
   config.local.local_user = reader.text();
-  if (const std::string settings = reader.text(); settings != "{}") {
+  const std::string_view settings = reader.text();
+  settings_read_ = settings != "{}";
+  if (settings_read_) {
     const auto json = nlohmann::ordered_json::parse(settings, nullptr, false);
     if (auto read = read_settings(config.local, json); !read)
       return fail(fmt::format("The stored settings of '{}' cannot be read: {}", config.name,
                               read.error().message));
   }
   config.local.local_port = static_cast<std::uint16_t>(port);
-  return config;
+  return {};
 }
 
 Result<SealedSecrets> seal_secrets(const Config& config, const Sealer& sealer) {
@@ -213,17 +250,18 @@ std::string certificate_columns() {
 }
 
 Certificate read_certificate_row(SQLite::Statement& row) {
-  Reader reader(row);
+  int next = 0;
+  const auto text = [&] { return row.getColumn(next++).getString(); };
   Certificate certificate;
-  certificate.id = reader.text();
-  certificate.name = reader.text();
-  certificate.ca = reader.number() != 0;
-  certificate.pem = reader.text();
-  certificate.issuer = reader.text();
-  certificate.serial_number = reader.text();
-  certificate.signature = reader.text();
-  certificate.expires_on = reader.text();
-  certificate.uploaded_on = reader.text();
+  certificate.id = text();
+  certificate.name = text();
+  certificate.ca = row.getColumn(next++).getInt() != 0;
+  certificate.pem = text();
+  certificate.issuer = text();
+  certificate.serial_number = text();
+  certificate.signature = text();
+  certificate.expires_on = text();
+  certificate.uploaded_on = text();
   return certificate;
 }
 

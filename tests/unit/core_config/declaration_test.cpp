@@ -241,6 +241,12 @@ TEST_CASE("what is exported applies without a difference, as TOML and as JSON") 
   const std::string json = export_json(all).dump(2);
   CHECK(toml.find("SECRET") == std::string::npos);
   CHECK(json.find("SECRET") == std::string::npos);
+  std::string pieces = "{\n  \"version\": 1,\n  \"configs\": [";
+  for (const Config& one : all) {
+    pieces += &one == all ? "\n    " : ",\n    ";
+    append_declared_json(one, 4, pieces);
+  }
+  CHECK(pieces + "\n  ]\n}" == json);
   Config tiered = config;
   REQUIRE(find_setting("cache_url")->set(tiered.local, "redis://:SECRET@h:1/0"));
   CHECK(export_toml({&tiered, 1}).find("SECRET") == std::string::npos);

@@ -270,6 +270,10 @@ TEST_CASE("a port in use: who holds it, and the next free one") {
   const auto holder = port_holder(fixture.port());
   REQUIRE(holder);
   CHECK(holder->pid == ::getpid());
+  const auto both = port_holders({fixture.port(), next_free_port(fixture.port())});
+  REQUIRE(both.size() == 1);
+  CHECK(both.at(fixture.port()).pid == ::getpid());
+  CHECK(listening_ports().contains(fixture.port()));
   const auto started = start_proxy(fixture.home, fixture.launch);
   REQUIRE_FALSE(started);
   CHECK(started.error().message.find("(pid " + std::to_string(::getpid()) + ")") !=

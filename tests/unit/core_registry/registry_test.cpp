@@ -341,3 +341,48 @@ TEST_CASE("certificates are kept with a sealed key, resolved, and not deleted wh
   CHECK(registry.list_certificates()->size() == 1);
   CHECK_FALSE(registry.find_certificate("my-ca"));
 }
+
+TEST_CASE("rows are read one after another, and none keeps what the one before had") {
+  Scratch scratch;
+  Registry registry = opened(scratch.home());
+  Config full = sample("full");
+  full.origin.application_name = "app";
+  full.tls.mode = SslMode::kVerifyFull;
+  full.caching.max_age = 7;
+  full.caching.stale_while_revalidate = 8;
+  full.local.workers = 3;
+  full.local.cache_rules = {CacheRule{"orders", 5, std::nullopt, false}};
+  REQUIRE(registry.create(full));
+  REQUIRE(registry.create(sample("plain")));
+  const auto configs = registry.list();
+  REQUIRE(configs);
+  REQUIRE(configs->size() == 2);
+  CHECK(configs->front().local.workers == 3);
+  const Config& plain = configs->back();
+  CHECK(plain.origin.application_name.empty());
+  CHECK(plain.tls.mode == sample("plain").tls.mode);
+  CHECK_FALSE(plain.caching.max_age);
+  CHECK_FALSE(plain.caching.stale_while_revalidate);
+  CHECK(plain.local.workers == 0);
+  CHECK(plain.local.cache_rules.empty());
+}
+
+TEST_CASE("ports that configs have are passed over") {
+  Scratch scratch;
+  Registry registry = opened(scratch.home());
+  for (const int port : {20'000, 20'001, 20'002, 20'004}) {
+    Config config = sample("c" + std::to_string(port));
+    config.local.local_port = static_cast<std::uint16_t>(port);
+    REQUIRE(registry.create(config));
+  }
+  CHECK(registry.local_port_above(19'000) == 19'001);
+  CHECK(registry.local_port_above(19'999) == 20'003);
+  CHECK(registry.local_port_above(20'003) == 20'005);
+  REQUIRE(registry.on_local_port(20'004));
+  CHECK((*registry.on_local_port(20'004))->name == "c20004");
+  CHECK_FALSE(*registry.on_local_port(20'003));
+  CHECK(registry.count() == 4u);
+  CHECK(registry.sample(10)->size() == 4);
+  CHECK(registry.sample(2)->size() == 2);
+  CHECK(registry.sample(3)->size() <= 3);
+}

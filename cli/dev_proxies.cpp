@@ -8,6 +8,7 @@
 
 #include "cli/event_line.hpp"
 #include "cli/launching.hpp"
+#include "cli/live.hpp"
 #include "cli/output/progress.hpp"
 #include "core/config/connection_string.hpp"
 #include "core/process/admin_client.hpp"
@@ -46,10 +47,16 @@ core::Result<void> DevProxies::start(const std::vector<BoundConfig>& bound) {
       proxies_.push_back(std::move(*started));
     }
     context_.out().note(fmt::format("{:<16} {} → {}{}", one.binding,
-                                    core::local_address(one.config), one.config.name,
+                                    core::local_address(listening(one)), one.config.name,
                                     one.temporary ? " (its localConnectionString)" : ""));
   }
   return {};
+}
+
+core::Config DevProxies::listening(const BoundConfig& bound) const {
+  core::Config config = bound.config;
+  if (auto home = context_.home()) adopt_running_address(*home, config);
+  return config;
 }
 
 void DevProxies::follow(const std::string& name, const std::string& admin_socket) {

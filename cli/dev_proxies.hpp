@@ -30,6 +30,9 @@ class DevProxies {
   /// outlives this object.
   core::Result<void> start(const std::vector<BoundConfig>& bound);
 
+  /// The config with the address at which its proxy, now running, can be reached.
+  core::Config listening(const BoundConfig& bound) const;
+
   /// Prints a line for every query of every proxy from now on.
   void watch();
 

@@ -69,6 +69,21 @@ core::Result<void> tell_running_proxy(Context& context, const core::Config& conf
   return {};
 }
 
+bool adopt_address(core::Config& config, const core::ProxyState& state) {
+  if (state.phase == core::ProxyPhase::kStopped || state.port == 0) return false;
+  core::LocalSettings& local = config.local;
+  const std::string listen = state.listen.value_or(local.listen);
+  const bool other = local.local_port != state.port || local.listen != listen;
+  local.local_port = state.port;
+  local.listen = listen;
+  return other;
+}
+
+bool adopt_running_address(const core::Home& home, core::Config& config) {
+  const auto state = core::proxy_state(home, config.id);
+  return state && adopt_address(config, *state);
+}
+
 core::Result<core::ProxyState> need_running_proxy(Context& context, const core::Config& config) {
   auto home = context.home();
   if (!home) return tl::unexpected(home.error());

@@ -26,6 +26,14 @@ RunningProxies proxies_with_state(const core::Home& home);
 core::Result<void> tell_running_proxy(Context& context, const core::Config& config,
                                       const ConfigEdit& edit);
 
+/// Puts into `config` the address that `state` says its proxy listens on: a changed --local-port or
+/// --listen takes effect at the next restart, and until then clients must go where the proxy is.
+/// True if that is another than the stored one. Not running: nothing changes.
+bool adopt_address(core::Config& config, const core::ProxyState& state);
+
+/// The same, of the proxy as it is now.
+bool adopt_running_address(const core::Home& home, core::Config& config);
+
 /// The state of a config's proxy; an error with the remedy when it does not run.
 core::Result<core::ProxyState> need_running_proxy(Context& context, const core::Config& config);
 

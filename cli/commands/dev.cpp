@@ -69,7 +69,7 @@ Outcome run_command(Context& context, const std::vector<BoundConfig>& bound, Dev
   ExtraEnvironment environment;
   for (const BoundConfig& one : bound) {
     environment.emplace_back(local_variable(one.binding),
-                             core::local_connection_string(one.config).reveal());
+                             core::local_connection_string(proxies.listening(one)).reveal());
   }
   auto child = Child::start(context.args().rest(), environment);
   if (!child) return tl::unexpected(child.error());

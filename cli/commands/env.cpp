@@ -7,6 +7,7 @@
 #include "cli/bound_configs.hpp"
 #include "cli/commands/all.hpp"
 #include "cli/context.hpp"
+#include "cli/live.hpp"
 #include "cli/wrangler_file.hpp"
 #include "core/config/connection_string.hpp"
 #include "core/wrangler/dotenv.hpp"
@@ -37,8 +38,11 @@ constexpr Example kExamples[] = {
 core::Result<Variables> variables(Context& context) {
   auto bound = bound_configs(context, context.args().positional(0));
   if (!bound) return tl::unexpected(bound.error());
+  auto home = context.home();
+  if (!home) return tl::unexpected(home.error());
   Variables lines;
-  for (const BoundConfig& one : *bound) {
+  for (BoundConfig& one : *bound) {
+    adopt_running_address(*home, one.config);
     lines.emplace_back(local_variable(one.binding),
                        core::local_connection_string(one.config).reveal());
   }

@@ -6,6 +6,7 @@
 #include "cli/commands/all.hpp"
 #include "cli/context.hpp"
 #include "cli/live.hpp"
+#include "cli/output/json_array.hpp"
 #include "cli/output/table.hpp"
 #include "core/config/json.hpp"
 #include "core/config/text.hpp"
@@ -38,31 +39,31 @@ std::string mtls_text(const core::Config& config) {
   return json.contains("mtls") ? json["mtls"].dump() : "";
 }
 
-void add_row(Table& table, const core::Config& config, const RunningProxies& running) {
+/// The port where its proxy listens, or would.
+std::string local_text(const core::Home& home, const core::Config& config,
+                       const RunningProxies& running) {
+  if (!running.contains(config.id)) return fmt::format("{} stopped", config.local.local_port);
+  core::Config reached = config;
+  adopt_running_address(home, reached);
+  return fmt::format("{} running", reached.local.local_port);
+}
+
+void add_row(Table& table, const core::Home& home, const core::Config& config,
+             const RunningProxies& running) {
   const core::Origin& origin = config.origin;
   table.add({config.id, printable(config.name), printable(origin.user), printable(origin.host),
              port_text(origin.port), core::scheme_title(origin.scheme), printable(origin.database),
              caching_text(config.caching), mtls_text(config),
-             std::to_string(config.origin_connection_limit),
-             fmt::format("{} {}", config.local.local_port,
-                         running.contains(config.id) ? "running" : "stopped")});
+             std::to_string(config.origin_connection_limit), local_text(home, config, running)});
 }
 
-/// The array as Output::document would print it, in pieces: there may be many.
 Outcome print_array(core::Registry& registry, Output& out) {
-  constexpr std::size_t kPiece = 64u << 10;
-  std::string text = "[";
-  bool first = true;
-  auto done = registry.each([&](const core::Config& config) {
-    text += first ? "\n  " : ",\n  ";
-    first = false;
-    core::append_public_json(config, 2, text);
-    if (text.size() < kPiece) return;
-    out.print_raw(text);
-    text.clear();
+  JsonArray array(out);
+  auto done = registry.each([&array](const core::Config& config) {
+    core::append_public_json(config, array.inner(), array.next());
   });
   if (!done) return tl::unexpected(done.error());
-  out.print_raw(text += first ? "]\n" : "\n]\n");
+  array.finish();
   return 0;
 }
 
@@ -71,12 +72,13 @@ Outcome list(Context& context) {
   if (!registry) return tl::unexpected(registry.error());
   Output& out = context.out();
   if (out.json()) return print_array(**registry, out);
-  const RunningProxies running = running_proxies((*registry)->home());
+  const core::Home& home = (*registry)->home();
+  const RunningProxies running = running_proxies(home);
   Table table{"id",     "name",     "user",    "host", "port",
               "scheme", "database", "caching", "mtls", "origin_connection_limit",
               "local"};
   auto done =
-      (*registry)->each([&](const core::Config& config) { add_row(table, config, running); });
+      (*registry)->each([&](const core::Config& config) { add_row(table, home, config, running); });
   if (!done) return tl::unexpected(done.error());
   out.say("📋 Listing Hyperdrive configs");
   if (table.empty()) {

@@ -75,10 +75,15 @@ core::Result<ordered_json> start_one(Context& context, const core::Config& confi
     return core::start_proxy(*home, std::move(*launch));
   }();
   if (!started) return tl::unexpected(started.error());
+  core::Config running = config;
+  const bool elsewhere = adopt_running_address(*home, running);
   context.out().say(
-      fmt::format("✅ {} {} at {}", config.name,
+      fmt::format("✅ {} {} at {}{}", config.name,
                   started->already_running ? "already accepts connections" : "accepts connections",
-                  core::local_address(config)));
+                  core::local_address(running),
+                  elsewhere ? fmt::format(" (at {} after: hyperdrive restart {})",
+                                          core::local_address(config), config.name)
+                            : ""));
   return started_json(config, *started);
 }
 

@@ -2,19 +2,23 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands/all.hpp"
 #include "cli/context.hpp"
 #include "cli/live.hpp"
+#include "cli/output/json_array.hpp"
 #include "cli/output/table.hpp"
 #include "core/config/connection_string.hpp"
+#include "core/config/json_writers.hpp"
 #include "core/process/admin_client.hpp"
 #include "core/process/proxy.hpp"
 
 namespace hyperdrive::cli {
 namespace {
 using nlohmann::ordered_json;
+using namespace std::string_view_literals;
 
 constexpr Positional kPositionals[] = {{.name = "config",
                                         .help = "Name or id of a Hyperdrive config; default: all "
@@ -54,25 +58,22 @@ RunningProxies ids_with_files(const core::Home& home) {
   return ids;
 }
 
-core::Result<core::ProxyState> state_of(const core::Home& home, const core::Config& config,
-                                        const RunningProxies& with_files) {
-  if (!with_files.contains(config.id)) return core::ProxyState{};
-  return core::proxy_state(home, config.id);
-}
-
 ordered_json status_of(const core::Home& home, const core::Config& config,
                        const RunningProxies& with_files) {
-  auto state = state_of(home, config, with_files);
+  auto state = with_files.contains(config.id) ? core::proxy_state(home, config.id)
+                                              : core::Result<core::ProxyState>(core::ProxyState{});
   if (!state) {
     return {{"id", config.id},
             {"name", config.name},
             {"state", "unknown"},
             {"error", state.error().message}};
   }
+  core::Config reached = config;
+  adopt_address(reached, *state);
   ordered_json json{{"id", config.id},
                     {"name", config.name},
                     {"state", phase_name(*state)},
-                    {"address", core::local_address(config)},
+                    {"address", core::local_address(reached)},
                     {"pid", state->pid},
                     {"port", state->port},
                     {"started_at", state->started_at},
@@ -88,6 +89,20 @@ ordered_json status_of(const core::Home& home, const core::Config& config,
   auto live = ordered_json::parse(*body, nullptr, false);
   if (live.is_object()) json["proxy"] = std::move(live);
   return json;
+}
+
+/// What `status_of` says of a config without any file, straight as text: there may be very many.
+void append_stopped(const core::Config& config, std::size_t indent, std::string& text) {
+  core::JsonTextWriter out(text, indent);
+  out.field("id", config.id);
+  out.field("name", config.name);
+  out.field("state", "stopped"sv);
+  out.field("address", core::local_address(config));
+  out.field("pid", 0);
+  out.field("port", 0);
+  out.field("started_at", ""sv);
+  out.field("version", ""sv);
+  out.close();
 }
 
 std::string number(const ordered_json& proxy, const char* key) {
@@ -121,46 +136,71 @@ std::vector<std::string> row_of(const ordered_json& status) {
           printable(trouble(status))};
 }
 
-core::Result<std::vector<core::Config>> wanted(Context& context) {
+using Visit = std::function<void(const core::Config&)>;
+
+/// The one that is named; with --all every config, else those with a state file.
+core::Result<void> each_wanted(Context& context, const Visit& visit) {
   auto registry = context.registry();
   if (!registry) return tl::unexpected(registry.error());
   const auto which = context.args().positional(0);
   if (!which.empty()) {
     auto config = (*registry)->find(which);
     if (!config) return tl::unexpected(config.error());
-    return std::vector{std::move(*config)};
+    visit(*config);
+    return {};
   }
-  if (context.args().on("all")) return (*registry)->list();
-  std::vector<core::Config> known;
+  if (context.args().on("all")) return (*registry)->each(visit);
   for (const std::string& id : proxies_with_state((*registry)->home())) {
     auto config = (*registry)->look_up(id);
     if (!config) return tl::unexpected(config.error());
-    if (*config) known.push_back(std::move(**config));
+    if (*config) visit(**config);
   }
-  return known;
+  return {};
+}
+
+Outcome print_json(Context& context, const core::Home& home, const RunningProxies& with_files) {
+  Output& out = context.out();
+  if (!context.args().positional(0).empty()) {
+    auto done = each_wanted(context, [&](const core::Config& config) {
+      out.document(status_of(home, config, with_files));
+    });
+    return done ? Outcome(0) : tl::unexpected(done.error());
+  }
+  JsonArray array(out);
+  auto done = each_wanted(context, [&](const core::Config& config) {
+    if (with_files.contains(config.id)) {
+      array.add(status_of(home, config, with_files));
+    } else {
+      append_stopped(config, array.inner(), array.next());
+    }
+  });
+  if (!done) return tl::unexpected(done.error());
+  array.finish();
+  return 0;
 }
 
 Outcome status(Context& context) {
-  auto configs = wanted(context);
-  if (!configs) return tl::unexpected(configs.error());
   auto home = context.home();
   if (!home) return tl::unexpected(home.error());
-  Output& out = context.out();
-  ordered_json all = ordered_json::array();
   const RunningProxies with_files = ids_with_files(*home);
-  for (const core::Config& config : *configs) {
-    all.push_back(status_of(*home, config, with_files));
-  }
-  const bool one = !context.args().positional(0).empty();
-  out.document_if_json(one ? all[0] : all);
-  if (all.empty()) {
+  Output& out = context.out();
+  if (out.json()) return print_json(context, *home, with_files);
+  Table table{"name",    "state",     "address", "pid", "clients", "origin connections",
+              "waiting", "last error"};
+  auto done = each_wanted(context, [&](const core::Config& config) {
+    if (with_files.contains(config.id)) {
+      table.add(row_of(status_of(*home, config, with_files)));
+    } else {
+      table.add({printable(config.name), "stopped", printable(core::local_address(config)), "", "",
+                 "", "", ""});
+    }
+  });
+  if (!done) return tl::unexpected(done.error());
+  if (table.empty()) {
     out.say("No proxy is running. Start one: hyperdrive start <config>");
     return 0;
   }
-  Table table{"name",    "state",     "address", "pid", "clients", "origin connections",
-              "waiting", "last error"};
-  for (const ordered_json& json : all) table.add(row_of(json));
-  out.print(draw(table, out.width()));
+  draw(table, out.width(), [&out](std::string_view piece) { out.print_raw(piece); });
   return 0;
 }
 

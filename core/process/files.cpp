@@ -114,6 +114,7 @@ std::optional<StateFile> read_state(const std::string& path) {
   state.pid = static_cast<pid_t>(number_of(json, "pid"));
   state.start_time = number_of(json, "start_time");
   state.port = static_cast<std::uint16_t>(number_of(json, "port"));
+  if (json.contains("listen")) state.listen = text_of(json, "listen");
   state.admin_socket = text_of(json, "admin_socket");
   state.handover_socket = text_of(json, "handover_socket");
   state.version = text_of(json, "version");
@@ -128,6 +129,7 @@ std::string print_state(const StateFile& state) {
   json["pid"] = static_cast<std::uint64_t>(state.pid);
   json["start_time"] = state.start_time;
   json["port"] = state.port;
+  if (state.listen) json["listen"] = *state.listen;
   json["admin_socket"] = state.admin_socket;
   json["handover_socket"] = state.handover_socket;
   json["version"] = state.version;

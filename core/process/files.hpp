@@ -50,6 +50,7 @@ struct StateFile {
   pid_t pid = 0;
   std::uint64_t start_time = 0;  ///< field 22 of /proc/<pid>/stat: tells reuse of the pid
   std::uint16_t port = 0;
+  std::optional<std::string> listen;  ///< the address of --listen; older files lack it
   std::string admin_socket;
   std::string handover_socket;
   std::string version;

@@ -254,6 +254,7 @@ Result<ProxyState> proxy_state(const Home& home, const std::string& id) {
   if (!state) return result;
   result.pid = state->pid;
   result.port = state->port;
+  result.listen = state->listen;
   result.admin_socket = state->admin_socket;
   result.handover_socket = state->handover_socket;
   result.version = state->version;

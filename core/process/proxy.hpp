@@ -41,7 +41,8 @@ enum class ProxyPhase { kStopped, kStarting, kRunning };
 struct ProxyState {
   ProxyPhase phase = ProxyPhase::kStopped;
   pid_t pid = 0;
-  std::uint16_t port = 0;
+  std::uint16_t port = 0;             ///< what it listens on, whatever the config says by now
+  std::optional<std::string> listen;  ///< likewise the address; empty: loopback
   std::string admin_socket;
   std::string handover_socket;
   std::string version;

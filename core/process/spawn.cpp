@@ -70,6 +70,7 @@ Result<Prepared> prepare(const SpawnPlan& plan) {
   prepared.config = std::move(*config);
   prepared.ready = std::move(*ready);
   prepared.state.port = plan.launch.config.local.local_port;
+  prepared.state.listen = plan.launch.config.local.listen;
   prepared.state.admin_socket = plan.launch.admin_socket;
   prepared.state.handover_socket = plan.launch.handover_socket;
   prepared.state.version = HYPERDRIVE_VERSION;

@@ -8,7 +8,7 @@ import subprocess
 import psycopg
 import pytest
 from support.hyperdrive import BIN, Hyperdrive
-from support.ports import can_connect, wait_for
+from support.ports import can_connect, free_port, wait_for
 from support.postgres import Postgres
 from support.terminal import Terminal
 
@@ -217,6 +217,34 @@ def test_update_reaches_a_running_proxy_without_dropping_its_clients(hd):
     assert "hyperdrive restart shop" in result.stderr
 
 
+def test_url_env_status_and_list_tell_where_the_running_proxy_listens(hd):
+    bound(hd, "DB")
+    before = hd.start("shop")
+    old, new = port_of(hd), free_port()
+    hd("update", "shop", "--local-port", str(new))
+
+    def told():
+        return [hd("url", "shop").strip(), hd.json("env", "--json")[VARIABLE + "DB"], hd.json("status", "shop", "--json")["address"],
+                hd("list"), hd("start", "shop"), hd("dev", "shop", "--", "sh", "-c", f"echo ${VARIABLE}DB")]
+
+    for text in told():
+        assert f":{old}" in text or f" {old} running" in text, text
+    result = hd.run("url", "shop")
+    assert result.stdout.strip() == before, "nothing but the string on standard output"
+    assert f":{new}/" in result.stderr and "hyperdrive restart shop" in result.stderr
+    with psycopg.connect(hd("url", "shop").strip()) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    hd("restart", "shop")
+    for text in told():
+        assert f":{new}" in text or f" {new} running" in text, text
+    assert hd.run("url", "shop").stderr == ""
+    with psycopg.connect(hd("url", "shop").strip()) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    hd("stop", "shop")
+    hd("update", "shop", "--local-port", str(old))
+    assert port_of(hd) == old, "of a stopped one: where it will listen"
+
+
 def test_a_port_in_use_is_named_with_its_holder_and_the_next_free_one(hd):
     import socket
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -227,6 +255,33 @@ def test_a_port_in_use_is_named_with_its_holder_and_the_next_free_one(hd):
         assert result.returncode == 1
         assert str(port) in result.stderr and str(os.getpid()) in result.stderr, result.stderr
     hd("start", "shop")
+
+
+@pytest.mark.parametrize("url, code", [
+    ("postgresql://app:wrong@127.0.0.1:{port}/shop", 2013),
+    ("postgresql://nobody:x@127.0.0.1:{port}/shop", 2013),
+    ("postgresql://app:app-secret@127.0.0.1:{port}/nothing", 2014),
+    ("postgresql://app:app-secret@127.0.0.1:{port}/shop?sslmode=require", 2012),
+    ("postgresql://app:app-secret@127.0.0.1:{closed}/shop", 2011),
+    ("postgresql://app:app-secret@nothing.invalid/shop", 2008),
+])
+def test_create_tells_the_code_and_stores_nothing(hd, origin, url, code):
+    result = hd.run("create", "new", "--connection-string", url.format(port=origin.port, closed=free_port()))
+    assert result.returncode == 1 and f"[code: {code}]" in result.stderr, result.stderr
+    assert "Nothing was stored." in result.stderr and "app-secret" not in result.stderr
+    assert [c["name"] for c in hd.json("list", "--json")] == ["shop"]
+
+
+def test_delete_of_a_running_config_is_refused_before_it_asks(hd):
+    hd("start", "shop")
+    with Terminal(hd, "delete", "shop") as terminal:
+        assert terminal.wait() == 1
+        assert "is running" in terminal.output and "Are you sure" not in terminal.output
+    with Terminal(hd, "delete", "shop", "--force") as terminal:
+        terminal.expect("Are you sure")
+        terminal.type("y\n")
+        assert terminal.wait() == 0
+    assert hd.json("list", "--json") == []
 
 
 def test_stats_watch_ends_with_130(hd):

@@ -87,6 +87,7 @@ core::Result<std::vector<BoundConfig>> bound_configs(Context& context, std::stri
   std::vector<BoundConfig> bound;
   std::uint16_t last_temporary_port = kFirstTemporaryPort;
   if (*file) {
+    if (auto fine = check_environment(context, **file); !fine) return tl::unexpected(fine.error());
     for (const wrangler::Binding& binding : (*file)->reading.bindings) {
       if (binding.environment != environment) continue;
       if (wanted) {

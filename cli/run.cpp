@@ -17,6 +17,7 @@
 #include "cli/parse.hpp"
 #include "cli/version.hpp"
 #include "core/base/file.hpp"
+#include "core/wrangler/find.hpp"
 
 namespace hyperdrive::cli {
 namespace {
@@ -43,6 +44,14 @@ core::Result<void> change_folder(const Arguments& arguments) {
   return core::fail(
       fmt::format("Cannot work in the folder '{}': {}.", *folder, core::errno_text(errno)),
       "Give --cwd an existing folder.");
+}
+
+/// As in wrangler: a file that `-c` names must be there, whether the command reads it or not.
+core::Result<void> check_config_file(const Context& context) {
+  const auto named = context.config_file();
+  if (!named) return {};
+  auto found = core::wrangler::find_config(std::filesystem::current_path(), named);
+  return found ? core::Result<void>{} : tl::unexpected(found.error());
 }
 
 int finish(Output& out, const Outcome& outcome) {
@@ -74,6 +83,9 @@ int run_words(const std::vector<std::string>& words) {
     return finish(out, tl::unexpected(there.error()));
   }
   Context context(*parsed->command, std::move(parsed->arguments), out);
+  if (auto there = check_config_file(context); !there) {
+    return finish(out, tl::unexpected(there.error()));
+  }
   return finish(out, parsed->command->run(context));
 }
 

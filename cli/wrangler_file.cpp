@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "core/config/suggest.hpp"
 #include "core/wrangler/file.hpp"
 #include "core/wrangler/find.hpp"
 
@@ -41,6 +44,17 @@ core::Result<WranglerFile> need_wrangler_file(Context& context) {
                       "`hyperdrive init` writes a Worker to start from.");
   }
   return std::move(**file);
+}
+
+core::Result<void> check_environment(Context& context, const WranglerFile& file) {
+  const std::string wanted = context.environment();
+  const auto& known = file.reading.environments;
+  if (wanted.empty() || known.empty()) return {};
+  if (std::find(known.begin(), known.end(), wanted) != known.end()) return {};
+  const std::string near = core::did_you_mean(wanted, known);
+  return core::usage(
+      fmt::format("{} has no environment named '{}'.", display_path(file.path), wanted),
+      fmt::format("It has: {}.{}{}", fmt::join(known, ", "), near.empty() ? "" : " ", near));
 }
 
 core::Result<void> check_bindable(Context& context, const WranglerFile& file,

@@ -27,6 +27,10 @@ core::Result<std::optional<WranglerFile>> read_wrangler_file(Context& context);
 /// The same, but none is an error.
 core::Result<WranglerFile> need_wrangler_file(Context& context);
 
+/// A file that has environments must have the one that `-e` names: a misspelt one would bind, or
+/// look, where no Worker does. As in wrangler; a file without any gets its first one by `bind -e`.
+core::Result<void> check_environment(Context& context, const WranglerFile& file);
+
 /// Would `bind_in_file` succeed? Changes nothing.
 core::Result<void> check_bindable(Context& context, const WranglerFile& file,
                                   std::string_view binding);

@@ -31,6 +31,7 @@ Outcome bind(Context& context) {
   if (!config) return tl::unexpected(config.error());
   auto file = need_wrangler_file(context);
   if (!file) return tl::unexpected(file.error());
+  if (auto fine = check_environment(context, *file); !fine) return tl::unexpected(fine.error());
   const std::string name = valid_binding(
       context, context.args().text_or("binding", core::wrangler::kDefaultBindingName));
   const std::string id = binding_id(*config);
@@ -39,6 +40,9 @@ Outcome bind(Context& context) {
 
   const std::string shown = display_path(file->path);
   const std::string environment = context.environment();
+  if (!environment.empty() && file->reading.environments.empty()) {
+    context.out().note(fmt::format("{} had no environment: {} is its first.", shown, environment));
+  }
   context.out().document_if_json({{"file", file->path.string()},
                                   {"environment", environment},
                                   {"binding", name},
@@ -57,7 +61,8 @@ const Command kBind{
     .summary = "Bind a config in the wrangler file here",
     .details =
         "Adds the binding to wrangler.json, .jsonc or .toml, or replaces its id if it is "
-        "there; nothing else in the file changes.",
+        "there; nothing else in the file changes. With -e in an environment that the file has, or "
+        "as its first.",
     .positionals = kPositionals,
     .flags = kFlags,
     .examples = kExamples,

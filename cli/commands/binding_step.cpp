@@ -2,10 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "cli/output/prompt.hpp"
-#include "core/config/suggest.hpp"
 #include "core/wrangler/snippet.hpp"
 
 namespace hyperdrive::cli {
@@ -20,25 +17,6 @@ std::string valid_binding(Context& context, const std::string& wanted) {
   }
   return name;
 }
-
-namespace {
-
-/// A file that has environments must have this one: a misspelt name would bind where no Worker
-/// looks. As in wrangler.
-core::Result<void> check_environment(Context& context, const WranglerFile& file) {
-  const std::string wanted = context.environment();
-  const auto& known = file.reading.environments;
-  if (wanted.empty() || known.empty()) return {};
-  if (std::find(known.begin(), known.end(), wanted) != known.end()) return {};
-  std::string names;
-  for (const std::string& name : known) names += (names.empty() ? "" : ", ") + name;
-  const std::string near = core::did_you_mean(wanted, known);
-  return core::usage(
-      fmt::format("{} has no environment named '{}'.", display_path(file.path), wanted),
-      fmt::format("It has: {}.{}{}", names, near.empty() ? "" : " ", near));
-}
-
-}  // namespace
 
 core::Result<BindingStep> prepare_binding(Context& context) {
   BindingStep step;

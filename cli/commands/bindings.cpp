@@ -52,6 +52,7 @@ nlohmann::ordered_json json_of(const std::vector<Row>& rows) {
 Outcome bindings(Context& context) {
   auto file = need_wrangler_file(context);
   if (!file) return tl::unexpected(file.error());
+  if (auto fine = check_environment(context, *file); !fine) return tl::unexpected(fine.error());
   auto registry = context.registry();
   if (!registry) return tl::unexpected(registry.error());
   const std::string environment = context.environment();

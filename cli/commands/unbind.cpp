@@ -68,6 +68,7 @@ Outcome unbind(Context& context) {
   }
   auto file = need_wrangler_file(context);
   if (!file) return tl::unexpected(file.error());
+  if (auto fine = check_environment(context, *file); !fine) return tl::unexpected(fine.error());
   auto names = meant(context, *file, which, flag.has_value());
   if (!names) return tl::unexpected(names.error());
 

@@ -165,6 +165,32 @@ def test_create_refuses_an_environment_that_the_file_lacks(hd, folder, name, tex
     hd("delete", "new", "--yes", cwd=folder)
 
 
+@pytest.mark.parametrize("name, text", [
+    ("wrangler.toml", 'name = "x"\n[env.staging]\n[env.production]\n'),
+    ("wrangler.jsonc", '{"env":{"staging":{}, "production": {}}}')])
+def test_a_misspelt_environment_is_told_and_not_made(hd, folder, name, text):
+    with open(os.path.join(folder, name), "w") as f:
+        f.write(text)
+    for words in (["bind", "shop"], ["unbind", "shop"], ["bindings"], ["env"], ["dev", "--", "true"]):
+        for how, env in ((["-e", "stagign"], {}), ([], {"CLOUDFLARE_ENV": "stagign"})):
+            result = hd.run(words[0], *how, *words[1:], cwd=folder, env=env)
+            assert result.returncode == 64, (words, result.stderr)
+            assert f"{name} has no environment named 'stagign'" in result.stderr
+            assert "It has: staging, production. Did you mean 'staging'?" in result.stderr
+    assert read(os.path.join(folder, name)).decode() == text
+
+
+@pytest.mark.parametrize("name, text", [("wrangler.toml", 'name = "x"\n'), ("wrangler.jsonc", '{\n  "name": "x"\n}\n')])
+def test_a_file_without_environments_gets_its_first_one(hd, folder, name, text):
+    with open(os.path.join(folder, name), "w") as f:
+        f.write(text)
+    result = hd.run("bind", "shop", "-e", "staging", cwd=folder)
+    assert result.returncode == 0 and "had no environment: staging is its first" in result.stderr
+    assert [b["environment"] for b in hd.json("bindings", "--json", cwd=folder)] == ["staging"]
+    hd("unbind", "HYPERDRIVE", "-e", "staging", cwd=folder)
+    assert read(os.path.join(folder, name)).decode() == text
+
+
 def test_a_control_character_in_a_string_is_refused_as_by_wrangler(hd, folder):
     path = os.path.join(folder, "wrangler.jsonc")
     with open(path, "w") as f:

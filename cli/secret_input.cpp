@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "cli/output/prompt.hpp"
 #include "core/base/file.hpp"
 
 namespace hyperdrive::cli {
@@ -18,7 +19,14 @@ core::Secret without_newline(std::string text) {
   return core::Secret(std::move(text));
 }
 
-core::Result<core::Secret> read_standard_input(std::string_view what) {
+/// A terminal is asked, and what is typed there is not shown: nobody thinks of ending a line with
+/// Ctrl-D. Everything else is read to its end.
+core::Result<core::Secret> read_standard_input(Context& context, std::string_view what) {
+  if (context.may_ask()) {
+    auto typed = ask_secret(context.out(), fmt::format("The {} (not shown)?", what));
+    if (!typed || !typed->empty()) return typed;
+    return core::usage(fmt::format("No {} was typed.", what));
+  }
   std::string text;
   char buffer[4096];
   while (text.size() <= kMostBytes) {
@@ -55,7 +63,7 @@ core::Result<std::optional<core::Secret>> connection_string_input(Context& conte
   auto text = args.text("connection-string");
   if (!text) return std::nullopt;
   if (*text != "-") return core::Secret(std::move(*text));
-  auto secret = read_standard_input("connection string");
+  auto secret = read_standard_input(context, "connection string");
   if (!secret) return tl::unexpected(secret.error());
   return std::move(*secret);
 }
@@ -64,7 +72,7 @@ core::Result<std::optional<core::Secret>> password_input(Context& context) {
   const Arguments& args = context.args();
   if (const auto file = args.text("origin-password-file")) {
     if (*file == "-") {
-      auto secret = read_standard_input("password");
+      auto secret = read_standard_input(context, "password");
       if (!secret) return tl::unexpected(secret.error());
       return std::move(*secret);
     }

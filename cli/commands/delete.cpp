@@ -33,17 +33,25 @@ constexpr Example kExamples[] = {
     {"hyperdrive delete prod-db --yes --force", "in a script, running or not"},
 };
 
-core::Result<void> stop_first(Context& context, const core::Config& config) {
+/// Whether its proxy has to be stopped; without --force that is refused.
+core::Result<bool> must_be_stopped(Context& context, const core::Config& config) {
   auto home = context.home();
   if (!home) return tl::unexpected(home.error());
   auto state = core::proxy_state(*home, config.id);
   if (!state) return tl::unexpected(state.error());
-  if (state->phase == core::ProxyPhase::kStopped) return {};
-  if (!context.args().on("force")) {
-    return core::fail(
-        fmt::format("The proxy of '{}' is running (pid {}).", config.name, state->pid),
-        fmt::format("Stop it first: hyperdrive stop {}. Or delete with --force.", config.name));
-  }
+  if (state->phase == core::ProxyPhase::kStopped) return false;
+  if (context.args().on("force")) return true;
+  return core::fail(
+      fmt::format("The proxy of '{}' is running (pid {}).", config.name, state->pid),
+      fmt::format("Stop it first: hyperdrive stop {}. Or delete with --force.", config.name));
+}
+
+core::Result<void> stop_first(Context& context, const core::Config& config) {
+  auto home = context.home();
+  if (!home) return tl::unexpected(home.error());
+  auto running = must_be_stopped(context, config);
+  if (!running) return tl::unexpected(running.error());
+  if (!*running) return {};
   const Progress progress(context.out(), fmt::format("Stopping the proxy of {}", config.name));
   auto stopped = core::stop_proxy(*home, config.id);
   if (!stopped) stopped = core::kill_proxy(*home, config.id);
@@ -86,11 +94,16 @@ Outcome remove(Context& context) {
   if (!registry) return tl::unexpected(registry.error());
   auto config = (*registry)->find(which);
   if (!config) return tl::unexpected(config.error());
+  // Nobody is asked about what will be refused anyhow.
+  if (auto running = must_be_stopped(context, *config); !running) {
+    return tl::unexpected(running.error());
+  }
   const auto uses = uses_of(context, *config);
   for (const Use& use : uses) {
-    context.out().warn(fmt::format(
-        "{} still binds it as {}{}; `hyperdrive unbind {}` removes that.", use.file, use.binding,
-        use.environment.empty() ? "" : " in " + use.environment, use.binding));
+    context.out().warn(
+        fmt::format("{} still binds it as {}{}; `hyperdrive unbind {}{}` removes that.", use.file,
+                    use.binding, use.environment.empty() ? "" : " in " + use.environment,
+                    use.binding, use.environment.empty() ? "" : " -e " + use.environment));
   }
   if (context.may_ask()) {
     auto sure = ask_yes_no(

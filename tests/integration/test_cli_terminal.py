@@ -40,6 +40,17 @@ def test_without_any_origin_the_connection_string_is_asked_for(hd):
     assert hd.json("get", "x")["origin"]["host"] == "db.example.com"
 
 
+@pytest.mark.parametrize("words", [["--connection-string", "-"],
+                                   ["--host", "db.example.com", "--user", "app", "--database", "shop", "--origin-password-file", "-"]])
+def test_a_dash_for_a_secret_asks_on_a_terminal_and_return_ends_it(hd, words):
+    with Terminal(hd, "create", "shop", *words, "--no-verify") as terminal:
+        terminal.expect("(not shown)?")
+        terminal.type("postgresql://app:hush-hush@db.example.com/shop\n")
+        assert terminal.wait() == 0
+        assert "hush-hush" not in terminal.output and terminal.echo()
+    assert hd.json("get", "shop")["origin"]["host"] == "db.example.com"
+
+
 def test_ctrl_c_in_a_hidden_prompt_ends_with_130_and_mends_the_terminal(hd):
     with Terminal(hd, "create", "x", "--host", "h", "--user", "app", "--database", "d", "--no-verify") as terminal:
         terminal.expect("Password of app")

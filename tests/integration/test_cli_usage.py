@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import stat
+import subprocess
 
 import pytest
-from support.hyperdrive import Hyperdrive
+from support import unprivileged
+from support.hyperdrive import BIN, Hyperdrive
 
 URL = "postgresql://app:secret@db.example.com:5432/shop"
 
@@ -57,6 +60,15 @@ def test_wrong_usage_says_what_and_what_to_do(hd, words, code, says):
     assert result.stderr.startswith("✘ [ERROR] ")
     assert "\x1b" not in result.stderr
     assert "secret" not in result.stderr
+
+
+@pytest.mark.parametrize("words", [
+    ["list"], ["get", "x"], ["update", "x", "--max-age", "3"], ["delete", "x", "--yes"], ["bind", "x"], ["env"],
+    ["create", "x", "--connection-string", URL, "--no-verify"]])
+def test_a_wrangler_file_that_is_named_must_be_there(hd, words):
+    result = hd.run(*words, "-c", "missing.toml")
+    assert result.returncode == 1 and "missing.toml" in result.stderr and "--config" in result.stderr
+    assert hd.json("list", "--json") == [], "nothing was done"
 
 
 def test_help_is_a_word_too(hd):
@@ -279,3 +291,52 @@ def test_a_certificate_is_taken_off_with_an_empty_id(hd):
     assert hd.json("get", "n")["mtls"] == {"ca_certificate_id": "some-id", "sslmode": "verify-ca"}
     hd("update", "n", "--ca-certificate-id", "", "--no-verify")
     assert hd.json("get", "n")["mtls"] == {"sslmode": "verify-ca"}
+
+
+def test_a_full_disk_is_said_so_reading_goes_on_and_nothing_is_lost(hd):
+    """A file system of 160 KiB in a mount namespace of its own."""
+    script = """set -u
+        mount -t tmpfs -o size=160k tmpfs "$1" || exit 77
+        export HYPERDRIVE_HOME=$1/home
+        hyperdrive create first --connection-string postgres://u:p@h/d --no-verify -q >/dev/null || exit 1
+        head -c 300000 /dev/zero > "$1/fill" 2>/dev/null
+        for words in "create second --connection-string postgres://u:p@h/d --no-verify" "update first --max-age 3" "delete first --yes"; do
+            hyperdrive $words 2>&1; echo "exit $?"
+        done
+        hyperdrive list --json && hyperdrive get first >/dev/null && hyperdrive url first >/dev/null || exit 2
+        rm "$1/fill"
+        hyperdrive create second --connection-string postgres://u:p@h/d --no-verify -q >/dev/null || exit 3
+        hyperdrive doctor -q || exit 4"""
+    result = subprocess.run(["unshare", "--mount", *([] if os.getuid() == 0 else ["--user", "--map-root-user"]),
+                             "sh", "-c", script, "sh", hd.cwd], env=hd.env, text=True, capture_output=True)
+    if result.returncode == 77 or "unshare" in result.stderr:
+        pytest.skip("no mount namespaces here")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("is full.") == 3 and result.stdout.count("exit 1") == 3, result.stdout
+    assert result.stdout.count("Free some space") == 3 and '"name": "first"' in result.stdout
+
+
+def test_a_folder_that_cannot_be_written_can_be_read(hd):
+    create(hd, "first")
+    os.chmod(hd.folder, 0o755)
+    for program in ("hyperdrive", "hyperdrive-proxy"):  # where others than root can run them
+        shutil.copy(os.path.join(BIN, program), hd.folder)
+    for file in (hd.home, *(os.path.join(hd.home, name) for name in os.listdir(hd.home))):
+        unprivileged.give(file)
+    os.chmod(hd.home, 0o500)
+
+    def run(*words):
+        command = unprivileged.command([os.path.join(hd.folder, "hyperdrive"), *words])
+        return subprocess.run(command, env=hd.env, cwd="/", text=True, capture_output=True, stdin=subprocess.DEVNULL)
+    try:
+        for words in (["list"], ["get", "first"], ["url", "first"], ["status"], ["export"]):
+            assert run(*words).returncode == 0, run(*words).stderr
+        for words in (["create", "x", "--connection-string", URL, "--no-verify"], ["update", "first", "--max-age", "3"],
+                      ["delete", "first", "--yes"], ["start", "first"]):
+            result = run(*words)
+            assert result.returncode == 1 and "write access" in result.stderr and "HYPERDRIVE_HOME" in result.stderr, result.stderr
+        doctor = run("doctor")
+        assert doctor.returncode == 1 and "cannot be written" in doctor.stdout
+    finally:
+        os.chmod(hd.home, 0o700)
+    assert [c["name"] for c in hd.json("list", "--json")] == ["first"]

@@ -151,3 +151,34 @@ def test_a_changed_plan_is_told_as_drivers_recognise_it(origin):
         client.send(w.bind("", "wide") + w.execute() + w.SYNC)
         errors = [w.error_fields(body) for kind, body in client.until_ready() if kind == "E"]
         assert [(e["C"], e["R"]) for e in errors] == [("0A000", "RevalidateCachedQuery")]
+
+
+@pytest.mark.parametrize("features", ["pin", "hyperdrive"])
+@pytest.mark.parametrize("extended", [False, True])
+def test_lastval_is_never_another_sessions(origin, features, extended):
+    def ask(client, sql, name=""):
+        if not extended:
+            client.send(w.query(sql))
+        else:
+            client.send(w.parse(name, sql) + w.bind("", name) + w.execute() + w.SYNC)
+        replies = client.until_ready()
+        errors = [w.error_fields(body)["C"] for kind, body in replies if kind == "E"]
+        return errors[0] if errors else [w.data_row(body)[0] for kind, body in replies if kind == "D"]
+
+    with Proxy(origin, origin_connection_limit=1, local={"session_features": features}) as p, \
+            w.Connection.open(p.url()) as one, w.Connection.open(p.url()) as other:
+        one.query("create table if not exists numbered (id serial, who text); truncate numbered restart identity")
+        assert ask(one, "insert into numbered (who) values ('one')") == []
+        assert ask(one, "select lastval()", "mine") == [b"1"]
+        assert ask(other, "select lastval()") == "55000"
+        assert ask(other, "select currval('numbered_id_seq')", "current") == "55000"
+        assert ask(other, "insert into numbered (who) values ('other')") == []
+        assert ask(other, "select lastval()") == [b"2"]
+        assert ask(one, "select lastval()") == "55000"
+        if extended:
+            one.send(w.bind("", "mine") + w.execute() + w.SYNC)
+            assert [w.error_fields(body)["C"] for kind, body in one.until_ready() if kind == "E"] == ["55000"]
+        one.query("begin")
+        assert ask(one, "insert into numbered (who) values ('one')") == []
+        assert ask(one, "select currval('numbered_id_seq')") == [b"3"]
+        one.query("commit")

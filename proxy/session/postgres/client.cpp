@@ -1,5 +1,6 @@
 #include "proxy/session/postgres/client.hpp"
 
+#include <atomic>
 #include <utility>
 
 #include "proxy/session/postgres/login.hpp"
@@ -21,12 +22,30 @@ std::string lower(std::string_view text) {
 
 }  // namespace
 
+namespace {
+
+std::uint64_t fresh_serial() {
+  static std::atomic<std::uint64_t> last = 0;
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+}  // namespace
+
 Client::Client(Worker& worker, std::unique_ptr<net::Stream> stream)
-    : Waiter(worker.index), worker_(worker), stream_(std::move(stream)), since_(worker.loop.now()) {
+    : Waiter(worker.index),
+      worker_(worker),
+      stream_(std::move(stream)),
+      serial_(fresh_serial()),
+      since_(worker.loop.now()) {
   stream_->set_handler(this);
 }
 
 Client::~Client() = default;
+
+/// Who asks for lastval() is best served where it was moved.
+bool Client::suits(const pool::OriginConnection& connection) const {
+  return !asks_sequences_ || static_cast<const Origin&>(connection).sequences_of == serial_;
+}
 
 Client::Session& Client::session() {
   if (!session_) session_ = std::make_unique<Session>();

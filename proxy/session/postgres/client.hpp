@@ -41,6 +41,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   // --- pool::Waiter
   void granted(std::unique_ptr<pool::OriginConnection> connection) override;
   void refused(const pool::Refusal& refusal) override;
+  bool suits(const pool::OriginConnection& connection) const override;
 
   // --- from its origin connection
   net::Stream& stream() { return *stream_; }
@@ -76,6 +77,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   // --- for the gate
   Worker& worker() { return worker_; }
   std::uint32_t id() const { return process_id_; }
+  /// Never another client's.
+  std::uint64_t serial() const { return serial_; }
   /// What a client's name means now; the empty name is the unnamed statement.
   struct Meaning {
     TextRef text;
@@ -231,6 +234,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step refuse(const Message& message, const Refused& refusal);
   Step refuse_with(const Message& message, std::string_view sqlstate, const std::string& text);
   Step answer_here(const Message& message, std::string_view tag);
+  void own_sequences(const TextInfo& text);
   void poison_query(std::string_view sqlstate, std::string_view text, std::string_view hint);
   void note(const Findings& findings);
   bool in_transaction() const;
@@ -276,13 +280,15 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::size_t streaming_ = 0;  // bytes of a big message still to be passed on
   std::uint32_t scanned_ = 0;  // bytes of the present group already looked at
   std::uint32_t process_id_ = 0;
+  const std::uint64_t serial_;
   std::uint64_t own_definitions_ = 0;  // changes with the session's temporary objects
   std::uint16_t pins_ = 0;             // bits by Feature
   bool defines_ = false;               // the present transaction has changed definitions
   Phase phase_ = Phase::kStartup;
   Block block_ = Block::kNone;
-  bool skip_to_sync_ = false;  // without an origin: after a refusal
-  bool begins_ = false;        // a BEGIN is on its way
+  bool skip_to_sync_ = false;    // without an origin: after a refusal
+  bool asks_sequences_ = false;  // has asked for lastval() or currval()
+  bool begins_ = false;          // a BEGIN is on its way
   bool check_failed_ = false;
   bool streaming_drops_ = false;
   bool own_ = false;      // nobody's: the proxy asks

@@ -78,8 +78,10 @@ Client::Step Client::parse(const Message& message) {
     return Step::kGone;
   }
   TextRef text = worker_.texts.get(parse->text);
+  if (text->asks_sequences) asks_sequences_ = true;
   if (!parse->name.empty() && parse_known(*parse, text)) return Step::kDone;
   if (!need_origin()) return Step::kBlocked;
+  if (text->asks_sequences) own_sequences(*text);
   if (!parse->name.empty()) return parse_named(message, *parse, std::move(text));
   unnamed_ = {text,
               parse->types.empty() ? nullptr : statement_for(*text, parse->types),
@@ -348,6 +350,7 @@ Client::Step Client::bind(const Message& message) {
 }
 
 Client::Step Client::bind_unnamed(const Message& message, const pg::BindNames& names) {
+  if (unnamed_.text && unnamed_.text->asks_sequences) own_sequences(*unnamed_.text);
   if (ensure_unnamed(message.rest) == Step::kBlocked) return Step::kBlocked;
   forward_extended(message.whole);
   lease_->expect(ReplyKind::kBind);
@@ -362,6 +365,7 @@ Client::Step Client::bind_named(const Message& message, const pg::BindNames& nam
     plan_changed();
     return Step::kDone;
   }
+  if (named->text->asks_sequences) own_sequences(*named->text);
   if (ensure_prepared(named, message.rest) == Step::kBlocked) return Step::kBlocked;
   std::string& out = worker_.scratch;
   pg::append_bind_renamed(out, message.header, names, statement.name);
@@ -478,6 +482,7 @@ Client::Step Client::execute(const Message& message) {
     if (!worker_.gate->may_run(*this, *text)) return wait_for_gate();
     worker_.gate->will_run(*this, *text);
   }
+  if (text && text->moves_sequences) lease_->sequences_of = serial_;
   if (text && text->terminates) worker_.service.note_termination(worker_.loop.now());
   forward_extended(message.whole);
   lease_->expect(ReplyKind::kExecute).text = std::move(text);

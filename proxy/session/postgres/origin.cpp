@@ -234,6 +234,10 @@ void Origin::settle() {
 void Origin::send_home(std::unique_ptr<Origin> self, bool rest_missing) {
   Origin& origin = *self;
   Worker& worker = *origin.worker_;
+  // What ran unseen may have moved sequences.
+  if (origin.left.hidden && origin.owner_ != nullptr) {
+    origin.sequences_of = origin.owner_->serial();
+  }
   origin.owner_ = nullptr;
   origin.stream_->resume_reading();
   if (rest_missing || origin.broken_ || origin.fatal_seen_ || origin.left.beyond_repair) {
@@ -293,7 +297,8 @@ std::string Origin::cleaning() const {
   // What DISCARD ALL does, but only what is needed; it may run in one implicit transaction.
   const bool unknown = left.anything || left.hidden;
   std::string sql;
-  if (unknown) sql += "RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL;DISCARD SEQUENCES;";
+  if (unknown) sql += "RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL;";
+  if (left.anything) sql += "DISCARD SEQUENCES;";
   if (unknown || left.locks) sql += "SELECT pg_catalog.pg_advisory_unlock_all();";
   if (unknown || left.cursors) sql += "CLOSE ALL;";
   if (unknown || left.listens) sql += "UNLISTEN *;";

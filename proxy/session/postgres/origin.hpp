@@ -108,7 +108,8 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   static constexpr std::uint64_t kNone = 0, kSomeones = 1;
   std::uint64_t unnamed_serial = kNone;
   Leftovers left;
-  PendingWrites writes;  ///< kept by the gate
+  std::uint64_t sequences_of = 0;  ///< Client::serial() of who last moved a sequence on it
+  PendingWrites writes;            ///< kept by the gate
   /// The gate's clock when the present lease began. What runs in it may see the schema as it was
   /// then: a backend keeps what it knows of a table that it has locked, until its transaction ends.
   cache::Stamp leased_at = 0;

@@ -277,6 +277,7 @@ Client::Step Client::query(const Message& message) {
     return Step::kDone;
   }
   const TextRef text = worker_.texts.get(query->text);
+  if (text->asks_sequences) asks_sequences_ = true;
   if (!text->plain) {
     bool handled = false;
     const Step step = apply_policy(message, *text, handled);
@@ -287,6 +288,7 @@ Client::Step Client::query(const Message& message) {
     if (!worker_.gate->may_run(*this, *text)) return wait_for_gate();
     worker_.gate->will_run(*this, *text);
   }
+  own_sequences(*text);
   if (text->terminates) worker_.service.note_termination(worker_.loop.now());
   forward(message.whole);
   lease_->expect(ReplyKind::kQuery).text = text;

@@ -134,6 +134,23 @@ Client::Step Client::deallocate_there(const Statement& statement, TextInfo& text
   return Step::kDone;
 }
 
+/// lastval() and currval() must not tell what another client did on this connection; without them
+/// the origin says that they are not defined in this session, as it says it to a fresh one.
+void Client::own_sequences(const TextInfo& text) {
+  const bool at_rest = lease_->in_flight().empty() && !lease_->open() &&
+                       lease_->status() != pg::TransactionStatus::kFailed;
+  if (text.asks_sequences && lease_->sequences_of != serial_ && at_rest) {
+    std::string& out = worker_.scratch;
+    pg::append_query(out, "DISCARD SEQUENCES");
+    forward(out);
+    out.clear();
+    lease_->expect(ReplyKind::kQuery, ReplyAction::kSwallow);
+    lease_->unnamed_serial = Origin::kNone;
+    lease_->sequences_of = serial_;
+  }
+  if (text.moves_sequences) lease_->sequences_of = serial_;
+}
+
 Client::Step Client::refuse_with(const Message& message, std::string_view sqlstate,
                                  const std::string& text) {
   const bool simple = message.header.is(Frontend::kQuery);

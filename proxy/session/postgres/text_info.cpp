@@ -118,6 +118,9 @@ TextRef TextMemo::make(std::string_view text) {
   info->plain = seen.plain;
   info->read_only = seen.read_only;
   info->terminates = contains_word(text, "pg_terminate_backend");
+  info->asks_sequences = contains_word(text, "lastval") || contains_word(text, "currval");
+  info->moves_sequences =
+      !info->read_only || contains_word(text, "nextval") || contains_word(text, "setval");
   if (!seen.plain) analysis(*info);
   return info;
 }

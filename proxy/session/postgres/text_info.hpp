@@ -24,9 +24,11 @@ namespace hyperdrive::proxy::session::postgres {
 
 struct TextInfo {
   std::string text;
-  bool plain = true;        ///< neither session state nor transaction control
-  bool read_only = false;   ///< plain, and its first word is SELECT, VALUES or TABLE
-  bool terminates = false;  ///< calls pg_terminate_backend(), by the look of it
+  bool plain = true;            ///< neither session state nor transaction control
+  bool read_only = false;       ///< plain, and its first word is SELECT, VALUES or TABLE
+  bool terminates = false;      ///< calls pg_terminate_backend(), by the look of it
+  bool asks_sequences = false;  ///< lastval(), currval(): about what this session did before
+  bool moves_sequences = true;  ///< may: a write, or nextval()
   /// Null for plain texts until somebody asks (TextMemo::analysis).
   std::shared_ptr<const sql::Analysis> analysis;
   /// Registered statements of this text, by types and fingerprint: a short list.

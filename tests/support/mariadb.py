@@ -48,6 +48,8 @@ class MariaDB:
             "innodb_buffer_pool_size": "64M", "innodb_log_file_size": "8M", "innodb_doublewrite": "OFF",
             "sync_binlog": "0", "max_connections": "100", "local_infile": "ON", "max_allowed_packet": "64M",
             "query_cache_type": "OFF", "performance_schema": "OFF", "secure_file_priv": self.folder,
+            # A server that starts deletes what it takes for its own temporary tables, other servers' too.
+            "tmpdir": self.folder,
         } | (settings or {})
         self.process: subprocess.Popen | None = None
 

@@ -90,3 +90,20 @@ def test_a_databases_changed_defaults_are_seen_by_later_clients(proxy):
                 assert cursor.fetchone() == (charset, collation)
         for client in later:
             client.close()
+
+
+def test_an_idle_session_ends_when_its_own_wait_timeout_has_passed(proxy):
+    with pymysql.connect(**proxy.login()) as lasting, pymysql.connect(**proxy.login()) as brief:
+        brief.query("set wait_timeout = 1")
+        brief.query("select 1")
+
+        def ended():
+            try:
+                lasting.ping(reconnect=False)
+                brief._sock.settimeout(0.05)
+                return brief._sock.recv(1) == b""
+            except TimeoutError:
+                return False
+        wait_for(ended, 10, "the end of the idle session")
+        lasting.ping(reconnect=False)
+        brief._force_close()

@@ -1,5 +1,6 @@
 #include "proxy/session/mysql/client.hpp"
 
+#include <charconv>
 #include <cstring>
 #include <utility>
 
@@ -300,6 +301,15 @@ void Client::abandon() {
 
 // --- time ---------------------------------------------------------------------------------------
 
+/// The session has asked to be ended when it is idle, and no connection is there to end it.
+bool Client::has_waited_long(std::chrono::steady_clock::time_point now) const {
+  const std::string* limit = state_ ? state_->find("wait_timeout") : nullptr;
+  if (limit == nullptr || block_ != Block::kNone || streaming_ > 0 || continues_) return false;
+  std::uint32_t seconds = 0;
+  std::from_chars(limit->data(), limit->data() + limit->size(), seconds);
+  return seconds > 0 && now > since_ + std::chrono::seconds(seconds);
+}
+
 void Client::sweep(std::chrono::steady_clock::time_point now) {
   const core::LocalSettings& limits = worker_.options->config.local;
   if (phase_ == Phase::kGone) return;
@@ -312,6 +322,7 @@ void Client::sweep(std::chrono::steady_clock::time_point now) {
     worker_.telemetry.add(Counter::kWriteTimeouts);
     return abandon();
   }
+  if ((!lease_ || lingers_) && has_waited_long(now)) return close_politely();
   if (!lease_ || reopening_) return;
   if (lingers_) {
     // Another worker's client may wait for it.

@@ -211,6 +211,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
 
   // client.cpp
   void attach(std::unique_ptr<Origin> origin);
+  bool has_waited_long(std::chrono::steady_clock::time_point now) const;
   void detach_origin(bool rest_missing);
   std::uint64_t kind() const;
   void unblock(Block reason);
@@ -269,7 +270,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool leaving_ = false;     // go when the present work is done
   bool killed_ = false;      // by the time limit
   bool reply_begun_ = false;
-  std::chrono::steady_clock::time_point since_{};  // of the phase
+  std::chrono::steady_clock::time_point since_{};  // of the phase; kReady: of the last activity
 };
 
 }  // namespace hyperdrive::proxy::session::mysql

@@ -131,6 +131,7 @@ bool Client::more_results_after(std::uint32_t done) const {
 // --- after --------------------------------------------------------------------------------------
 
 void Client::ending(const Outcome& outcome) {
+  since_ = worker_.loop.now();
   if (worker_.gate != nullptr) {
     worker_.gate->answered(*lease_,
                            {outcome.failed, lease_->in_transaction(), lease_->autocommit()});

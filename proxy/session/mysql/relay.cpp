@@ -68,6 +68,7 @@ std::size_t Client::relay(net::Bytes data) {
     }
   }
   if (phase_ != Phase::kReady) return data.size();
+  since_ = worker_.loop.now();
   worker_.telemetry.add(Counter::kBytesFromClients, used);
   if (lease_ && !reopening_ && block_ == Block::kNone) {
     if (lease_->stream().unsent() > net::Stream::kHighWater) {

@@ -131,6 +131,17 @@ core::Result<core::Plan> plan_now(core::Registry& registry, std::vector<core::De
   return core::make_plan(declared, *present);
 }
 
+/// How many configs are stored that the file does not name and that stay.
+core::Result<std::size_t> left_alone(core::Registry& registry, const core::Plan& plan) {
+  auto stored = registry.count();
+  if (!stored) return stored;
+  const auto declared = std::count_if(plan.steps.begin(), plan.steps.end(), [](const auto& step) {
+    return step.action != core::PlannedAction::kCreate;
+  });
+  const std::size_t known = static_cast<std::size_t>(declared) + plan.undeclared.size();
+  return *stored - std::min(*stored, known);
+}
+
 core::Result<void> refuse_running(const core::Home& home, const std::vector<core::Config>& doomed) {
   if (doomed.empty()) return {};
   const RunningProxies running = running_proxies(home);
@@ -221,7 +232,7 @@ bool changes_something(const core::Plan& plan) {
 
 std::string or_default(const std::string& text) { return text.empty() ? "(default)" : text; }
 
-void say_plan(Output& out, const core::Plan& plan) {
+void say_plan(Output& out, const core::Plan& plan, std::size_t others) {
   int counts[3] = {};
   for (const core::PlannedStep& step : plan.steps) {
     const std::string name = printable(step.config.name);
@@ -245,9 +256,13 @@ void say_plan(Output& out, const core::Plan& plan) {
                       counts[static_cast<int>(core::PlannedAction::kUpdate)],
                       plan.undeclared.size(),
                       counts[static_cast<int>(core::PlannedAction::kKeep)]));
+  if (others > 0) {
+    out.say(fmt::format("{} more {} not in the file; --prune deletes {}.", others,
+                        others == 1 ? "is" : "are", others == 1 ? "it" : "them"));
+  }
 }
 
-ordered_json plan_json(const core::Plan& plan) {
+ordered_json plan_json(const core::Plan& plan, std::size_t others) {
   ordered_json json = {{"changes", changes_something(plan)},
                        {"create", ordered_json::array()},
                        {"update", ordered_json::array()},
@@ -266,6 +281,7 @@ ordered_json plan_json(const core::Plan& plan) {
     json["update"].push_back({{"name", step.config.name}, {"differences", differences}});
   }
   for (const core::Config& config : plan.undeclared) json["delete"].push_back(config.name);
+  json["not_declared"] = others;
   return json;
 }
 
@@ -302,16 +318,24 @@ Outcome apply(Context& context) {
   if (!registry) return tl::unexpected(registry.error());
 
   core::Plan plan;
+  std::size_t others = 0;
   const auto make = [&]() -> core::Result<void> {
     auto made = plan_now(**registry, *declared, context.args().on("prune"));
     if (!made) return tl::unexpected(made.error());
     plan = std::move(*made);
-    return refuse_running((*registry)->home(), plan.undeclared);
+    auto left = left_alone(**registry, plan);
+    if (!left) return tl::unexpected(left.error());
+    others = *left;
+    return {};
   };
+  const auto may_be_done = [&] { return refuse_running((*registry)->home(), plan.undeclared); };
   if (context.args().on("dry-run")) {
     if (auto made = make(); !made) return tl::unexpected(made.error());
-    say_plan(context.out(), plan);
-    context.out().document_if_json(plan_json(plan));
+    say_plan(context.out(), plan, others);
+    context.out().document_if_json(plan_json(plan, others));
+    if (auto fine = may_be_done(); !fine) {
+      context.out().warn(fmt::format("{} apply will refuse that.", fine.error().message));
+    }
     return static_cast<int>(changes_something(plan) ? core::Exit::kWouldChange : core::Exit::kDone);
   }
   // Connecting takes time, so it is done before the transaction. Planned anew inside of it: what
@@ -320,18 +344,20 @@ Outcome apply(Context& context) {
   Verified verified;
   for (bool stored = false; !stored;) {
     if (auto made = make(); !made) return tl::unexpected(made.error());
+    if (auto fine = may_be_done(); !fine) return tl::unexpected(fine.error());
     if (auto fine = verify_origins(context, plan, verified); !fine) {
       return tl::unexpected(fine.error());
     }
     auto done = (*registry)->atomically([&]() -> core::Result<void> {
       if (auto made = make(); !made) return made;
+      if (auto fine = may_be_done(); !fine) return fine;
       stored = all_verified(verified, plan);
       return stored ? carry_out(**registry, plan) : core::Result<void>();
     });
     if (!done) return tl::unexpected(done.error());
   }
-  say_plan(context.out(), plan);
-  context.out().document_if_json(plan_json(plan));
+  say_plan(context.out(), plan, others);
+  context.out().document_if_json(plan_json(plan, others));
   for (const core::Config& gone : plan.undeclared) {
     if (auto clean = core::forget_proxy((*registry)->home(), gone.id); !clean) {
       context.out().warn(clean.error().message);

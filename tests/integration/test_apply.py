@@ -91,6 +91,28 @@ def test_prune_deletes_only_when_asked(hd):
     assert [c["name"] for c in hd.json("list", "--json")] == ["shop"]
 
 
+def test_what_the_file_does_not_name_is_counted_and_left_alone(hd):
+    for name in ("old", "older"):
+        hd("create", name, "--connection-string", "postgres://u:p@h:5432/d", "--no-verify")
+    for flags in (("--dry-run",), (), ()):
+        assert "2 more are not in the file; --prune deletes them." in apply(hd, SHOP, *flags).stdout
+    assert json.loads(apply(hd, SHOP, "--json").stdout)["not_declared"] == 2
+    assert "not in the file" not in apply(hd, SHOP, "--prune").stdout
+    assert "not in the file" not in apply(hd, SHOP).stdout
+
+
+def test_a_dry_run_plans_the_deletion_of_a_running_one_and_apply_refuses_it(hd):
+    hd("create", "old", "--connection-string", "postgres://u:p@127.0.0.1:1/d", "--no-verify")
+    hd("start", "old")
+    plan = apply(hd, SHOP, "--prune", "--dry-run")
+    assert plan.returncode == 2 and "- delete old" in plan.stdout and "its proxy is running" in plan.stderr
+    refused = apply(hd, SHOP, "--prune")
+    assert refused.returncode == 1 and "hyperdrive stop old" in refused.stderr
+    assert [c["name"] for c in hd.json("list", "--json")] == ["old"], "all or nothing"
+    hd("stop", "old")
+    assert apply(hd, SHOP, "--prune").returncode == 0
+
+
 def test_export_applies_without_a_difference_and_holds_no_secret(hd):
     apply(hd, SHOP)
     hd("create", "my", "--connection-string", f"mysql://u:{SECRET}@h/d", "--sslmode", "VERIFY_IDENTITY",

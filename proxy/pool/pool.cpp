@@ -11,6 +11,8 @@ constexpr std::chrono::milliseconds kFirstBackOff{50};
 constexpr std::chrono::milliseconds kMaxBackOff{2'000};
 /// How long waiters outlast an origin that was there and is restarting.
 constexpr std::chrono::milliseconds kRestartGrace{5'000};
+/// How long one who can do with any connection waits for one that nobody has claimed.
+constexpr std::chrono::milliseconds kSeekPatience{1'000};
 
 std::chrono::milliseconds back_off(int failures) {
   const int doublings = std::min(failures - 1, 6);
@@ -30,22 +32,6 @@ Pool::Pool(std::vector<net::Loop*> loops, Opener& opener, PoolOptions options)
 Pool::~Pool() = default;
 
 // --- waiters ------------------------------------------------------------------------------------
-
-void Pool::enqueue(Waiter& waiter) {
-  waiter.queued_ = true;
-  waiter.previous_ = tail_;
-  waiter.next_ = nullptr;
-  (tail_ != nullptr ? tail_->next_ : head_) = &waiter;
-  tail_ = &waiter;
-  ++waiting_;
-}
-
-void Pool::dequeue(Waiter& waiter) {
-  (waiter.previous_ != nullptr ? waiter.previous_->next_ : head_) = waiter.next_;
-  (waiter.next_ != nullptr ? waiter.next_->previous_ : tail_) = waiter.previous_;
-  waiter.queued_ = false;
-  --waiting_;
-}
 
 std::size_t Pool::idle_elsewhere(std::size_t here) const {
   for (std::size_t i = 0; i < workers_.size(); ++i) {
@@ -82,7 +68,7 @@ std::unique_ptr<OriginConnection> Pool::take(Idle& idle, const Waiter* waiter) {
 std::unique_ptr<OriginConnection> Pool::try_acquire(std::size_t worker) {
   const std::lock_guard lock(mutex_);
   Idle& idle = workers_[worker].idle;
-  if (head_ != nullptr || idle.empty()) return nullptr;
+  if (!waiting_.empty() || idle.empty()) return nullptr;
   return take(idle, nullptr);
 }
 
@@ -98,19 +84,20 @@ std::unique_ptr<OriginConnection> Pool::acquire_unclaimed(Waiter& waiter) {
     // The one that rested longest: sessions that follow each other are told different ids.
     const auto free =
         std::find_if(idle.begin(), idle.end(), [](const auto& held) { return !is_claimed(*held); });
-    if (free != idle.end() && head_ == nullptr) {
+    if (free != idle.end() && waiting_.empty()) {
       auto connection = std::move(*free);
       idle.erase(free);
       connection->unpark();
       return connection;
     }
-    // Who waits here gets one that is opened: all who wait already must leave room for it.
+    // It will have to be opened: all who wait already must leave room for it.
     const auto limit = static_cast<std::size_t>(std::max(options_.limit, 1));
-    if (waiting_ + total_ >= limit + opening_ + moving_) return nullptr;
+    const std::size_t wanted = waiting_.size() + seeking_.size();
+    if (wanted + total_ >= limit + opening_ + moving_) return nullptr;
     if (Clock::now() < not_before_ || workers_[waiter.worker_].closing) return nullptr;
     waiter.since_ = workers_[waiter.worker_].loop->now();
     waiter.waiting_ = true;
-    enqueue(waiter);
+    seeking_.push(waiter);
   }
   consider_opening(waiter.worker_);
   arm(waiter.worker_);
@@ -121,16 +108,16 @@ std::unique_ptr<OriginConnection> Pool::acquire(Waiter& waiter) {
   {
     const std::lock_guard lock(mutex_);
     Idle& idle = workers_[waiter.worker_].idle;
-    if (head_ == nullptr && !idle.empty()) return take(idle, &waiter);
+    if (waiting_.empty() && !idle.empty()) return take(idle, &waiter);
   }
   waiter.since_ = workers_[waiter.worker_].loop->now();
   waiter.waiting_ = true;
   std::size_t from = waiter.worker_;
   {
     const std::lock_guard lock(mutex_);
-    enqueue(waiter);
+    waiting_.push(waiter);
     // One theft a waiter: connections on the move will serve the queue when they arrive.
-    if (waiting_ > moving_) from = idle_elsewhere(waiter.worker_);
+    if (waiting_.size() > moving_) from = idle_elsewhere(waiter.worker_);
     if (from != waiter.worker_) ++moving_;
   }
   if (from != waiter.worker_) workers_[from].loop->post([this, from] { steal(from); });
@@ -145,10 +132,11 @@ void Pool::forget(Waiter& waiter) {
   Delivery orphan{};
   {
     const std::lock_guard lock(mutex_);
-    if (waiter.queued_) {
-      dequeue(waiter);
+    if (waiter.queue_ != nullptr) {
+      waiter.queue_->remove(waiter);
       return;
     }
+    // Whoever took it out of its queue has put something into the inbox in the same breath.
     auto& inbox = workers_[waiter.worker_].inbox;
     const auto found = std::find_if(inbox.begin(), inbox.end(),
                                     [&](const Delivery& d) { return d.waiter == &waiter; });
@@ -179,34 +167,31 @@ void Pool::release(std::unique_ptr<OriginConnection> connection) {
   serve(worker, std::move(connection), false);
 }
 
+Waiter* Pool::next_for(const OriginConnection& connection) const {
+  if (!waiting_.empty()) return waiting_.oldest();
+  return is_claimed(connection) ? nullptr : seeking_.oldest();
+}
+
 /// Gives a free connection to the oldest waiter; `detached`: it is on no loop now.
 void Pool::serve(std::size_t here, std::unique_ptr<OriginConnection> connection, bool detached) {
   Waiter* waiter = nullptr;
-  bool move = false;
   {
-    const std::lock_guard lock(mutex_);
-    waiter = oldest();
+    std::unique_lock lock(mutex_);
+    waiter = next_for(*connection);
     if (waiter != nullptr && waiter->worker_ != here && !detached) {
       ++moving_;
-      move = true;
-    } else if (waiter != nullptr) {
-      dequeue(*waiter);
+      lock.unlock();
+      return move(here, std::move(connection));
     }
-  }
-  if (move) {
-    auto held = std::make_shared<std::unique_ptr<OriginConnection>>(std::move(connection));
-    (*held)->detach([this, here, held](bool alive) {
-      {
-        const std::lock_guard lock(mutex_);
-        --moving_;
+    if (waiter != nullptr) {
+      waiter->queue_->remove(*waiter);
+      if (const std::size_t there = waiter->worker_; there != here) {
+        const bool post = put({waiter, std::move(connection), true, nullptr});
+        lock.unlock();
+        if (post) post_deliver(there);
+        return;
       }
-      if (alive) return serve(here, std::move(*held), true);
-      discard(std::move(*held));
-    });
-    return;
-  }
-  if (waiter != nullptr && waiter->worker_ != here) {
-    return push({waiter, std::move(connection), true, nullptr});
+    }
   }
   if (detached) {
     connection->worker_ = here;
@@ -225,15 +210,34 @@ void Pool::serve(std::size_t here, std::unique_ptr<OriginConnection> connection,
   arm(here);
 }
 
-void Pool::push(Delivery delivery) {
-  const std::size_t worker = delivery.waiter->worker_;
-  bool post = false;
-  {
-    const std::lock_guard lock(mutex_);
-    workers_[worker].inbox.push_back(std::move(delivery));
-    post = !std::exchange(workers_[worker].posted, true);
-  }
-  if (post) workers_[worker].loop->post([this, worker] { deliver(worker); });
+/// Takes a connection off its loop for somebody of another worker, or whoever comes first then.
+void Pool::move(std::size_t here, std::unique_ptr<OriginConnection> connection) {
+  auto held = std::make_shared<std::unique_ptr<OriginConnection>>(std::move(connection));
+  (*held)->detach([this, here, held](bool alive) {
+    {
+      const std::lock_guard lock(mutex_);
+      --moving_;
+    }
+    if (alive) return serve(here, std::move(*held), true);
+    discard(std::move(*held));
+  });
+}
+
+bool Pool::put(Delivery delivery) {
+  Worker& worker = workers_[delivery.waiter->worker_];
+  worker.inbox.push_back(std::move(delivery));
+  return !std::exchange(worker.posted, true);
+}
+
+void Pool::post_deliver(std::size_t worker) {
+  workers_[worker].loop->post([this, worker] { deliver(worker); });
+}
+
+void Pool::refuse(Waiter& waiter, std::shared_ptr<const Refusal> refusal,
+                  std::vector<std::size_t>& told) {
+  waiter.queue_->remove(waiter);
+  const std::size_t worker = waiter.worker_;
+  if (put({&waiter, nullptr, false, std::move(refusal)})) told.push_back(worker);
 }
 
 /// On `worker`: hands out what others left in its inbox.
@@ -270,7 +274,7 @@ void Pool::steal(std::size_t from) {
     const std::lock_guard lock(mutex_);
     --moving_;
     auto& idle = workers_[from].idle;
-    if (head_ != nullptr && !idle.empty()) connection = take(idle, nullptr);
+    if (!waiting_.empty() && !idle.empty()) connection = take(idle, nullptr);
   }
   if (connection) serve(from, std::move(connection), false);
   consider_opening(from);
@@ -304,7 +308,8 @@ std::unique_ptr<OriginConnection> Pool::lost(OriginConnection& connection) {
 // --- opening ------------------------------------------------------------------------------------
 
 bool Pool::wants_more() const {
-  return waiting_ > opening_ + moving_ && opening_ < kMaxOpening &&
+  const std::size_t unserved = waiting_.size() - std::min(waiting_.size(), moving_);
+  return unserved + seeking_.size() > opening_ && opening_ < kMaxOpening &&
          total_ < static_cast<std::size_t>(std::max(options_.limit, 1));
 }
 
@@ -315,7 +320,7 @@ void Pool::consider_opening(std::size_t here) {
     {
       const std::lock_guard lock(mutex_);
       if (!wants_more() || Clock::now() < not_before_) return;
-      worker = head_->worker_;
+      worker = (waiting_.empty() ? seeking_ : waiting_).oldest()->worker_;
       ++opening_;
       ++total_;
     }
@@ -360,7 +365,7 @@ void Pool::opened(std::size_t worker,
 }
 
 void Pool::open_failed(const Refusal& refusal) {
-  std::vector<Delivery> refused;
+  std::vector<std::size_t> told;
   {
     const std::lock_guard lock(mutex_);
     --opening_;
@@ -378,13 +383,12 @@ void Pool::open_failed(const Refusal& refusal) {
     const bool others = total_ > opening_;
     const bool restarting =
         refusal.transient && ever_opened_ && now < failing_since_ + kRestartGrace;
-    while (!others && !restarting && head_ != nullptr) {
-      Waiter* waiter = head_;
-      dequeue(*waiter);
-      refused.push_back({waiter, nullptr, false, failure_});
+    while (!others && !restarting && !waiting_.empty()) {
+      refuse(*waiting_.oldest(), failure_, told);
     }
+    while (!seeking_.empty()) refuse(*seeking_.oldest(), failure_, told);
   }
-  for (auto& delivery : refused) push(std::move(delivery));
+  for (const std::size_t worker : told) post_deliver(worker);
 }
 
 // --- time ---------------------------------------------------------------------------------------
@@ -397,7 +401,7 @@ Pool::Clock::time_point Pool::jittered(std::chrono::milliseconds limit) {
 
 std::chrono::milliseconds Pool::period(const Worker& worker) const {
   using std::chrono::milliseconds;
-  if (head_ != nullptr) return milliseconds(25);
+  if (!waiting_.empty() || !seeking_.empty()) return milliseconds(25);
   if (worker.idle.empty()) return milliseconds(0);
   auto shortest = milliseconds(5'000);
   if (options_.idle_timeout.count() > 0) shortest = std::min(shortest, options_.idle_timeout / 32);
@@ -411,30 +415,32 @@ void Pool::arm(std::size_t worker) {
   {
     const std::lock_guard lock(mutex_);
     wait = period(mine);
-    if (wait.count() == 0 || (mine.timer->armed() && head_ == nullptr)) return;
+    const bool fast = !waiting_.empty() || !seeking_.empty();
+    if (wait.count() == 0 || (mine.timer->armed() && !fast)) return;
     if (mine.timer->armed() && mine.ticking_fast) return;
-    mine.ticking_fast = head_ != nullptr;
+    mine.ticking_fast = fast;
   }
   mine.timer->arm(wait);
 }
 
 void Pool::tick(std::size_t worker) {
   std::vector<std::unique_ptr<OriginConnection>> leaving;
-  std::vector<Delivery> refused;
+  std::vector<std::size_t> told;
   const auto now = Clock::now();
   {
     const std::lock_guard lock(mutex_);
     workers_[worker].ticking_fast = false;
-    while (head_ != nullptr && options_.wait_timeout.count() > 0 &&
-           now >= head_->since_ + options_.wait_timeout) {
-      Waiter* waiter = head_;
-      dequeue(*waiter);
-      auto refusal = failure_;
-      if (!refusal) {
-        refusal = std::make_shared<const Refusal>(Refusal{Refusal::Why::kWaitTimeout, {}, {}});
+    const auto refuse_late = [&](WaitQueue& queue, std::chrono::milliseconds patience) {
+      while (!queue.empty() && now >= queue.oldest()->since_ + patience) {
+        auto refusal = failure_;
+        if (!refusal) {
+          refusal = std::make_shared<const Refusal>(Refusal{Refusal::Why::kWaitTimeout, {}, {}});
+        }
+        refuse(*queue.oldest(), std::move(refusal), told);
       }
-      refused.push_back({waiter, nullptr, false, std::move(refusal)});
-    }
+    };
+    if (options_.wait_timeout.count() > 0) refuse_late(waiting_, options_.wait_timeout);
+    refuse_late(seeking_, kSeekPatience);
     auto& idle = workers_[worker].idle;
     const auto keep = std::stable_partition(idle.begin(), idle.end(), [&](const auto& held) {
       return now < held->expires_ && now < held->idle_until_;
@@ -442,7 +448,7 @@ void Pool::tick(std::size_t worker) {
     std::move(keep, idle.end(), std::back_inserter(leaving));
     idle.erase(keep, idle.end());
   }
-  for (auto& delivery : refused) push(std::move(delivery));
+  for (const std::size_t each : told) post_deliver(each);
   for (auto& connection : leaving) {
     OriginConnection& old = *connection;
     old.unpark();
@@ -473,7 +479,7 @@ void Pool::renew() {
 
 PoolGauges Pool::gauges() const {
   const std::lock_guard lock(mutex_);
-  PoolGauges gauges{total_, opening_, 0, waiting_};
+  PoolGauges gauges{total_, opening_, 0, waiting_.size() + seeking_.size()};
   for (const Worker& worker : workers_) gauges.idle += worker.idle.size();
   return gauges;
 }
@@ -484,21 +490,19 @@ std::optional<Refusal> Pool::last_failure() const {
   return *failure_;
 }
 
-void Pool::close(std::size_t worker, bool refuse) {
+void Pool::close(std::size_t worker, bool refuse_waiters) {
   std::vector<std::unique_ptr<OriginConnection>> leaving;
-  std::vector<Delivery> refused;
+  std::vector<std::size_t> told;
   {
     const std::lock_guard lock(mutex_);
-    workers_[worker].closing = refuse;
+    workers_[worker].closing = refuse_waiters;
     leaving.swap(workers_[worker].idle);
     const auto closing = std::make_shared<const Refusal>(Refusal{Refusal::Why::kClosing, {}, {}});
-    while (refuse && head_ != nullptr) {
-      Waiter* waiter = head_;
-      dequeue(*waiter);
-      refused.push_back({waiter, nullptr, false, closing});
+    for (WaitQueue* queue : {&waiting_, &seeking_}) {
+      while (refuse_waiters && !queue->empty()) refuse(*queue->oldest(), closing, told);
     }
   }
-  for (auto& delivery : refused) push(std::move(delivery));
+  for (const std::size_t each : told) post_deliver(each);
   for (auto& connection : leaving) {
     OriginConnection& old = *connection;
     old.unpark();

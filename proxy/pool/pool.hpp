@@ -9,7 +9,8 @@
 // that worker. One mutex, held for a few list operations; no callback runs under it. A worker
 // prefers its own idle connections; one of another worker is detached there and attached here.
 // A waiter may claim a connection: while there is a choice it gets that one and others do not. The
-// claim ends with the waiter; it reserves nothing.
+// claim ends with the waiter; it reserves nothing. Who seeks one that nobody has claimed stands in
+// a queue of its own: it is served after all others, delays nobody, and gives up soon.
 //
 //   acquire ──idle here──> lease            (same call)
 //      │
@@ -28,9 +29,11 @@
 #include <string>
 #include <vector>
 
-#include "core/base/error.hpp"
+#include <tl/expected.hpp>
+
 #include "proxy/net/loop.hpp"
 #include "proxy/pool/origin_connection.hpp"
+#include "proxy/pool/waiter.hpp"
 
 namespace hyperdrive::proxy::pool {
 
@@ -39,51 +42,6 @@ struct PoolOptions {
   std::chrono::milliseconds idle_timeout{600'000};
   std::chrono::milliseconds max_lifetime{3'600'000};
   std::chrono::milliseconds wait_timeout{15'000};
-};
-
-/// Why no connection came. `origin_error`: an opaque body in the origin's protocol (its own
-/// ErrorResponse), empty when the proxy has to find the words.
-struct Refusal {
-  enum class Why {
-    kWaitTimeout,  ///< no slot came free in time
-    kUnreachable,  ///< not connected at all
-    kRefused,      ///< the origin answered and said no
-    kClosing,      ///< the proxy is going down
-  } why = Why::kUnreachable;
-  core::Error error;
-  std::string origin_error;
-  std::chrono::system_clock::time_point at{};
-  /// The origin may be back any moment (restarting, connection refused): worth a few more tries.
-  bool transient = false;
-};
-
-/// Somebody who wants a connection. Embedded in the session: waiting allocates nothing.
-class Waiter {
- public:
-  explicit Waiter(std::size_t worker) : worker_(worker) {}
-  Waiter(const Waiter&) = delete;
-  Waiter& operator=(const Waiter&) = delete;
-  virtual ~Waiter() = default;  ///< must not be waiting
-
-  /// On the waiter's worker, exactly one of the two for each acquire() that returned nothing.
-  virtual void granted(std::unique_ptr<OriginConnection> connection) = 0;
-  virtual void refused(const Refusal& refusal) = 0;
-
-  /// Of several idle connections one that suits is taken; there may be none.
-  virtual bool suits(const OriginConnection&) const { return true; }
-
-  bool waiting() const { return waiting_; }
-  std::chrono::steady_clock::time_point since() const { return since_; }
-
- private:
-  friend class Pool;
-  const std::size_t worker_;
-  std::shared_ptr<const void> claim_;
-  bool waiting_ = false;  // its worker's thread only
-  bool queued_ = false;   // under the pool's mutex
-  Waiter* previous_ = nullptr;
-  Waiter* next_ = nullptr;
-  std::chrono::steady_clock::time_point since_{};
 };
 
 /// Makes connections, on the thread of `worker`; `done` is called there, once.
@@ -112,9 +70,9 @@ class Pool {
   std::unique_ptr<OriginConnection> acquire(Waiter& waiter);
   /// Like acquire, but never waits and never opens one: for background work.
   std::unique_ptr<OriginConnection> try_acquire(std::size_t worker);
-  /// A connection that nobody has claimed, at once or to be opened; nothing, and the waiter does
-  /// not wait either: there is none to be had now. What comes later may have been claimed
-  /// meanwhile.
+  /// A connection that nobody has claimed, at once or later; nothing, and the waiter does not wait
+  /// either: there is none to be had now. A waiter for whom none can be opened, or not within a
+  /// second, is refused.
   std::unique_ptr<OriginConnection> acquire_unclaimed(Waiter& waiter);
   static void claim(OriginConnection& connection, Waiter& waiter);
   static bool is_claimed(const OriginConnection& connection) {
@@ -138,8 +96,8 @@ class Pool {
   PoolGauges gauges() const;
   std::optional<Refusal> last_failure() const;
   /// Closes idle connections of this worker and, from now on, every one that comes back there.
-  /// With `refuse`, waiters of all workers are refused as kClosing.
-  void close(std::size_t worker, bool refuse);
+  /// With `refuse_waiters`, those of all workers are refused as kClosing.
+  void close(std::size_t worker, bool refuse_waiters);
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -160,8 +118,9 @@ class Pool {
   };
 
   void serve(std::size_t here, std::unique_ptr<OriginConnection> connection, bool detached);
+  void move(std::size_t here, std::unique_ptr<OriginConnection> connection);
   void deliver(std::size_t worker);
-  void push(Delivery delivery);
+  void post_deliver(std::size_t worker);
   void steal(std::size_t from);
   void consider_opening(std::size_t here);
   void start_open(std::size_t worker);
@@ -174,9 +133,12 @@ class Pool {
   // With the mutex held:
   using Idle = std::vector<std::unique_ptr<OriginConnection>>;
   static std::unique_ptr<OriginConnection> take(Idle& idle, const Waiter* waiter);
-  void enqueue(Waiter& waiter);
-  void dequeue(Waiter& waiter);
-  Waiter* oldest() { return head_; }
+  /// Leaves it for the waiter, who is in no queue any more; true: post_deliver() has to follow.
+  bool put(Delivery delivery);
+  Waiter* next_for(const OriginConnection& connection) const;
+  /// Adds to `told` the worker for which post_deliver() has to follow.
+  void refuse(Waiter& waiter, std::shared_ptr<const Refusal> refusal,
+              std::vector<std::size_t>& told);
   bool wants_more() const;
   std::size_t idle_elsewhere(std::size_t here) const;
 
@@ -186,9 +148,8 @@ class Pool {
   std::vector<Worker> workers_;
   Opener& opener_;
   PoolOptions options_;
-  Waiter* head_ = nullptr;
-  Waiter* tail_ = nullptr;
-  std::size_t waiting_ = 0;
+  WaitQueue waiting_;
+  WaitQueue seeking_;  // those who want an unclaimed one
   std::size_t total_ = 0;
   std::size_t opening_ = 0;
   std::size_t moving_ = 0;  // on their way between workers

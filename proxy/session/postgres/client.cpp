@@ -252,6 +252,10 @@ void Client::send_ready() {
 }
 
 void Client::refused(const pool::Refusal& refusal) {
+  if (phase_ == Phase::kProfile && login_->seeking_home &&
+      refusal.why != pool::Refusal::Why::kClosing) {
+    return seek_profile();  // without a connection of its own
+  }
   if (refusal.why == pool::Refusal::Why::kWaitTimeout) {
     worker_.telemetry.add(Counter::kWaitTimeouts);
   }

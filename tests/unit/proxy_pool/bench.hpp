@@ -125,6 +125,13 @@ class Client final : public pool::Waiter {
       if (auto connection = bench_.pool().acquire(*this)) granted(std::move(connection));
     });
   }
+  /// For one that nobody has claimed; it is this client's from then on.
+  void seek() {
+    bench_.on(worker_, [&] {
+      claims_ = true;
+      if (auto connection = bench_.pool().acquire_unclaimed(*this)) granted(std::move(connection));
+    });
+  }
   void give_back() {
     bench_.on(worker_, [&] {
       if (connection_) bench_.pool().release(std::move(connection_));
@@ -150,6 +157,7 @@ class Client final : public pool::Waiter {
 
   void granted(std::unique_ptr<pool::OriginConnection> connection) override {
     connection_ = std::move(connection);
+    if (claims_) pool::Pool::claim(*connection_, *this);
     const std::lock_guard lock(order_mutex);
     order.push_back(name_);
   }
@@ -163,6 +171,7 @@ class Client final : public pool::Waiter {
   Bench& bench_;
   const std::size_t worker_;
   const std::string name_;
+  bool claims_ = false;
   std::unique_ptr<pool::OriginConnection> connection_;
 };
 

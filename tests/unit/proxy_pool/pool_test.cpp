@@ -116,6 +116,78 @@ TEST_CASE("a connection given to a client that has just left goes to the next") 
   CHECK(bench.open_connections == 1);
 }
 
+TEST_CASE("a client that leaves while another worker serves it is not served any more") {
+  Bench bench(limited(1), 2);
+  auto holder = std::make_unique<Client>(bench, 0);
+  holder->ask();
+  bench.succeed();
+  REQUIRE(eventually([&] { return holder->has(); }));
+  for (int turn = 0; turn < 2000; ++turn) {
+    auto leaving = std::make_unique<Client>(bench, 1);
+    leaving->ask();
+    std::thread gives([&] { holder->give_back(); });
+    leaving.reset();  // forgets, or discards what it got
+    gives.join();
+    holder->ask();
+    if (bench.attempts() > 0) bench.succeed();
+    REQUIRE(eventually([&] { return holder->has(); }));
+  }
+  CHECK(bench.open_connections == 1);
+  CHECK(bench.pool().gauges().waiting == 0);
+}
+
+TEST_CASE("who seeks an unclaimed connection does not keep others from an idle one") {
+  Bench bench(limited(3));
+  Client first(bench, 0), seeker(bench, 0), other(bench, 0);
+  first.seek();
+  bench.succeed();
+  first.give_back();
+  seeker.seek();  // the idle one is claimed, so another is being opened
+  CHECK(bench.attempts() == 1);
+  other.ask();
+  CHECK(other.has());
+  other.give_back();
+  CHECK_FALSE(seeker.has());
+  bench.succeed();
+  CHECK(seeker.has());
+}
+
+TEST_CASE("who seeks an unclaimed connection hears soon that there will be none") {
+  Bench bench(limited(3));
+  Client first(bench, 0), seeker(bench, 0), patient(bench, 0);
+  first.seek();
+  bench.succeed();
+  SECTION("because opening failed, although others live") {
+    seeker.seek();
+    bench.fail(refused_by_origin());
+    CHECK(eventually([&] { return seeker.was_refused(); }));
+    CHECK(seeker.refusals.at(0).why == pool::Refusal::Why::kRefused);
+  }
+  SECTION("because opening takes long") {
+    seeker.seek();
+    CHECK(bench.attempts() == 1);
+    CHECK(eventually([&] { return seeker.was_refused(); }));
+    CHECK(bench.pool().gauges().waiting == 0);
+    bench.succeed();
+    CHECK(bench.pool().gauges().idle == 1);
+  }
+}
+
+TEST_CASE("an opened connection goes to who waits for any before who seeks an unclaimed one") {
+  Bench bench(limited(3));
+  Client first(bench, 0), seeker(bench, 0), other(bench, 0);
+  first.seek();
+  bench.succeed();  // and is kept
+  seeker.seek();
+  other.ask();
+  CHECK(bench.attempts() == 2);
+  bench.succeed();
+  CHECK(other.has());
+  CHECK_FALSE(seeker.has());
+  bench.succeed();
+  CHECK(seeker.has());
+}
+
 TEST_CASE("who waits too long is refused, and the others go on waiting") {
   pool::PoolOptions options = limited(1);
   options.wait_timeout = 300ms;

@@ -240,6 +240,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool in_transaction() const;
   void forget_all();
   void discarded(std::string_view what);
+  void deallocated();
   void roll_back_to(std::string_view savepoint);
   void unpin(Feature feature);
   void defined(const sql::Statement& statement);

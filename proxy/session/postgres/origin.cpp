@@ -240,6 +240,7 @@ void Origin::send_home(std::unique_ptr<Origin> self, bool rest_missing) {
   }
   origin.owner_ = nullptr;
   origin.stream_->resume_reading();
+  if (origin.hurries()) origin.left.hurry = true;
   if (rest_missing || origin.broken_ || origin.fatal_seen_ || origin.left.beyond_repair) {
     origin.retire(std::move(self));
     worker.pool().discard(nullptr);
@@ -257,8 +258,19 @@ void Origin::send_home(std::unique_ptr<Origin> self, bool rest_missing) {
   origin.finish_step();
 }
 
+/// A statement_timeout so short, or of unknown length, that settings sent to the next client's
+/// order could fail by it.
+bool Origin::hurries() const {
+  constexpr std::string_view kName = "statement_timeout";
+  if (std::find(dirty_.begin(), dirty_.end(), kName) != dirty_.end()) return true;
+  const std::string* value = applied_ ? applied_->find(kName) : nullptr;
+  return value != nullptr && is_short_timeout(*value);
+}
+
 /// One step of bringing the connection back to what a fresh one is.
 void Origin::finish_step() {
+  // A cancel on its way could hit this instead of what it was meant for.
+  if (cancels_running > 0) return;
   std::string message;
   if (copying_in_) {
     pg::append_copy_fail(message, "the client has left");
@@ -274,12 +286,17 @@ void Origin::finish_step() {
       pg::append_query(message, "ROLLBACK");
       expect(ReplyKind::kQuery, ReplyAction::kSwallow);
       unnamed_serial = kNone;
-    } else if (left.any()) {
+    } else if (left.any() && !left.beyond_repair) {
       pg::append_query(message, cleaning());
+      cleaning_ = true;
       expect(ReplyKind::kQuery, ReplyAction::kSwallow);
       unnamed_serial = kNone;
       if (left.anything || left.prepared) prepared_.clear();
       if (left.anything || left.hidden) expect_settings_reset();
+      if (left.hurry) {
+        applied_ = without(applied_, "statement_timeout");
+        std::erase(dirty_, "statement_timeout");
+      }
       left = {};
     }
   }
@@ -290,6 +307,11 @@ void Origin::finish_step() {
   if (!at_rest()) return;
   auto self = worker_->take_finishing(*this);
   if (!self) return;
+  if (left.beyond_repair || fatal_seen_) {
+    retire(std::move(self));
+    worker_->pool().discard(nullptr);
+    return;
+  }
   worker_->pool().release(std::move(self));
 }
 
@@ -299,6 +321,7 @@ std::string Origin::cleaning() const {
   std::string sql;
   if (unknown) sql += "RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL;";
   if (left.anything) sql += "DISCARD SEQUENCES;";
+  if (!unknown && left.hurry) sql += "RESET statement_timeout;";
   if (unknown || left.locks) sql += "SELECT pg_catalog.pg_advisory_unlock_all();";
   if (unknown || left.cursors) sql += "CLOSE ALL;";
   if (unknown || left.listens) sql += "UNLISTEN *;";

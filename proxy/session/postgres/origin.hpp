@@ -35,11 +35,12 @@ struct Leftovers {
   bool anything = false;       ///< DO, CALL, what was not understood
   bool hidden = false;         ///< a function, trigger or rule ran: what it did is not known
   bool seed = false;           ///< setseed(): the random numbers to come are known
+  bool hurry = false;          ///< a statement_timeout under which the next settings may fail
   bool beyond_repair = false;  ///< LOAD: only a new connection is clean
 
   bool any() const {
     return temporary_objects || locks || listens || cursors || prepared || anything || hidden ||
-           seed;
+           seed || hurry;
   }
 };
 
@@ -148,6 +149,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void to_client(net::Bytes bytes);
   void settle();
   void finish_step();
+  bool hurries() const;
   std::string cleaning() const;
   std::size_t on_parked_data(net::Bytes data);
   void tell_home_owner(net::Bytes error);
@@ -176,7 +178,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   bool copying_in_ = false;
   bool parked_ = false;
   bool finishing_ = false;
-  bool cleaning_ = false;
+  bool cleaning_ = false;  // what its client left is being removed
   bool broken_ = false;
   bool in_on_data_ = false;
   bool fatal_seen_ = false;

@@ -222,6 +222,7 @@ Origin::Pass Origin::empty_query() {
 }
 
 Origin::Pass Origin::copy_in_begins() {
+  if (in_flight_.empty()) return Pass::kBroken;  // a lease that waits for its end would never end
   const Pass pass = forwards() ? Pass::kForward : Pass::kSwallow;
   copying_in_ = true;
   drop_copy_syncs();
@@ -280,6 +281,12 @@ Origin::Pass Origin::error(net::Bytes body) {
   }
   Expected& head = in_flight_.front();
   const Pass pass = owner_ == nullptr ? Pass::kSwallow : Pass::kForward;
+  // Part of what a client left is still there; or the origin has other statements than we believe
+  // (a function may have dropped some): nobody else may get such a connection.
+  if (cleaning_ || (head.prepared && fields->sqlstate == pg::sqlstate::kDuplicateStatement) ||
+      (head.named && fields->sqlstate == pg::sqlstate::kUndefinedStatement)) {
+    left.beyond_repair = true;
+  }
   if (head.settings) {
     if (owner_ != nullptr) owner_->settings_applied(false, body);
     broken_ = owner_ == nullptr || broken_;
@@ -377,6 +384,7 @@ Origin::Pass Origin::ready(net::Bytes body) {
       writes.pass_idle();
     }
   }
+  cleaning_ = false;
   if (owner_ == nullptr) return Pass::kSwallow;
   if (entry.settings) owner_->settings_applied(true, {});
   if (entry.action != ReplyAction::kForward) return Pass::kSwallow;

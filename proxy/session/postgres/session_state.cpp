@@ -255,7 +255,9 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
       if (statement.argument.empty()) unpin(Feature::kHoldCursor);
       break;
     case Effect::kDeallocate:
-      if (statement.argument.empty()) unpin(Feature::kPrepare);
+      if (!statement.argument.empty()) break;
+      unpin(Feature::kPrepare);
+      if (text.analysis->statements.size() > 1) deallocated();
       break;
     case Effect::kDiscard:
       discarded(statement.argument);
@@ -306,6 +308,16 @@ void Client::discarded(std::string_view what) {
   lease_->expect_settings_reset();
   lease_->left = {};
   lease_->unnamed_serial = Origin::kNone;
+}
+
+/// DEALLOCATE ALL among other statements of a text; alone it is clean_up()'s.
+void Client::deallocated() {
+  if (lease_->in_flight().prepared_uncertain()) {
+    lease_->left.beyond_repair = true;
+    return;
+  }
+  lease_->prepared().clear();
+  names_.clear();
 }
 
 /// Policy `pin`: tracked settings belong to the session.

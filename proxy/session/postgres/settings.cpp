@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <map>
 #include <mutex>
 
@@ -277,6 +278,22 @@ core::Result<SettingsRef> startup_settings(const wire::postgres::StartupParamete
     pairs.emplace_back(lower(name), value);
   }
   return intern(std::move(pairs));
+}
+
+bool is_short_timeout(std::string_view value) {
+  constexpr double kLongEnough = 2'000;  // ms
+  static constexpr std::pair<std::string_view, double> kUnits[] = {
+      {"", 1}, {"us", 0.001}, {"ms", 1}, {"s", 1e3}, {"min", 6e4}, {"h", 3.6e6}, {"d", 8.64e7}};
+  double number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc()) return true;
+  value.remove_prefix(static_cast<std::size_t>(end - value.data()));
+  while (value.starts_with(' ')) value.remove_prefix(1);
+  while (value.ends_with(' ')) value.remove_suffix(1);
+  for (const auto& [unit, milliseconds] : kUnits) {
+    if (value == unit) return number != 0 && number * milliseconds < kLongEnough;
+  }
+  return true;
 }
 
 }  // namespace hyperdrive::proxy::session::postgres

@@ -57,4 +57,8 @@ core::Result<SettingsRef> startup_settings(const wire::postgres::StartupParamete
 std::string quote_literal(std::string_view text);
 std::string quote_identifier(std::string_view name);
 
+/// Whether a statement_timeout, as Postgres reads it, could end a statement of the proxy's own; so
+/// could one that is not understood here.
+bool is_short_timeout(std::string_view value);
+
 }  // namespace hyperdrive::proxy::session::postgres

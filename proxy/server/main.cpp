@@ -158,6 +158,7 @@ int serve(core::Launch launch, std::shared_ptr<LogFile> log, int ready_fd) {
   tell(ready_fd, core::Ready{true, (*proxy)->port(), {}, {}});
   spdlog::info("{} serves on port {}, pid {}", name, (*proxy)->port(), ::getpid());
   supervisor.run();
+  (*proxy)->join();  // the workers tell events to the admin's readers
   admin->reset();
   proxy->reset();
   spdlog::info("{} has ended", name);

@@ -46,15 +46,19 @@ Proxy::Proxy(core::Launch launch, std::vector<std::unique_ptr<net::Loop>> loops)
 }
 
 Proxy::~Proxy() {
-  if (!threads_.empty()) {
-    stop_now();
-    for (std::thread& thread : threads_) thread.join();
-  }
+  join();
   plane_.reset();
   listeners_.clear();
   deadlines_.clear();
   backlog_.clear();
   close_listen_fds();
+}
+
+void Proxy::join() {
+  if (threads_.empty()) return;
+  stop_now();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 /// Who ends must not keep the port: its clients would wait in the backlog of a socket that nobody
@@ -136,7 +140,8 @@ void Proxy::watch_backlog(std::size_t index) {
   auto left = std::make_shared<int>(kChecks);
   backlog_.resize(loops_.size());
   backlog_[index] = loops_[index]->timer([this, index, seen, left] {
-    for (const int fd : listen_fds()) {
+    const std::lock_guard lock(mutex_);  // or they could be closed, and their numbers be others'
+    for (const int fd : listen_fds_) {
       pollfd entry{fd, POLLIN, 0};
       const bool waits = ::poll(&entry, 1, 0) == 1 && (entry.revents & POLLIN) != 0;
       if (waits && (*seen)[fd]) listen_on(index, fd);

@@ -38,6 +38,8 @@ class Proxy {
   /// the deadline. `ended` is called once, from a worker's thread, when nobody is left.
   void drain(std::chrono::milliseconds timeout);
   void stop_now();
+  /// Waits until the workers' threads have ended, at once if need be: no event comes any more.
+  void join();
   /// A new process accepts from here on: closes the listeners without a word. Who has just
   /// connected here gets a moment to do what it came for; then drains.
   void hand_over();

@@ -32,7 +32,9 @@ std::string lower(std::string_view text) {
 CacheKeeper::CacheKeeper(cache::Cache& cache, std::shared_ptr<const OriginTarget> target)
     : cache_(cache), target_(std::move(target)) {}
 
-CacheKeeper::~CacheKeeper() {
+CacheKeeper::~CacheKeeper() { stop(); }
+
+void CacheKeeper::stop() {
   if (!thread_.joinable()) return;
   loop_->stop();
   thread_.join();
@@ -48,6 +50,7 @@ core::Result<void> CacheKeeper::start(std::function<void(core::Result<void>)> lo
     loop_ = std::move(*loop);
     timer_ = loop_->timer([this] { next(); });
     if (replication_) follow_log();
+    running_.store(true, std::memory_order_release);
     made->set_value({});
     begin();
     loop_->run();
@@ -66,7 +69,7 @@ core::Result<void> CacheKeeper::start(std::function<void(core::Result<void>)> lo
 
 /// Before start() (caching was never enabled) there is nothing to do.
 void CacheKeeper::post(std::function<void()> task) {
-  if (loop_) loop_->post(std::move(task));
+  if (running()) loop_->post(std::move(task));
 }
 
 // --- errands
@@ -261,7 +264,7 @@ void CacheKeeper::settle(const Errand& errand) {
 // -----------------------------------------------------------------------------
 
 void CacheKeeper::schema_changed(cache::WriteIntent intent) {
-  if (!loop_) return intent.commit();
+  if (!running()) return intent.commit();
   auto shared = std::make_shared<cache::WriteIntent>(std::move(intent));
   post([this, shared] {
     awaiting_next_.push_back(std::move(*shared));
@@ -271,7 +274,7 @@ void CacheKeeper::schema_changed(cache::WriteIntent intent) {
 }
 
 void CacheKeeper::outcome_unknown(cache::WriteIntent intent, std::uint32_t connection_id) {
-  if (!loop_) return intent.commit();
+  if (!running()) return intent.commit();
   auto shared = std::make_shared<Unsettled>(Unsettled{std::move(intent), connection_id});
   post([this, shared] {
     unsettled_.push_back(std::move(*shared));
@@ -282,7 +285,7 @@ void CacheKeeper::outcome_unknown(cache::WriteIntent intent, std::uint32_t conne
 void CacheKeeper::prepared(cache::WriteIntent intent) { outcome_unknown(std::move(intent), 0); }
 
 void CacheKeeper::retarget(std::shared_ptr<const OriginTarget> target) {
-  if (!loop_) {
+  if (!running()) {
     target_ = std::move(target);
     return;
   }
@@ -309,7 +312,7 @@ void CacheKeeper::retarget(std::shared_ptr<const OriginTarget> target) {
 }
 
 void CacheKeeper::set_replication(bool wanted) {
-  if (!loop_) {
+  if (!running()) {
     replication_ = wanted;
     return;
   }

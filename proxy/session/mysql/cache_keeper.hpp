@@ -52,6 +52,9 @@ class CacheKeeper {
  public:
   CacheKeeper(cache::Cache& cache, std::shared_ptr<const OriginTarget> target);
   ~CacheKeeper();  ///< stops the thread
+  /// Ends the thread: nothing that it uses is touched any more. What it is told from now on is
+  /// lost.
+  void stop();
   CacheKeeper(const CacheKeeper&) = delete;
   CacheKeeper& operator=(const CacheKeeper&) = delete;
 
@@ -117,7 +120,10 @@ class CacheKeeper {
 
   // The keeper's thread only, once it runs.
   std::shared_ptr<const OriginTarget> target_;
-  std::unique_ptr<net::Loop> loop_;
+  bool running() const { return running_.load(std::memory_order_acquire); }
+
+  std::unique_ptr<net::Loop> loop_;  // once running_
+  std::atomic<bool> running_{false};
   std::thread thread_;
   std::unique_ptr<net::Timer> timer_;
   net::TimePoint next_at_{};

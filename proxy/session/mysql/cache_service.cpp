@@ -37,7 +37,9 @@ void CacheService::attach() {
   }
 }
 
+/// The keeper, too, uses the workers' loops.
 void CacheService::detach() {
+  keeper_.stop();
   for (const auto& worker : service_.workers) worker->gate = nullptr;
 }
 

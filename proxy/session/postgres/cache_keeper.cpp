@@ -68,7 +68,9 @@ CacheKeeper::CacheKeeper(cache::Cache& cache, std::unique_ptr<KeeperConnector> c
       fence_(options.fence),
       warnings_(kWarnings) {}
 
-CacheKeeper::~CacheKeeper() {
+CacheKeeper::~CacheKeeper() { stop(); }
+
+void CacheKeeper::stop() {
   if (!thread_.joinable()) return;
   loop_->stop();
   thread_.join();
@@ -89,6 +91,7 @@ core::Result<void> CacheKeeper::start(std::function<void(core::Result<void>)> fi
     probe_timer_ = loop_->timer([this] { probe(); });
     horizon_timer_ = loop_->timer([this] { pass_horizon(log_number_, horizon_); });
     if (options_.replication) distrust_log();
+    running_.store(true, std::memory_order_release);
     made->set_value({});
     open_asker();
     loop_->run();
@@ -131,10 +134,22 @@ void CacheKeeper::asker_opened(core::Result<std::unique_ptr<net::Stream>> stream
   if (!fence_.empty()) probe();
 }
 
-void CacheKeeper::asker_lost(const std::string& why) {
+/// What it was being asked is asked of the next one.
+void CacheKeeper::drop_asker() {
   asker_.reset();
-  probing_ = false;
+  probing_ = polling_ = false;
   fence_.forget_question();
+  if (std::exchange(reloading_, false)) {
+    builder_.reset();
+    std::move(awaiting_reload_.begin(), awaiting_reload_.end(), std::back_inserter(awaiting_next_));
+    awaiting_reload_.clear();
+  }
+  const bool waits_for_horizon = log_ && !trusting_ && distrust_.pending();
+  if (waits_for_horizon) log_ended("the connection for questions is made anew", "");
+}
+
+void CacheKeeper::asker_lost(const std::string& why) {
+  drop_asker();
   warn(kWarnCatalog, "The cache cannot ask the origin about its schema: " + why);
   tried();
   asker_retry_ = std::clamp(asker_retry_ * 2, kFirstRetry, kLongestRetry);
@@ -227,9 +242,7 @@ bool CacheKeeper::has_new_defaults() {
   announce_unknown(awaiting_next_);
   // Not from within the connection's own call.
   loop_->post([this] {
-    asker_.reset();
-    probing_ = false;
-    fence_.forget_question();
+    drop_asker();
     open_asker();
   });
   return true;
@@ -279,11 +292,11 @@ void CacheKeeper::announce_unknown(std::vector<cache::WriteIntent>& to) {
 
 /// On the keeper's thread. Before start() (caching was never enabled) there is nothing to do.
 void CacheKeeper::run(std::function<void()> task) {
-  if (loop_) loop_->post(std::move(task));
+  if (running()) loop_->post(std::move(task));
 }
 
 void CacheKeeper::retarget(std::unique_ptr<KeeperConnector> connector) {
-  if (!loop_) {
+  if (!running()) {
     connector_ = std::move(connector);
     return;
   }
@@ -304,7 +317,7 @@ void CacheKeeper::retarget(std::unique_ptr<KeeperConnector> connector) {
 }
 
 void CacheKeeper::schema_changed(cache::WriteIntent intent) {
-  if (!loop_) return intent.commit();
+  if (!running()) return intent.commit();
   auto shared = std::make_shared<cache::WriteIntent>(std::move(intent));
   run([this, shared] {
     awaiting_next_.push_back(std::move(*shared));

@@ -69,6 +69,9 @@ class CacheKeeper {
   CacheKeeper(cache::Cache& cache, std::unique_ptr<KeeperConnector> connector,
               const KeeperOptions& options);
   ~CacheKeeper();  ///< stops the thread
+  /// Ends the thread: nothing that it uses is touched any more. What it is told from now on is
+  /// lost.
+  void stop();
   CacheKeeper(const CacheKeeper&) = delete;
   CacheKeeper& operator=(const CacheKeeper&) = delete;
 
@@ -105,11 +108,13 @@ class CacheKeeper {
     std::string backend_start;  // as first seen; a later one under that id is another
   };
 
+  bool running() const { return running_.load(std::memory_order_acquire); }
   void run(std::function<void()> task);
   // cache_keeper.cpp: the connection for questions, the catalogs
   void open_asker();
   void asker_opened(core::Result<std::unique_ptr<net::Stream>> stream);
   void asker_lost(const std::string& why);
+  void drop_asker();
   void reload();
   void catalog_row(std::size_t result, SideConnection::Row row);
   void reloaded(core::Result<void> result);
@@ -140,7 +145,8 @@ class CacheKeeper {
   cache::Cache& cache_;
   std::unique_ptr<KeeperConnector> connector_;
   KeeperOptions options_;
-  std::unique_ptr<net::Loop> loop_;
+  std::unique_ptr<net::Loop> loop_;  // once running_
+  std::atomic<bool> running_{false};
   std::thread thread_;
 
   // All that follows up to `generation_`: the keeper's thread only.
@@ -164,6 +170,7 @@ class CacheKeeper {
 
   std::vector<Unsettled> unsettled_;
   std::unique_ptr<net::Timer> outcome_timer_;
+  bool polling_ = false;
   std::vector<std::pair<std::string, std::string>> living_;  // backends: pid, since when
   std::vector<std::string> prepared_;                        // gids that are still there
 

@@ -32,6 +32,7 @@ class CacheService {
   /// Starts reading the catalogs. With invalidation = replication it waits until the origin's log
   /// is followed, and says why where that cannot be.
   core::Result<void> start();
+  /// Nothing of the cache touches the pool or a worker any more.
   void detach();
 
   /// Settings act at once; `new_origin`: everything known of the old one is forgotten.

@@ -35,7 +35,7 @@ constexpr std::string_view kLevelAndBlindSpots =
 }  // namespace
 
 void CacheKeeper::set_replication(bool wanted) {
-  if (!loop_) {
+  if (!running()) {
     options_.replication = wanted;
     return;
   }

@@ -21,7 +21,7 @@ constexpr std::string_view kStillThere =
 }  // namespace
 
 void CacheKeeper::outcome_unknown(cache::WriteIntent intent, std::uint32_t backend) {
-  if (!loop_) return intent.commit();
+  if (!running()) return intent.commit();
   auto shared = std::make_shared<Unsettled>();
   shared->intent = std::move(intent);
   shared->backend = std::to_string(backend);
@@ -29,7 +29,7 @@ void CacheKeeper::outcome_unknown(cache::WriteIntent intent, std::uint32_t backe
 }
 
 void CacheKeeper::prepared(cache::WriteIntent intent, std::string gid) {
-  if (!loop_) return intent.commit();
+  if (!running()) return intent.commit();
   auto shared = std::make_shared<Unsettled>();
   shared->intent = std::move(intent);
   shared->gid = std::move(gid);
@@ -43,9 +43,11 @@ void CacheKeeper::unsettled(Unsettled unsettled) {
 
 void CacheKeeper::poll_outcomes() {
   if (unsettled_.empty() || !asker_) return;
+  outcome_timer_->arm(kPollPause);
+  // One question at a time: it may have to wait for a long reading of the catalogs.
+  if (std::exchange(polling_, true)) return;
   living_.clear();
   prepared_.clear();
-  outcome_timer_->arm(kPollPause);
   const std::size_t asked = unsettled_.size();
   asker_->ask(
       std::string(kStillThere),
@@ -56,6 +58,7 @@ void CacheKeeper::poll_outcomes() {
           prepared_.emplace_back(row[0].value_or(""));
       },
       [this, asked](core::Result<void> result) {
+        polling_ = false;
         if (result) polled(asked);
       });
 }

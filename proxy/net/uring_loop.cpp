@@ -1,5 +1,6 @@
 #include "proxy/net/uring_loop.hpp"
 
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -158,8 +159,9 @@ void UringLoop::complete(const io_uring_cqe& completion) {
 
 io_uring_sqe* UringLoop::request(std::uint32_t slot, Op op) {
   io_uring_sqe* sqe = ::io_uring_get_sqe(&ring_);
-  if (sqe == nullptr) {
-    ::io_uring_submit(&ring_);
+  while (sqe == nullptr) {
+    // The kernel takes none while it is short of memory: there is nothing else to do but ask again.
+    if (::io_uring_submit(&ring_) <= 0) ::sched_yield();
     sqe = ::io_uring_get_sqe(&ring_);
   }
   sqe->user_data = (std::uint64_t{slot} << 8) | static_cast<std::uint64_t>(op);

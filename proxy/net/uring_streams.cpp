@@ -186,8 +186,10 @@ void UringLoop::send(SocketStream& stream) {
 
 /// After a submission: tells the immediate sends that succeeded from those reported as short.
 void UringLoop::settle() {
-  // What the kernel has not taken yet (it was short of memory) is not over.
+  // What the kernel has not taken yet (it was short of memory) is not over; nor is it known of what
+  // it has no room to tell.
   if (immediate_.empty() || ::io_uring_sq_ready(&ring_) != 0) return;
+  if (::io_uring_cq_has_overflow(&ring_)) return;
   unsigned head;
   io_uring_cqe* completion;
   io_uring_for_each_cqe(&ring_, head, completion) {

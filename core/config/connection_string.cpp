@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "core/config/percent.hpp"
 #include "core/config/text.hpp"
@@ -232,8 +233,21 @@ Result<void> read_timeout(std::string_view value, ConnectionString& result) {
   return {};
 }
 
+/// What may be shown. Anything else could be the rest of a second URL, its password included.
+bool is_word(std::string_view text) {
+  constexpr std::size_t kLongest = 40;
+  return text.size() <= kLongest && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+           return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.';
+         });
+}
+
 Result<void> read_parameter(const std::string& name, const std::string& value,
                             ConnectionString& result) {
+  const bool shows_value = name == "sslmode" || name == "ssl-mode" || name == "connect_timeout";
+  if (shows_value && !is_word(value)) {
+    return usage(fmt::format("The {} of the connection string is not a word.", name),
+                 "Is this one connection string, and is '&' between its parameters?");
+  }
   if (name == "sslmode" || name == "ssl-mode") {
     // node-postgres's word for TLS without a check of the certificate.
     const std::string_view word = value == "no-verify" ? "require" : std::string_view(value);
@@ -251,7 +265,9 @@ Result<void> read_parameter(const std::string& name, const std::string& value,
     return unix_socket();
   else
     result.warnings.push_back(
-        fmt::format("The parameter '{}' of the connection string is not used.", name));
+        is_word(name)
+            ? fmt::format("The parameter '{}' of the connection string is not used.", name)
+            : "What follows '?' or '&' in the connection string is not used.");
   return {};
 }
 

@@ -211,3 +211,19 @@ TEST_CASE("the local connection string") {
   config.local.listen = "0.0.0.0";
   CHECK(local_address(config) == "mysql://127.0.0.1:15432/my%20shop");
 }
+
+TEST_CASE("two connection strings in one are told of without their passwords") {
+  for (const char* text : {"postgres://a:b@h/d?sslmode=requirepostgres://a:s3cret@h/d",
+                           "postgres://a:b@h/d?x=1&postgres://a:s3cret@h/d",
+                           "mysql://a:b@h/d?connect_timeout=1mysql://a:s3cret@h/d"}) {
+    const auto read = parse_connection_string(text);
+    std::string told;
+    if (read) {
+      for (const std::string& warning : read->warnings) told += warning;
+    } else {
+      told = read.error().message + read.error().hint;
+    }
+    CHECK_FALSE(told.empty());
+    CHECK(told.find("s3cret") == std::string::npos);
+  }
+}

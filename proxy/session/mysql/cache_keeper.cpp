@@ -49,8 +49,8 @@ core::Result<void> CacheKeeper::start(std::function<void(core::Result<void>)> lo
     if (!loop) return made->set_value(tl::unexpected(std::move(loop.error())));
     loop_ = std::move(*loop);
     timer_ = loop_->timer([this] { next(); });
-    if (replication_) follow_log();
     running_.store(true, std::memory_order_release);
+    if (replication_) follow_log();
     made->set_value({});
     begin();
     loop_->run();

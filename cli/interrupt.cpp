@@ -52,6 +52,7 @@ void change_terminal(tcflag_t off) {
 void install_interrupt() {
   handle(SIGINT, end_with_130, nullptr);
   handle(SIGPIPE, SIG_IGN, nullptr);
+  handle(SIGXFSZ, SIG_IGN, nullptr);  // a file that must not grow is told of like a full disk
 }
 
 InterruptFlag::InterruptFlag() {

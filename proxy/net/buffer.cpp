@@ -11,7 +11,13 @@ namespace {
 
 char* allocate(std::size_t size) {
   void* memory = std::malloc(size);
-  if (memory == nullptr) throw std::bad_alloc();
+  while (memory == nullptr) {
+    // As operator new does.
+    const auto handler = std::get_new_handler();
+    if (handler == nullptr) throw std::bad_alloc();
+    handler();
+    memory = std::malloc(size);
+  }
   return static_cast<char*>(memory);
 }
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <csignal>
 #include <cstring>
+#include <new>
 #include <string_view>
 
 namespace hyperdrive::proxy::server {
@@ -26,9 +27,17 @@ void last_words(int number) {
   ::raise(number);  // SA_RESETHAND: the default action now
 }
 
+/// No fault of its own, so no call for a report: what could not be had may be anybody's next bytes.
+void out_of_memory() {
+  say("hyperdrive-proxy: no more memory can be had (ulimit -v, or the machine is short of it); "
+      "ending. Start it again with more, or with a smaller --cache-size.\n");
+  ::_exit(1);
+}
+
 }  // namespace
 
 void log_crashes() {
+  std::set_new_handler(out_of_memory);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   std::array<void*, 1> frame{};
   ::backtrace(frame.data(), frame.size());

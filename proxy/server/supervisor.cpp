@@ -31,7 +31,10 @@ sigset_t our_signals() {
 void block_signals() {
   const sigset_t set = our_signals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  // Both are told by the call that failed: a log that must not grow (ulimit -f) is no reason to
+  // die.
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
 }
 
 Supervisor::Supervisor(Proxy& proxy, std::shared_ptr<LogFile> log)

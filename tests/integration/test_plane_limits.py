@@ -3,6 +3,7 @@ that moves or goes away under it."""
 
 import os
 import resource
+import signal
 import socket
 import subprocess
 import threading
@@ -236,3 +237,30 @@ def test_who_does_not_finish_its_login_is_hung_up_on(dawdlers):
         wait_for(lambda d=dawdler: d.lasted is not None, SLOW_LOGINS, f"{name} is hung up on", every=0.1)
         assert dawdler.lasted > SLOW_LOGINS - 2, (name, dawdler.lasted)
     wait_for(lambda: proxy.stats()["clients"] == 0, 10, "nobody is left")
+
+
+def test_a_log_that_must_not_grow_is_no_reason_to_end(origin):
+    with Proxy(origin) as proxy:
+        resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE, (2048, 2048))
+
+        def full():
+            proxy.process.send_signal(signal.SIGHUP)
+            assert proxy.process.poll() is None
+            return os.path.getsize(proxy.log_file) == 2048
+        wait_for(full, 20, "the log has reached its limit")
+        proxy.process.send_signal(signal.SIGHUP)
+        with w.Connection.open(proxy.url()) as client:
+            assert client.value("select 1") == "1"
+
+
+@pytest.mark.skipif(sanitized(), reason="sanitizers reserve address space without end")
+def test_a_lack_of_memory_is_told_in_the_log(origin):
+    with Proxy(origin) as proxy:
+        with open(f"/proc/{proxy.process.pid}/statm") as f:
+            used = int(f.read().split()[0]) * 4096
+        resource.prlimit(proxy.process.pid, resource.RLIMIT_AS, (used + (16 << 20), used + (16 << 20)))
+        with w.Connection.open(proxy.url()) as client, pytest.raises((OSError, w.Closed)):
+            client.send(w.query("select '" + "x" * (64 << 20) + "'"))
+            client.receive()
+        assert proxy.process.wait(20 * PATIENCE) == 1
+        assert "no more memory" in proxy.log() and "report" not in proxy.log()

@@ -53,6 +53,8 @@ class Proxy:
         self.handover_socket = os.path.join(self.folder, "handover.sock")
         self.log_file = os.path.join(self.folder, "log")
         settings = {"local_port": self.port, "scram_rounds": 64} | (local or {})
+        if "HYPERDRIVE_TEST_WORKERS" in os.environ:  # for runs under ThreadSanitizer
+            settings.setdefault("workers", int(os.environ["HYPERDRIVE_TEST_WORKERS"]))
         self.port = settings["local_port"]
         self.document = {
             "config": {

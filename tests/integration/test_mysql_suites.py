@@ -107,3 +107,17 @@ def test_an_idle_session_ends_when_its_own_wait_timeout_has_passed(proxy):
         wait_for(ended, 10, "the end of the idle session")
         lasting.ping(reconnect=False)
         brief._force_close()
+
+
+def test_a_connection_that_was_reset_has_its_databases_collation_again(origin):
+    origin.sql("alter database shop collate latin1_german2_ci")
+    try:
+        with Proxy(origin, origin_connection_limit=1) as p:
+            with pymysql.connect(**p.login()) as client:
+                client.query("set @left = 1")
+            for _ in range(2):
+                with pymysql.connect(**p.login()) as client, client.cursor() as cursor:
+                    cursor.execute("select @@collation_database, @left, database()")
+                    assert cursor.fetchone() == ("latin1_german2_ci", None, "shop")
+    finally:
+        origin.sql("alter database shop collate utf8mb4_general_ci")

@@ -160,6 +160,7 @@ void Origin::reset() {
   send(Command::kResetConnection, {}, {Reply::kOk, Purpose::kPrelude, 1, false, nullptr});
   prepared_.clear();
   applied = nullptr;
+  database.clear();  // to be entered again: the reset took its collation from the session
   dirty = unfinished = false;
   virgin = true;
   last_client = 0;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <nlohmann/json.hpp>
 
 #include "cli/event_line.hpp"
 #include "cli/launching.hpp"
@@ -59,6 +60,18 @@ core::Config DevProxies::listening(const BoundConfig& bound) const {
   return config;
 }
 
+namespace {
+
+/// For programs: the proxy's own event with the config's name, a line each.
+std::string event_of(const std::string& name, std::string_view line) {
+  auto event = nlohmann::ordered_json::parse(line, nullptr, false);
+  if (!event.is_object()) return {};
+  event["config"] = name;
+  return event.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
 void DevProxies::follow(const std::string& name, const std::string& admin_socket) {
   // Signals belong to the main thread.
   sigset_t all;
@@ -69,10 +82,13 @@ void DevProxies::follow(const std::string& name, const std::string& admin_socket
   auto ended = client.stream(
       "/v1/events",
       [&](std::string_view line) {
-        const auto text = event_line(line, context_.out());
-        if (text) {
+        if (const auto text = event_line(line, context_.out())) {
           const std::lock_guard lock(printing_);
-          context_.out().say(prefix + *text);
+          if (context_.out().json()) {
+            context_.out().print_raw(event_of(name, line));
+          } else {
+            context_.out().say(prefix + *text);
+          }
         }
         return !ending_;
       },

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -75,6 +76,7 @@ int run_words(const std::vector<std::string>& words) {
   }
   Output out(mode_of(parsed->arguments));
   if (parsed->version) {
+    out.document_if_json({{"version", kVersion}});
     out.print(kVersion);
     return 0;
   }

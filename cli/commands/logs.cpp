@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "cli/commands/all.hpp"
@@ -53,6 +55,16 @@ std::size_t begin_of_last_lines(std::string_view text, std::int64_t count) {
                                                                 : at;
 }
 
+nlohmann::ordered_json lines_of(std::string_view text) {
+  auto lines = nlohmann::ordered_json::array();
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.push_back(std::string(text.substr(0, end)));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
 /// Prints what `fd` has from here on; false when standard output is closed.
 bool pour(int fd) {
   char buffer[16384];
@@ -95,6 +107,11 @@ Outcome logs(Context& context) {
       core::parse_integer(context.args().text_or("lines", "100"), "--lines", 0, kMostLines);
   if (!count) return tl::unexpected(count.error());
 
+  if (context.out().json() && context.args().on("follow")) {
+    return core::usage("--follow has no end, and --json prints one document.",
+                       "Leave one of the two out.");
+  }
+
   const std::string path = core::log_path((*registry)->home(), config->id);
   core::Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) {
@@ -106,8 +123,12 @@ Outcome logs(Context& context) {
   }
   auto text = core::read_file(path);
   if (!text) return tl::unexpected(text.error());
-  core::write_all(STDOUT_FILENO,
-                  std::string_view(*text).substr(begin_of_last_lines(*text, *count)));
+  const auto last = std::string_view(*text).substr(begin_of_last_lines(*text, *count));
+  if (context.out().json()) {
+    context.out().document(lines_of(last));
+    return 0;
+  }
+  core::write_all(STDOUT_FILENO, last);
   if (!context.args().on("follow")) return 0;
   ::lseek(fd.get(), static_cast<off_t>(text->size()), SEEK_SET);
   return follow(path, std::move(fd));

@@ -1,5 +1,6 @@
 """`hyperdrive dev`, start, stop, restart, status: with a real Postgres and real signals."""
 
+import json
 import os
 import re
 import signal
@@ -70,6 +71,15 @@ def test_a_query_of_the_command_is_answered_and_shown(hd):
     assert result.returncode == 0 and "two" in result.stdout
     assert "localConnectionString" not in result.stderr, "the stored config serves"
     assert re.search(r"[A-Z]+(: .*)? [0-9.]+ ms +1 row +select name from products where id = 2", result.stdout)
+
+
+def test_with_json_each_query_is_a_json_line(hd):
+    bound(hd, "DB")
+    query = f'psql -qAt "${VARIABLE}DB" -c "select name from products where id = 2" >&2'
+    result = hd.run("dev", "--json", "--", "sh", "-c", query)
+    assert result.returncode == 0 and "two" in result.stderr, result.stderr
+    (event,) = [json.loads(line) for line in result.stdout.splitlines()]
+    assert event["config"] == "shop" and "from products" in event["sql"] and event["rows"] == 1
 
 
 def test_environments_have_their_own_bindings(hd):

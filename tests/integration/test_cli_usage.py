@@ -78,6 +78,18 @@ def test_help_is_a_word_too(hd):
     assert "Unknown command: crate" in hd.run("help", "crate").stderr
 
 
+def test_json_is_one_document_for_versions_and_logs_too(hd):
+    assert hd.json("--version", "--json")["version"] == hd("--version").strip()
+    create(hd, "x")
+    os.makedirs(os.path.join(hd.home, "log"))
+    with open(os.path.join(hd.home, "log", hd.json("get", "x")["id"] + ".log"), "w") as f:
+        f.write("one\ntwo \"2\"\nthree\n")
+    assert hd.json("logs", "x", "-n", "2", "--json") == ['two "2"', "three"]
+    assert hd.json("logs", "x", "-n", "0", "--json") == []
+    refused = hd.run("logs", "x", "-f", "--json")
+    assert refused.returncode == 64 and "--follow has no end" in json.loads(refused.stderr)["error"]["message"]
+
+
 def test_json_errors_are_one_document_on_standard_error(hd):
     for words in (["get", "nothing", "--json"], ["--json", "get", "nothing"], ["get", "nothing", "--jsn", "--json"]):
         result = hd.run(*words)

@@ -1,6 +1,7 @@
 """What `make install` puts where, completions in the real shells, docs that match the program."""
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -94,6 +95,41 @@ def test_install(tmp_path):
         with open(os.path.join(hd.cwd, "my-worker", "wrangler.jsonc")) as f:
             text = f.read()
         assert '"name": "my-worker"' in text and "{{" not in text
+
+
+@pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
+def test_the_steps_of_the_ci_templates_work(name, tmp_path):
+    with open(os.path.join(ROOT, "templates", "ci", name)) as f:
+        steps = re.findall(r"^\s*(?:- run: |- )?(hyperdrive .*)$", f.read(), re.M)
+    assert [step.split()[1] for step in steps] == ["create", "bind", "dev"]
+    (tmp_path / "npm").write_text('#!/bin/sh\nenv | grep ^CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE=post\n')
+    (tmp_path / "npm").chmod(0o755)
+    with Hyperdrive() as hd:
+        with open(os.path.join(hd.cwd, "wrangler.toml"), "w") as f:
+            f.write('name = "w"\n')
+        env = hd.env | {"DATABASE_URL": "postgresql://u:p@127.0.0.1:1/d", "PATH": f"{tmp_path}:{hd.env['PATH']}", "CI": "true"}
+        for step in steps:
+            no_database = step.replace("--connection", "--no-verify --connection")
+            result = subprocess.run(["sh", "-ec", no_database], cwd=hd.cwd, env=env, text=True, capture_output=True)
+            assert result.returncode == 0, f"{step}: {result.stderr}"
+
+
+@pytest.mark.skipif(not shutil.which("dpkg"), reason="not a Debian")
+def test_the_container_has_every_library_that_the_programs_load():
+    libraries = set()
+    for program in ("hyperdrive", "hyperdrive-proxy"):
+        listed = subprocess.run(["ldd", os.path.join(BIN, program)], capture_output=True, text=True, check=True).stdout
+        libraries |= set(re.findall(r"=> (/\S+)", listed))
+    packages = set()
+    for library in libraries - {path for path in libraries if "san" in os.path.basename(path)}:
+        for path in (os.path.realpath(library), os.path.realpath(library).removeprefix("/usr")):
+            owner = subprocess.run(["dpkg", "-S", path], capture_output=True, text=True)
+            if owner.returncode == 0:
+                packages.add(owner.stdout.split(":")[0])
+    with open(os.path.join(ROOT, "templates", "service", "Containerfile")) as f:
+        installed = set(re.findall(r"\blib[\w.+-]+", f.read()))
+    base = {"libc6", "libgcc-s1", "libstdc++6"}
+    assert packages - base <= installed and "libcurl4" in installed, packages - base - installed
 
 
 def test_init_overwrites_nothing(hd):

@@ -120,3 +120,16 @@ def test_a_connection_that_was_reset_has_its_databases_collation_again(origin):
                     assert cursor.fetchone() == ("latin1_german2_ci", None, "shop")
     finally:
         origin.sql("alter database shop collate utf8mb4_general_ci")
+
+
+def test_a_session_that_loses_its_connection_while_idle_hears_of_it_in_its_next_query(proxy, origin):
+    with pymysql.connect(**proxy.login(), autocommit=False) as client:
+        client.begin()
+        with client.cursor() as cursor:
+            cursor.execute("select connection_id()")
+            origin.sql(f"kill {cursor.fetchone()[0]}")
+        with pytest.raises(pymysql.err.OperationalError) as lost:
+            for _ in range(100):
+                client.query("select 1")
+        assert lost.value.args[0] in (2006, 2013)
+        client._force_close()

@@ -144,8 +144,10 @@ void Client::origin_lost() {
     worker_.stop_lingering(*this);
     return;
   }
-  if (!told) {
-    send_error(waits ? sequence_ : 0, 2013, "HY000",
+  // Who asked nothing is told nothing, as the origin does it: a packet before the next query would
+  // be taken for its answer, with a wrong number.
+  if (!told && waits) {
+    send_error(sequence_, 2013, "HY000",
                "Lost connection to server during query (the proxy's connection to the origin "
                "database ended; the statement may or may not have been executed)");
   }

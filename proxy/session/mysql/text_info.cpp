@@ -199,14 +199,25 @@ const sql::Analysis& TextMemo::analysis(TextInfo& info) {
 }
 
 TextRef TextMemo::get(std::string_view text, sql::MysqlLexing lexing) {
-  const bool kept = text.size() <= kMaxKept;
+  if (text.size() > kMaxKept) return make(text, lexing);
   Index& known = index(lexing);
-  if (kept) {
-    if (const auto found = known.find(text); found != known.end()) {
-      found->second->used_ = true;
-      return found->second;
-    }
+  if (const auto found = known.find(text); found != known.end()) {
+    found->second->used_ = true;
+    return found->second;
   }
+  if (ring_.size() >= capacity_) {
+    const bool again = latest_ && latest_->text == text && &index(latest_->lexing) == &known;
+    if (again) return latest_;
+    if (!doorkeeper_.knows(known.hash_function()(text))) return latest_ = make(text, lexing);
+    evict();
+  }
+  TextRef info = make(text, lexing);
+  known.emplace(info->text, info);
+  ring_.push_back(info.get());
+  return info;
+}
+
+TextRef TextMemo::make(std::string_view text, sql::MysqlLexing lexing) {
   TextRef info(new TextInfo);
   info->text = text;
   info->lexing = lexing;
@@ -215,10 +226,6 @@ TextRef TextMemo::get(std::string_view text, sql::MysqlLexing lexing) {
   info->read_only = seen.read_only;
   info->hidden = calls_unknown(text);
   if (!seen.plain) analysis(*info);
-  if (!kept) return info;
-  if (ring_.size() >= capacity_) evict();
-  known.emplace(info->text, info);
-  ring_.push_back(info.get());
   return info;
 }
 

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/session/doorkeeper.hpp"
 #include "proxy/sql/analysis.hpp"
 #include "proxy/sql/mysql_lexer.hpp"
 
@@ -56,11 +57,15 @@ class TextMemo {
  private:
   using Index = boost::unordered_flat_map<std::string_view, TextRef>;
   Index& index(sql::MysqlLexing lexing);
+  static TextRef make(std::string_view text, sql::MysqlLexing lexing);
   void evict();
 
   const std::size_t capacity_;
   std::array<Index, 8> indexes_;  // by lexing
   std::vector<TextInfo*> ring_;
+  // Once the memo is full:
+  Doorkeeper doorkeeper_;
+  TextRef latest_;  // that was not let in: one statement is asked about more than once
   std::size_t hand_ = 0;
 };
 

@@ -136,7 +136,11 @@ TextRef TextMemo::get(std::string_view text) {
     found->second->used_ = true;
     return found->second;
   }
-  if (ring_.size() >= capacity_) evict();
+  if (ring_.size() >= capacity_) {
+    if (latest_ && latest_->text == text) return latest_;
+    if (!doorkeeper_.knows(index_.hash_function()(text))) return latest_ = make(text);
+    evict();
+  }
   TextRef info = make(text);
   index_.emplace(info->text, info);
   ring_.push_back(info.get());

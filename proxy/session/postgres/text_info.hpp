@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/session/doorkeeper.hpp"
 #include "proxy/session/postgres/statements.hpp"
 #include "proxy/sql/analysis.hpp"
 #include "proxy/sql/analysis_cache.hpp"
@@ -67,6 +68,9 @@ class TextMemo {
   const std::size_t capacity_;
   boost::unordered_flat_map<std::string_view, TextRef> index_;
   std::vector<TextInfo*> ring_;
+  // Once the memo is full:
+  Doorkeeper doorkeeper_;
+  TextRef latest_;  // that was not let in: one statement is asked about more than once
   std::size_t hand_ = 0;
 };
 

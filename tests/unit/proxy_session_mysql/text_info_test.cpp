@@ -44,6 +44,20 @@ TEST_CASE("one text read in two ways is two texts") {
   CHECK(memo.get("select \"a\"", {}) != memo.get("select \"a\"", {.ansi_quotes = true}));
 }
 
+TEST_CASE("a full memo keeps what is asked for a second time") {
+  TextMemo memo(2);
+  const TextRef first = memo.get("select 1", {});
+  const TextRef second = memo.get("select 2", {});
+  const TextRef third = memo.get("select 3", {});
+  CHECK(memo.get("select 3", {}) == third);  // the same statement, looked at once more
+  CHECK(memo.get("select 1", {}) == first);
+  CHECK(memo.get("select 2", {}) == second);
+  memo.get("select 4", {});
+  const TextRef kept = memo.get("select 3", {});
+  memo.get("select 4", {.ansi_quotes = true});
+  CHECK(memo.get("select 3", {}) == kept);
+}
+
 TEST_CASE("a connection's statements give way to newer ones") {
   PreparedOnOrigin prepared(2);
   CHECK_FALSE(prepared.add(1, 11));

@@ -207,8 +207,8 @@ std::string overview(std::string_view group, std::size_t width) {
   if (group.empty()) {
     text += "\nFIRST STEPS\n" +
             rows_text({{"hyperdrive create my-db --connection-string -",
-                        "asks for the URL on "
-                        "standard input"},
+                        "asks for the URL, "
+                        "and does not show it"},
                        {"hyperdrive bind my-db", "writes the binding into your wrangler file"},
                        {"hyperdrive dev -- npx wrangler dev",
                         "your Worker, its queries, its "

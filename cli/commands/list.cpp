@@ -77,6 +77,7 @@ Outcome list(Context& context) {
   Table table{"id",     "name",     "user",    "host", "port",
               "scheme", "database", "caching", "mtls", "origin_connection_limit",
               "local"};
+  if (auto rows = (*registry)->count()) table.reserve(*rows);
   auto done =
       (*registry)->each([&](const core::Config& config) { add_row(table, home, config, running); });
   if (!done) return tl::unexpected(done.error());

@@ -133,10 +133,16 @@ Table::Table(std::initializer_list<std::string_view> columns) : widths_(columns.
   add(columns);
 }
 
+void Table::reserve(std::size_t rows) {
+  constexpr std::size_t kUsualCell = 12;
+  cells_.reserve((rows + 1) * columns());
+  text_.reserve((rows + 1) * columns() * kUsualCell);
+}
+
 void Table::add_cell(std::size_t column, std::string_view text) {
   const std::size_t width = cli::cells(text);
   text_ += text;
-  cells_.push_back({text_.size(), static_cast<std::uint32_t>(width)});
+  cells_.push_back({static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(width)});
   widths_[column] = std::max(widths_[column], width);
 }
 

@@ -16,6 +16,9 @@ class Table {
  public:
   explicit Table(std::initializer_list<std::string_view> columns);
 
+  /// Room for so many rows: growing step by step touches every page twice.
+  void reserve(std::size_t rows);
+
   /// As many cells as there are columns.
   void add(std::initializer_list<std::string_view> row) { add_row(row); }
   void add(const std::vector<std::string>& row) { add_row(row); }
@@ -32,7 +35,7 @@ class Table {
  private:
   /// Where a cell ends in the text; it begins where the one before ends.
   struct Cell {
-    std::size_t end;
+    std::uint32_t end;
     std::uint32_t width;
   };
   template <class Row>

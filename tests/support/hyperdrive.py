@@ -47,8 +47,8 @@ class Hyperdrive:
 
     def __exit__(self, *exc):
         try:
-            for config in self.json("list", "--json"):
-                self.run("stop", config["id"])
+            for proxy in self.json("status", "--json"):  # what runs: there may be very many configs
+                self.run("stop", proxy["id"])
         finally:
             self.kill_leftovers()
             shutil.rmtree(self.folder, ignore_errors=True)

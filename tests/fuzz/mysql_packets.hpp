@@ -85,7 +85,10 @@ inline void mysql_packets(my::Bytes input) {
   static const auto verifier = my::PasswordVerifier::of(core::Secret("password"));
   must(!my::check_native_password(verifier, "01234567890123456789", payload));
   must(!my::check_caching_sha2_password(verifier, "01234567890123456789", payload));
-  (void)my::rsa_password(core::Secret("password"), "01234567890123456789", payload);
+  // OpenSSL takes milliseconds to find that something is no key.
+  if (payload.starts_with("-----BEGIN")) {
+    (void)my::rsa_password(core::Secret("password"), "01234567890123456789", payload);
+  }
 }
 
 /// One well-formed example of each payload, to mutate.

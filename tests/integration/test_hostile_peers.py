@@ -187,7 +187,7 @@ def tormented(proxy, relay, ask):
         except Exception:  # noqa: BLE001  any error is right but no answer at all
             pass
         assert proxy.process.poll() is None, f"HYPERDRIVE_SEED={SEED}\n{proxy.log()[-3000:]}"
-        if time.monotonic() - begin > 8 * TIMES:
+        if time.monotonic() - begin > 4 * TIMES:
             break
     assert relay.told > 0
     relay.lies = 0.0
@@ -208,8 +208,6 @@ def test_a_postgres_origin_that_lies_is_survived(pg, policy):
                     c.send(w.parse("s", "select v from items where id = $1"), w.bind("", "s", [n]), w.describe("P"),
                            w.execute(), w.SYNC)
                     c.until_ready()
-        ask(0)
-        tormented(proxy, relay, ask)
 
         def right():
             try:
@@ -217,6 +215,8 @@ def test_a_postgres_origin_that_lies_is_survived(pg, policy):
                     return c.value("select count(*) from items where id > 0") == "200"
             except (w.Refused, w.Closed):
                 return False
+        assert right()
+        tormented(proxy, relay, ask)
         wait_for(right, 30, f"right answers again (HYPERDRIVE_SEED={SEED})", every=0.2)
         proxy.wait_quiet()
 
@@ -232,8 +232,6 @@ def test_a_mysql_origin_that_lies_is_survived(maria):
                 while data := c.socket.recv(65536):
                     if data.endswith(b"\2\0") or b"\xfe" in data:
                         break
-        ask(1)
-        tormented(proxy, relay, ask)
 
         def right():
             try:
@@ -242,5 +240,7 @@ def test_a_mysql_origin_that_lies_is_survived(maria):
                     return cursor.fetchone() == (200,)
             except (pymysql.Error, OSError):
                 return False
+        assert right()
+        tormented(proxy, relay, ask)
         wait_for(right, 30, f"right answers again (HYPERDRIVE_SEED={SEED})", every=0.2)
         proxy.wait_quiet()

@@ -122,14 +122,12 @@ def test_a_connection_that_was_reset_has_its_databases_collation_again(origin):
         origin.sql("alter database shop collate utf8mb4_general_ci")
 
 
-def test_a_session_that_loses_its_connection_while_idle_hears_of_it_in_its_next_query(proxy, origin):
+def test_a_session_that_loses_its_connection_while_idle_is_closed_without_a_packet(proxy, origin):
+    # libmariadb would take it for the answer to its next query: "malformed packet" instead of "lost connection".
     with pymysql.connect(**proxy.login(), autocommit=False) as client:
         client.begin()
         with client.cursor() as cursor:
             cursor.execute("select connection_id()")
             origin.sql(f"kill {cursor.fetchone()[0]}")
-        with pytest.raises(pymysql.err.OperationalError) as lost:
-            for _ in range(100):
-                client.query("select 1")
-        assert lost.value.args[0] in (2006, 2013)
+        assert client._sock.recv(1) == b""
         client._force_close()

@@ -181,3 +181,86 @@ def test_pin_replays_tracked_settings_on_whatever_connection_comes(pinning):
     finally:
         for c in sessions:
             c.close()
+
+
+@pytest.mark.parametrize("failing", ["set nonsense to 1", "set max_connections to 1", 'set "in-valid.x" to 1'])
+def test_a_set_that_fails_harms_nobody_who_comes_after(proxy, failing):
+    """What it would have set cannot be reset by name either."""
+    with connect(proxy) as a, connect(proxy) as b:
+        with pytest.raises(w.Refused):
+            a.query(failing)
+        assert b.value("select 1") == "1"
+        assert a.value("select 2") == "2"
+
+
+@pytest.mark.parametrize("policy", ["proxy", "pinning"])
+def test_reset_all_leaves_the_role_and_the_role_reaches_nobody(policy, request):
+    serving = request.getfixturevalue(policy)
+    with connect(serving) as a, connect(serving) as b:
+        a.query("begin; set role other; reset all")
+        assert a.value("select current_user") == "other"
+        a.query("commit")
+        for _ in range(3):
+            assert b.value("select current_user") == "app"
+        assert a.value("select current_user") == ("app" if policy == "proxy" else "other")
+        a.query("discard all")
+        assert a.value("select current_user") == "app"
+        a.query("begin; set role other; commit; reset all")
+        assert b.value("select current_user") == "app"
+
+
+def test_reset_all_and_discard_all_go_back_to_what_the_session_began_with(pinning):
+    with connect(pinning, application_name="mine", TimeZone="Asia/Kolkata") as a:
+        for clean in ("reset all", "discard all"):
+            a.query("set timezone to 'Asia/Tokyo'; set intervalstyle to 'iso_8601'")
+            a.send(w.query(clean), w.query("select 1"))
+            first = [body for kind, body in a.until_ready() if kind == "S"]
+            assert sorted(first) == [b"IntervalStyle\0postgres\0", b"TimeZone\0Asia/Kolkata\0"], clean
+            assert not [body for kind, body in a.until_ready() if kind == "S"]
+            assert a.value("show timezone") == "Asia/Kolkata"
+            assert a.value("show application_name") == "mine"
+
+
+def test_a_reset_all_that_is_rolled_back_reaches_nobody(pinning):
+    with connect(pinning, options="-c statement_timeout=45s") as a, connect(pinning, options="-c statement_timeout=45s") as b:
+        a.query("set statement_timeout to '55s'")
+        a.query("begin")
+        a.query("reset all")
+        a.query("rollback")
+        assert a.value("show statement_timeout") == "55s"
+        for _ in range(3):
+            assert b.value("show statement_timeout") == "45s"
+
+
+def test_a_deallocate_that_an_error_before_it_skips_takes_no_name_away(proxy):
+    with connect(proxy) as a:
+        a.send(w.parse("kept", "select 5"), w.SYNC)
+        a.until_ready()
+        a.send(w.execute("missing"), w.parse("", "deallocate kept"), w.bind("", ""), w.execute(), w.SYNC)
+        assert "E" in [kind for kind, _ in a.until_ready()]
+        a.send(w.bind("", "kept"), w.execute(), w.SYNC)
+        assert [kind for kind, _ in a.until_ready()] == ["2", "D", "C", "Z"]
+        a.send(w.parse("", "deallocate kept"), w.bind("", ""), w.execute(), w.execute(), w.SYNC)
+        answer = a.until_ready()
+        assert [kind for kind, _ in answer] == ["1", "2", "C", "E", "Z"]
+        assert w.error_fields(answer[3][1])["M"] == 'portal "" cannot be run'
+
+
+def test_data_of_a_copy_does_not_wait_for_what_the_copy_has_not_answered(proxy):
+    with connect(proxy) as a, connect(proxy) as b:
+        a.query("create table copied (k int)")
+        for _ in range(5):
+            a.send(w.parse("", "copy copied from stdin"), w.bind("", ""), w.execute(), w.SYNC, w.copy_data(b"1\n"), w.COPY_DONE, w.SYNC)
+            assert [kind for kind, _ in a.until_ready()] == ["1", "2", "G", "C", "Z"]
+            assert b.value("select count(*) > 0 from copied") == "t"
+        a.query("drop table copied")
+
+
+def test_the_unnamed_statement_outlives_an_error_that_skipped_the_next_one(proxy):
+    with connect(proxy) as a:
+        a.query("begin")
+        a.send(w.parse("", "delete from t where k = $1"), w.execute("missing"), w.parse("", "select 1"), w.SYNC)
+        a.until_ready()
+        a.send(w.describe("S"), w.SYNC)
+        assert [kind for kind, _ in a.until_ready()] == ["t", "n", "Z"]
+        a.query("rollback")

@@ -79,7 +79,7 @@ void Client::ask_in_place_of(const Client& other) {
   own_ = true;
   startup_ = other.startup_;
   settings_ = snapshot_ = other.settings_;
-  told_ = other.told_;
+  told_ = told_at_login_ = other.told_;
   phase_ = Phase::kReady;
   stream_->resume_reading();
 }
@@ -109,6 +109,7 @@ void Client::granted(std::unique_ptr<pool::OriginConnection> connection) {
 void Client::attach(std::unique_ptr<Origin> origin) {
   lease_ = std::move(origin);
   lease_->lease_to(*this);
+  reapply_ = false;
   if (worker_.gate != nullptr) worker_.gate->leased(*lease_);
   if (lease_->apply(settings_)) {
     // At login nothing waits yet, and learn_profile() waits for them anyway.
@@ -144,36 +145,43 @@ void Client::settings_applied(bool ok, net::Bytes error_body) {
 
 /// What this client believes of reported settings becomes what holds on its connection.
 void Client::sync_reports() {
-  if (phase_ != Phase::kReady || told_ == lease_->reports()) return;
-  const SettingsRef now = lease_->reports();
+  if (phase_ != Phase::kReady) return;
   std::string message;
-  for (const auto& [name, value] : now->pairs()) {
-    const std::string* known = told_ ? told_->find(name) : nullptr;
-    if (known == nullptr || *known != value) pg::append_parameter_status(message, name, value);
-  }
-  told_ = now;
+  append_reports(message, lease_->reports());
   if (!message.empty()) stream_->write(message);
 }
 
-bool Client::report(const SettingsRef& reports) {
-  SettingsRef now = reports;
-  if (reapply_ && startup_ && told_) {
+/// The ParameterStatus messages that bring the client to `now`.
+void Client::append_reports(std::string& out, const SettingsRef& now) {
+  if (told_ == now || !now) return;
+  for (const auto& [name, value] : now->pairs()) {
+    const std::string* known = told_ ? told_->find(name) : nullptr;
+    if (known == nullptr || *known != value) pg::append_parameter_status(out, name, value);
+  }
+  told_ = now;
+}
+
+std::optional<std::string> Client::report(const SettingsRef& reports) {
+  if (reapply_ && startup_ && told_at_login_) {
     // A RESET took the connection to its own defaults; this session's are on their way back.
-    for (const auto& [name, value] : told_->pairs()) {
+    SettingsRef now = reports;
+    for (const auto& [name, value] : told_at_login_->pairs()) {
       if (startup_->find(lower(name)) != nullptr) now = with(now, name, value);
     }
+    std::string instead;
+    append_reports(instead, now);
+    return instead;
   }
-  const bool news = told_ != now;
-  told_ = now;
-  return news;
+  const bool news = told_ != reports;
+  told_ = reports;
+  return news ? std::nullopt : std::optional<std::string>(std::string());
 }
 
 void Client::lease_over() { detach_origin(false); }
 
 void Client::detach_origin(bool rest_missing) {
   begins_ = false;
-  portal_text_ = nullptr;
-  portal_named_ = nullptr;
+  portal_ = {};
   if (session_) session_.reset();
   Origin::send_home(std::move(lease_), rest_missing);
   unblock(Block::kPressure);  // whoever was to be written to is not ours any more

@@ -11,6 +11,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,8 +64,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void checked(Expected& entry, const Shape& now);
   void check_gone();
   void settings_applied(bool ok, net::Bytes error_body);
-  /// Whether the client has to be told this ParameterStatus.
-  bool report(const SettingsRef& reports);
+  /// What the client is told instead of a ParameterStatus; nothing: the message itself.
+  std::optional<std::string> report(const SettingsRef& reports);
   /// ReadyForQuery is about to be passed on.
   void ready(wire::postgres::TransactionStatus status);
   void replies_drained();
@@ -155,6 +156,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
     std::string name;
     TextRef text;
     NamedRef named;
+    bool spent = false;  // its statement was answered here, so the origin does not know that it ran
   };
   struct Session;  // what few sessions have: see below
 
@@ -192,6 +194,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool skipping() const;
   bool depends_on_replies(net::Bytes group, bool whole) const;
   void forward(net::Bytes bytes);
+  void expect_run(ReplyKind kind, TextRef text);
   void protocol_violation(std::string_view what);
 
   // extended.cpp
@@ -224,6 +227,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Expected& poison(std::string_view sqlstate, std::string_view text, std::string_view hint = {});
   void forward_extended(net::Bytes bytes);
   Portal find_portal(std::string_view name) const;
+  void forget_portals();
   void bind_portal(std::string_view name, TextRef text, NamedRef named);
 
   // session_state.cpp
@@ -252,6 +256,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   // client.cpp
   void attach(std::unique_ptr<Origin> origin);
   void sync_reports();
+  void append_reports(std::string& out, const SettingsRef& now);
   void unblock(Block reason);
   void block(Block reason);
   void detach_origin(bool rest_missing);
@@ -266,14 +271,14 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Worker& worker_;
   std::unique_ptr<net::Stream> stream_;
   std::unique_ptr<Origin> lease_;
-  SettingsRef startup_;   // what the startup packet asked for
-  SettingsRef settings_;  // what the session wants now
-  SettingsRef snapshot_;  // the same at the beginning of the transaction
-  SettingsRef told_;      // ParameterStatus as the client knows them
-  Unnamed unnamed_;       // as the client's messages say
-  Unnamed confirmed_;     // as the origin's replies say
-  TextRef portal_text_;   // what the unnamed portal runs
-  NamedRef portal_named_;
+  SettingsRef startup_;        // what the startup packet asked for
+  SettingsRef settings_;       // what the session wants now
+  SettingsRef snapshot_;       // the same at the beginning of the transaction
+  SettingsRef told_;           // ParameterStatus as the client knows them
+  SettingsRef told_at_login_;  // likewise: what a RESET goes back to
+  Unnamed unnamed_;            // as the client's messages say
+  Unnamed confirmed_;          // as the origin's replies say
+  Portal portal_;              // the unnamed one
   boost::unordered_flat_map<std::string, NamedRef> names_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<Login> login_;

@@ -319,13 +319,12 @@ Expected& Client::poison(std::string_view sqlstate, std::string_view text, std::
   auto payload = std::make_unique<std::string>();
   pg::append_error_response(*payload, {"ERROR", sqlstate, text, {}, hint});
   std::string& out = worker_.scratch;
-  pg::append_parse(out, "", kPoison, std::span<const std::uint32_t>());
+  pg::append_parse(out, kProbe, kPoison, std::span<const std::uint32_t>());
   forward_extended(out);
   out.clear();
   Expected& entry = lease_->expect(ReplyKind::kParse);
   entry.poison = true;
   entry.payload = std::move(payload);
-  lease_->unnamed_serial = Origin::kSomeones;
   return entry;
 }
 
@@ -394,8 +393,7 @@ Client::Step Client::bind_unknown(const Message& message, std::string_view name)
 
 void Client::bind_portal(std::string_view name, TextRef text, NamedRef named) {
   if (name.empty()) {
-    portal_text_ = std::move(text);
-    portal_named_ = std::move(named);
+    portal_ = {{}, std::move(text), std::move(named)};
     return;
   }
   auto& portals = session().portals;
@@ -404,13 +402,19 @@ void Client::bind_portal(std::string_view name, TextRef text, NamedRef named) {
 }
 
 Client::Portal Client::find_portal(std::string_view name) const {
-  if (name.empty()) return {{}, portal_text_, portal_named_};
+  if (name.empty()) return portal_;
   if (session_) {
     for (const Portal& portal : session_->portals) {
       if (portal.name == name) return portal;
     }
   }
   return {};
+}
+
+/// They end with their transaction.
+void Client::forget_portals() {
+  portal_ = {};
+  if (session_) session_->portals.clear();
 }
 
 // --- Describe, Execute, Close -------------------------------------------------------------------
@@ -425,8 +429,7 @@ Client::Step Client::describe(const Message& message) {
   if (!need_origin()) return Step::kBlocked;
   if (what->target == Target::kPortal) {
     forward_extended(message.whole);
-    lease_->expect(ReplyKind::kDescribePortal).named =
-        what->name.empty() ? portal_named_ : find_portal(what->name).named;
+    lease_->expect(ReplyKind::kDescribePortal).named = find_portal(what->name).named;
     return Step::kDone;
   }
   if (what->name.empty()) {
@@ -471,7 +474,13 @@ Client::Step Client::execute(const Message& message) {
     protocol_violation("invalid message format");
     return Step::kGone;
   }
-  TextRef text = execute->portal.empty() ? portal_text_ : find_portal(execute->portal).text;
+  const Portal portal = find_portal(execute->portal);
+  TextRef text = portal.text;
+  if (portal.spent) {
+    poison(pg::sqlstate::kObjectNotInPrerequisiteState,
+           "portal \"" + std::string(execute->portal) + "\" cannot be run");
+    return Step::kDone;
+  }
   if (text && !text->plain) {
     bool handled = false;
     const Step step = apply_policy(message, *text, handled);
@@ -485,7 +494,7 @@ Client::Step Client::execute(const Message& message) {
   if (text && text->moves_sequences) lease_->sequences_of = serial_;
   if (text && text->terminates) worker_.service.note_termination(worker_.loop.now());
   forward_extended(message.whole);
-  lease_->expect(ReplyKind::kExecute).text = std::move(text);
+  expect_run(ReplyKind::kExecute, std::move(text));
   return Step::kDone;
 }
 

@@ -55,6 +55,7 @@ struct Expected {
   bool changes_unnamed = false;   ///< a Parse or Close of the unnamed statement
   bool changes_names = false;     ///< the client's Parse or Close of a named statement
   bool changes_prepared = false;  ///< what the connection has prepared
+  bool resets = false;            ///< RESET ALL, DISCARD ALL: the session's settings must follow
   bool poison = false;            ///< fails on purpose; `payload` is the error to tell instead
   bool in_failed = false;         ///< … where the transaction has failed, so for another reason
   std::uint16_t statement = 0;    ///< kQuery: how many of its statements are complete
@@ -97,6 +98,10 @@ class InFlight {
     entry.changes_prepared = true;
     ++prepared_changes_;
   }
+  void mark_reset(Expected& entry) {
+    if (!std::exchange(entry.resets, true)) ++resets_;
+  }
+  bool resets_pending() const { return resets_ > 0; }
   bool names_uncertain() const { return name_changes_ > 0; }
   bool unnamed_uncertain() const { return unnamed_changes_ > 0; }
   bool prepared_uncertain() const { return prepared_changes_ > 0; }
@@ -106,6 +111,7 @@ class InFlight {
       if (front().changes_names) --name_changes_;
       if (front().changes_unnamed) --unnamed_changes_;
       if (front().changes_prepared) --prepared_changes_;
+      if (front().resets) --resets_;
       front() = Expected{};
       head_ = (head_ + 1) & (slots_.size() - 1);
       --size_;
@@ -131,6 +137,7 @@ class InFlight {
   std::size_t name_changes_ = 0;
   std::size_t unnamed_changes_ = 0;
   std::size_t prepared_changes_ = 0;
+  std::size_t resets_ = 0;
 };
 
 }  // namespace hyperdrive::proxy::session::postgres

@@ -286,6 +286,7 @@ void Client::welcome() {
   if (!login_->application_name.empty()) {
     told_ = with(told_, "application_name", login_->application_name);
   }
+  told_at_login_ = told_;
   const bool longer = login_->version >= pg::kVersion32;
   const CancelKey key = worker_.service.cancel_keys.issue(
       worker_.index, longer ? 32 : pg::kShortCancelKey, login_->process_id);

@@ -176,11 +176,14 @@ void Origin::mark_dirty(std::string_view setting) {
     left.seed = true;  // RESET does not bring it back
     return;
   }
-  if (!is_tracked(name) && name.find('.') == std::string::npos && name != "session_authorization") {
-    static constexpr std::string_view kNeverSet[] = {"in_hot_standby", "integer_datetimes",
-                                                     "is_superuser",   "server_encoding",
-                                                     "server_version", "scram_iterations"};
-    if (std::find(std::begin(kNeverSet), std::end(kNeverSet), name) != std::end(kNeverSet)) return;
+  if (!may_be_reset_by_name(name)) {
+    // There may be no such setting, or not for us: RESET of its name would fail, RESET ALL does
+    // not.
+    static constexpr std::string_view kNeverSet[] = {
+        "in_hot_standby", "integer_datetimes", "is_superuser", "server_encoding", "server_version"};
+    left.hidden |=
+        std::find(std::begin(kNeverSet), std::end(kNeverSet), name) == std::end(kNeverSet);
+    return;
   }
   if (std::find(dirty_.begin(), dirty_.end(), name) == dirty_.end()) {
     dirty_.push_back(std::move(name));
@@ -193,6 +196,8 @@ bool Origin::apply(const SettingsRef& wants) {
   applied_ = wants;
   dirty_.clear();
   if (sql.empty()) return false;
+  // A ROLLBACK would bring back what was before.
+  left.hidden |= status_ != pg::TransactionStatus::kIdle;
   std::string message;
   pg::append_query(message, sql);
   write(message);
@@ -215,6 +220,21 @@ void Origin::forget_statements() {
 void Origin::expect_settings_reset() {
   applied_ = nullptr;
   dirty_.clear();
+}
+
+void Origin::expect_reset_all() {
+  applied_ = identity_of(applied_);
+  std::erase_if(dirty_, [](const std::string& name) { return !is_identity(name); });
+}
+
+void Origin::expect_discard_all() {
+  expect_settings_reset();
+  prepared_.clear();
+  // The state of random() stays, and so does a loaded library.
+  Leftovers stay;
+  stay.seed = left.seed || left.hidden || left.anything;
+  stay.beyond_repair = left.beyond_repair;
+  left = stay;
 }
 
 /// At the end of what has arrived: who waits for what?

@@ -88,6 +88,9 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   /// Sends what takes this connection's settings to `wants`; false: nothing was needed.
   bool apply(const SettingsRef& wants);
   void expect_settings_reset();
+  /// The client's own RESET ALL, which leaves whom the session is, and its DISCARD ALL.
+  void expect_reset_all();
+  void expect_discard_all();
   /// Has the origin drop every statement of this connection, ahead of what is sent next: after a
   /// change of the schema the old ones may go on reading what their names meant before.
   void forget_statements();
@@ -107,7 +110,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
 
   /// Whose unnamed statement the origin has: kNone, kSomeones, or the serial of a client's Parse.
   static constexpr std::uint64_t kNone = 0, kSomeones = 1;
-  std::uint64_t unnamed_serial = kNone;
+  std::uint64_t unnamed_serial = kNone;  ///< once everything sent has succeeded
   Leftovers left;
   std::uint64_t sequences_of = 0;  ///< Client::serial() of who last moved a sequence on it
   PendingWrites writes;            ///< kept by the gate
@@ -144,6 +147,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void fail_segment();
   void tell(Expected& entry, net::Bytes tag, net::Bytes error);
   void undo(Expected& entry, bool failed_itself);
+  bool unnamed_in_flight();
   void drop_copy_syncs();
   bool forwards() const;
   void to_client(net::Bytes bytes);
@@ -161,6 +165,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   InFlight in_flight_;
   PreparedOnOrigin prepared_;
   Identity identity_;
+  std::uint64_t unnamed_there_ = kNone;  // likewise, as the replies say
   SettingsRef applied_;
   std::vector<std::string> dirty_;
   std::string replacement_;

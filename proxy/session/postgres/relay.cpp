@@ -166,7 +166,10 @@ bool Client::offered(net::Bytes group, Step& step) {
 /// depends on nothing, so pipelines of those flow.
 bool Client::depends_on_replies(net::Bytes group, bool whole) const {
   if (!lease_ || lease_->open() || lease_->in_flight().empty()) return false;
+  // Data has no names, and the COPY that is to be answered waits for it.
+  if (is_copy(group[0])) return false;
   const InFlight& queue = lease_->in_flight();
+  if (queue.resets_pending()) return true;
   const bool names = queue.names_uncertain() || queue.prepared_uncertain();
   const bool unnamed = queue.unnamed_uncertain();
   // Whether the transaction has failed meanwhile decides what a known statement's Parse answers.
@@ -263,6 +266,21 @@ Client::Step Client::wait_for_gate() {
 
 void Client::forward(net::Bytes bytes) { lease_->write(bytes); }
 
+/// What was just forwarded runs `text`.
+void Client::expect_run(ReplyKind kind, TextRef text) {
+  Expected& entry = lease_->expect(kind);
+  if (text && !text->plain && text->analysis) {
+    for (const sql::Statement& statement : text->analysis->statements) {
+      const bool all = statement.settings.empty() && statement.argument.empty();
+      if ((statement.effect == sql::Effect::kReset && all) ||
+          (statement.effect == sql::Effect::kDiscard && statement.argument == "ALL")) {
+        lease_->in_flight().mark_reset(entry);
+      }
+    }
+  }
+  entry.text = std::move(text);
+}
+
 Client::Step Client::query(const Message& message) {
   const auto query = pg::parse_query(message.body);
   if (!query) {
@@ -291,7 +309,7 @@ Client::Step Client::query(const Message& message) {
   own_sequences(*text);
   if (text->terminates) worker_.service.note_termination(worker_.loop.now());
   forward(message.whole);
-  lease_->expect(ReplyKind::kQuery).text = text;
+  expect_run(ReplyKind::kQuery, text);
   lease_->unnamed_serial = Origin::kNone;
   unnamed_ = {};
   return Step::kDone;

@@ -132,6 +132,8 @@ Origin::Pass Origin::completed(ReplyKind kind) {
       entry.action == ReplyAction::kForward) {
     owner_->unnamed_parsed(entry);
   }
+  if (entry.unnamed && kind == ReplyKind::kParse) unnamed_there_ = entry.serial;
+  if (entry.unnamed && kind == ReplyKind::kClose) unnamed_there_ = kNone;
   if (kind == ReplyKind::kParse && entry.prepared) {
     entry.prepared->accepted.store(true, std::memory_order_relaxed);
   }
@@ -232,18 +234,20 @@ Origin::Pass Origin::copy_in_begins() {
 /// While the origin takes COPY data it ignores Sync: those sent before the data's end get no
 /// answer.
 void Origin::drop_copy_syncs() {
+  bool dropped = false;
+  bool ended = false;  // by a Sync that counts
   for (std::size_t at = 1; at < in_flight_.size();) {
-    if (in_flight_[at].kind == ReplyKind::kCopyEnd) {
-      copying_in_ = false;
-      return;
-    }
-    if (in_flight_[at].kind == ReplyKind::kSync) {
+    const ReplyKind kind = in_flight_[at].kind;
+    if (kind == ReplyKind::kCopyEnd) copying_in_ = false;
+    if (kind == ReplyKind::kSync && copying_in_) {
       in_flight_.erase(at);
-      if (in_flight_.front().kind == ReplyKind::kExecute) open_ = true;
+      dropped = true;
     } else {
+      ended = ended || kind == ReplyKind::kSync;
       ++at;
     }
   }
+  if (dropped && !ended && in_flight_.front().kind == ReplyKind::kExecute) open_ = true;
 }
 
 namespace {
@@ -334,7 +338,19 @@ void Origin::fail_segment() {
   // Backwards: each step finds what was there when it was done.
   for (std::size_t i = lost.size(); i-- > 0;) undo(lost[i], i == 0);
   ignoring_ = in_flight_.empty();
+  // What was skipped has changed nothing.
+  if (!unnamed_in_flight()) unnamed_serial = unnamed_there_;
   if (owner_ != nullptr) owner_->restore_unnamed();
+}
+
+bool Origin::unnamed_in_flight() {
+  for (std::size_t i = 0; i < in_flight_.size(); ++i) {
+    const Expected& entry = in_flight_[i];
+    if (entry.kind == ReplyKind::kQuery) return true;
+    if (entry.action == ReplyAction::kFake || !entry.unnamed) continue;
+    if (entry.kind == ReplyKind::kParse || entry.kind == ReplyKind::kClose) return true;
+  }
+  return false;
 }
 
 void Origin::undo(Expected& entry, bool failed_itself) {
@@ -343,7 +359,7 @@ void Origin::undo(Expected& entry, bool failed_itself) {
       if (entry.action != ReplyAction::kFake && entry.prepared && !entry.unnamed) {
         prepared_.remove(entry.prepared->id);
       }
-      if (entry.unnamed) unnamed_serial = kSomeones;
+      if (entry.unnamed && failed_itself) unnamed_there_ = kSomeones;
       if (owner_ == nullptr) break;
       if (entry.changes_names) owner_->undo_parse(entry);
       if (entry.unnamed && failed_itself && entry.action == ReplyAction::kForward) {
@@ -352,11 +368,7 @@ void Origin::undo(Expected& entry, bool failed_itself) {
       break;
     case ReplyKind::kClose:
       if (entry.action == ReplyAction::kSwallow && entry.serial != 0) prepared_.add(entry.serial);
-      if (entry.action == ReplyAction::kSwallow && entry.unnamed) unnamed_serial = kSomeones;
       if (entry.changes_names && owner_ != nullptr) owner_->undo_close(entry);
-      break;
-    case ReplyKind::kQuery:
-      unnamed_serial = kSomeones;
       break;
     case ReplyKind::kDescribeStatement:
       if (entry.check && owner_ != nullptr) owner_->check_gone();
@@ -385,6 +397,7 @@ Origin::Pass Origin::ready(net::Bytes body) {
     }
   }
   cleaning_ = false;
+  if (entry.kind == ReplyKind::kQuery) unnamed_there_ = kNone;
   if (owner_ == nullptr) return Pass::kSwallow;
   if (entry.settings) owner_->settings_applied(true, {});
   if (entry.action != ReplyAction::kForward) return Pass::kSwallow;
@@ -409,7 +422,10 @@ Origin::Pass Origin::parameter_status(net::Bytes body) {
   const bool ours = !in_flight_.empty() && in_flight_.front().action == ReplyAction::kSwallow;
   if (!ours) mark_dirty(told->name);
   if (owner_ == nullptr || ours) return Pass::kSwallow;
-  return owner_->report(identity_.reports) ? Pass::kForward : Pass::kSwallow;
+  auto instead = owner_->report(identity_.reports);
+  if (!instead) return Pass::kForward;
+  replacement_ = std::move(*instead);
+  return replacement_.empty() ? Pass::kSwallow : Pass::kReplace;
 }
 
 Origin::Pass Origin::asynchronous(const pg::Header& header) {

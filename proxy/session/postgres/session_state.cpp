@@ -79,7 +79,14 @@ Client::Step Client::clean_up(const Message& message, TextInfo& text,
   const bool discard = statement.effect == Effect::kDiscard && statement.argument == "ALL";
   if (!deallocate && !discard) return Step::kDone;
   const bool simple = message.header.is(Frontend::kQuery);
-  if (simple && lease_ && !lease_->in_flight().empty()) {
+  if (lease_ && !lease_->in_flight().empty()) {
+    // Whether it runs at all depends on what is before it.
+    if (!simple) {
+      std::string& out = worker_.scratch;
+      pg::append_empty(out, Frontend::kFlush);
+      forward_extended(out);
+      out.clear();
+    }
     block(Block::kReplies);
     return Step::kBlocked;
   }
@@ -190,6 +197,7 @@ Client::Step Client::answer_here(const Message& message, std::string_view tag) {
   worker_.telemetry.add(Counter::kQueries);
   if (message.header.is(Frontend::kQuery)) {
     unnamed_ = confirmed_ = {};
+    if (!lease_ && settings_ == startup_) append_reports(out, told_at_login_);
     pg::append_ready_for_query(out, lease_ ? lease_->status() : pg::TransactionStatus::kIdle);
     stream_->write(out);
     return Step::kDone;
@@ -197,6 +205,11 @@ Client::Step Client::answer_here(const Message& message, std::string_view tag) {
   if (!lease_) {
     stream_->write(out);
     return Step::kDone;
+  }
+  const std::string_view portal = pg::parse_execute(message.body)->portal;
+  if (portal.empty()) portal_.spent = true;
+  if (session_) {
+    for (Portal& one : session_->portals) one.spent |= one.name == portal;
   }
   lease_->expect(ReplyKind::kExecute, ReplyAction::kFake).payload =
       std::make_unique<std::string>(std::move(out));
@@ -241,9 +254,10 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
       break;
     case Effect::kReset:
       if (statement.settings.empty()) {
-        settings_ = startup_;
+        settings_ = merged(startup_, identity_of(settings_));
         if (lease_) {
-          lease_->expect_settings_reset();
+          lease_->expect_reset_all();
+          lease_->left.hidden |= lease_->status() != pg::TransactionStatus::kIdle;  // ROLLBACK
           reapply_ = startup_ != nullptr;
         }
       }
@@ -266,7 +280,7 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
       break;
   }
   if ((statement.state & sql::state::kAdvisoryUnlockAll) != 0) unpin(Feature::kAdvisoryLock);
-  if (features_pin()) run_settings(statement);
+  if (features_pin() || statement.effect == Effect::kReset) run_settings(statement);
 }
 
 /// Counted when it is done, for this session, and again at the end of its transaction, for those
@@ -304,9 +318,8 @@ void Client::discarded(std::string_view what) {
   if (what != "ALL") return;
   forget_all();
   if (!lease_) return;
-  lease_->prepared().clear();
-  lease_->expect_settings_reset();
-  lease_->left = {};
+  reapply_ = startup_ != nullptr;
+  lease_->expect_discard_all();
   lease_->unnamed_serial = Origin::kNone;
 }
 
@@ -320,7 +333,7 @@ void Client::deallocated() {
   names_.clear();
 }
 
-/// Policy `pin`: tracked settings belong to the session.
+/// Policy `pin`: tracked settings belong to the session. In both, RESET goes back to its startup.
 void Client::run_settings(const sql::Statement& statement) {
   for (const sql::Setting& setting : statement.settings) {
     if (setting.is_local || !is_tracked(setting.name)) continue;
@@ -341,9 +354,9 @@ void Client::failed(net::Bytes error_body) {
   worker_.telemetry.add(Counter::kErrors);
   error_in_group_ = true;
   const auto fields = pg::parse_error_response(error_body);
-  if (fields && fields->sqlstate == pg::sqlstate::kFeatureNotSupported && portal_named_ &&
+  if (fields && fields->sqlstate == pg::sqlstate::kFeatureNotSupported && portal_.named &&
       fields->message == "cached plan must not change result type") {
-    worker_.service.statements.retire(*portal_named_->statement);
+    worker_.service.statements.retire(*portal_.named->statement);
   }
 }
 
@@ -352,7 +365,10 @@ void Client::ready(pg::TransactionStatus status) {
     if (std::exchange(defines_, false)) worker_.service.note_definitions_changed();
     if (error_in_group_) settings_ = snapshot_;
     snapshot_ = settings_;
-    if (lease_->in_flight().empty()) begins_ = false;
+    if (lease_->in_flight().empty()) {
+      begins_ = false;
+      forget_portals();
+    }
     if (session_) session_->savepoints.clear();
   }
   if (worker_.gate != nullptr) worker_.gate->ready(*this, status);

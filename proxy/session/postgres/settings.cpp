@@ -117,6 +117,21 @@ bool is_tracked(std::string_view name) {
   return std::binary_search(kTracked.begin(), kTracked.end(), name);
 }
 
+bool is_identity(std::string_view name) {
+  return name == "role" || name == "session_authorization";
+}
+
+SettingsRef identity_of(const SettingsRef& settings) {
+  if (!settings) return nullptr;
+  auto pairs = settings->pairs();
+  std::erase_if(pairs, [](const auto& pair) { return !is_identity(pair.first); });
+  return intern(std::move(pairs));
+}
+
+bool may_be_reset_by_name(std::string_view name) {
+  return name == "session_authorization" || (is_tracked(name) && name != "lc_messages");
+}
+
 std::uint64_t parse_fingerprint(const SettingsRef& settings) {
   if (!settings) return 0;
   std::uint64_t hash = 0;
@@ -157,10 +172,6 @@ std::string quote_setting(std::string_view name) {
   const auto dot = name.find('.');
   if (dot == std::string_view::npos) return quote_identifier(name);
   return quote_identifier(name.substr(0, dot)) + '.' + quote_identifier(name.substr(dot + 1));
-}
-
-bool is_identity(std::string_view name) {
-  return name == "role" || name == "session_authorization";
 }
 
 void append_set(std::string& sql, std::string_view name, std::string_view value) {

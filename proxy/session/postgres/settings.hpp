@@ -39,6 +39,11 @@ SettingsRef merged(const SettingsRef& base, const SettingsRef& over);
 
 /// What a session keeps by name (shared/proxy.md). Custom settings (`app.user`) are not among them.
 bool is_tracked(std::string_view name);
+/// Whom the session acts as: what RESET ALL leaves alone.
+bool is_identity(std::string_view name);
+SettingsRef identity_of(const SettingsRef& settings);
+/// Whether every origin has this setting and lets every role reset it.
+bool may_be_reset_by_name(std::string_view name);
 
 /// Whether one of them decides how a text is understood (search_path, role …): statements parsed
 /// under different ones are different statements. 0 when none is set.

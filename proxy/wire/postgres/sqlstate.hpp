@@ -20,6 +20,7 @@ inline constexpr std::string_view kSyntaxError = "42601";
 inline constexpr std::string_view kUndefinedTable = "42P01";
 inline constexpr std::string_view kDuplicateCursor = "42P03";
 inline constexpr std::string_view kDuplicateStatement = "42P05";
+inline constexpr std::string_view kObjectNotInPrerequisiteState = "55000";
 inline constexpr std::string_view kInsufficientPrivilege = "42501";
 inline constexpr std::string_view kTooManyConnections = "53300";
 inline constexpr std::string_view kProgramLimitExceeded = "54000";

@@ -70,6 +70,12 @@ def copy_fail(why: str) -> bytes:
     return message(b"f", text(why))
 
 
+def function_call(oid: int, arguments: list, formats: tuple = (), result: int = 0) -> bytes:
+    body = struct.pack("!IH", oid, len(formats)) + b"".join(struct.pack("!H", f) for f in formats)
+    body += struct.pack("!H", len(arguments)) + b"".join(struct.pack("!i", len(a)) + a for a in arguments)
+    return message(b"F", body + struct.pack("!H", result))
+
+
 def startup(parameters: dict, version: int = 196608) -> bytes:
     body = struct.pack("!I", version) + b"".join(text(k) + text(v) for k, v in parameters.items()) + b"\0"
     return struct.pack("!I", len(body) + 4) + body

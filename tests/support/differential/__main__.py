@@ -1,0 +1,61 @@
+import argparse
+import multiprocessing
+import re
+import sys
+import time
+
+from .rig import Rig, blocks
+
+
+def work(job: int, jobs: int, first: int, last: int, tell):
+    """Every `jobs`th block; after a difference the block goes on behind the seed that differed."""
+    with Rig() as rig:
+        for number, (start, end, kind) in enumerate(blocks(first, last)):
+            if number % jobs != job:
+                continue
+            begun, differing, at = time.monotonic(), 0, start
+            while at < end:
+                try:
+                    rig.run(at, end, kind)
+                    break
+                except AssertionError as error:
+                    found = re.match(r"seed (\d+) ", str(error))
+                    differing += 1
+                    tell.put(("DIFFERENCE", str(error)))
+                    at = int(found[1]) + 1 if found else end
+                except Exception as error:   # of the test itself, or a server that is gone
+                    differing += 1
+                    tell.put(("DIFFERENCE", f"seeds {at}-{end} ({kind}) ended with {error!r}\n{rig.said()}"))
+                    return tell.put(("end",))
+            rig.vacuum()
+            tell.put(("block", f"seeds {start}-{end} ({kind}): {end - start - differing} alike, {differing} not, "
+                               f"{(end - start) / (time.monotonic() - begun):.0f}/s", end - start, differing))
+    tell.put(("end",))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python3 -m support.differential", description="Compare the proxy with Postgres.")
+    parser.add_argument("--seeds", default="0-1000", help="first and the one behind the last")
+    parser.add_argument("--jobs", type=int, default=1)
+    args = parser.parse_args()
+    first, last = map(int, args.seeds.split("-"))
+    tell = multiprocessing.Queue()
+    running = [multiprocessing.Process(target=work, args=(job, args.jobs, first, last, tell)) for job in range(args.jobs)]
+    for process in running:
+        process.start()
+    done = differing = ended = 0
+    while ended < len(running):
+        what, *rest = tell.get()
+        if what == "end":
+            ended += 1
+            continue
+        print(what, rest[0], flush=True)
+        if what == "block":
+            done, differing = done + rest[1], differing + rest[2]
+            print(f"   {done} of {last - first}, {differing} differ", flush=True)
+    print(f"seeds {args.seeds}: {done - differing} sequences alike, {differing} not")
+    return 1 if differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Servers for the comparison: one Postgres with two databases made alike, and proxies before the second."""
+
+from ..postgres import Postgres
+from ..proxy import Proxy
+from . import texts
+from .generator import Kind
+from .sides import run_range
+
+# Seeds are cut in blocks; each has its kind, in turn.
+KINDS = [Kind(1), Kind(2), Kind(3, pin=True), Kind(1, pipelined=False), Kind(2, cached=True), Kind(3, pin=True, cached=True),
+         Kind(2, pipelined=False), Kind(1, cached=True), Kind(3, pin=True, pipelined=False), Kind(2)]
+BLOCK = 500
+
+
+class Rig:
+    """With autovacuum off, for it takes locks when it likes; `between` does its work instead."""
+
+    def __enter__(self):
+        self.postgres = Postgres(settings={"autovacuum": "off"}).__enter__()
+        self.postgres.psql(texts.SETUP, user="app")
+        self.postgres.psql("create role reader", database="postgres")
+        self.postgres.psql("create database mirror owner app template shop", database="postgres")
+        for database in ("shop", "mirror"):
+            self.postgres.psql(f"alter database {database} set lock_timeout = '25ms'", database="postgres")
+        return self
+
+    def __exit__(self, *exc):
+        self.postgres.remove()
+
+    def proxy(self, kind: Kind) -> Proxy:
+        caching = {"disabled": False, "invalidation": "writes"} if kind.cached else {"disabled": True}
+        return Proxy(self.postgres, database="mirror", origin_connection_limit=kind.pool, caching=caching,
+                     local={"session_features": "pin" if kind.pin else "hyperdrive"})
+
+    def said(self) -> str:
+        """What Postgres logged of its own troubles."""
+        return "\n".join(line for line in self.postgres.log().splitlines() if "FATAL" in line or "signal" in line or "DETAIL:  Failed" in line)
+
+    def vacuum(self):
+        for database in ("shop", "mirror"):
+            self.postgres.psql("vacuum", database=database)
+
+    def run(self, first: int, last: int, kind: Kind, **more):
+        with self.proxy(kind) as proxy:
+            run_range(self.postgres.url(), proxy.url(), first, last, kind, **more)
+
+
+def blocks(first: int, last: int):
+    """(first, last, kind) of each block."""
+    for start in range(first - first % BLOCK, last, BLOCK):
+        yield max(start, first), min(start + BLOCK, last), KINDS[start // BLOCK % len(KINDS)]

@@ -1,0 +1,314 @@
+"""Two ends of the comparison, what is left out of it and why, and the shortest sequence that still differs."""
+
+import re
+import socket
+import struct
+import time
+
+from .. import pgwire as w
+from ..ports import PATIENCE
+from . import texts
+from .generator import MARKS, Generator, Kind, Part, Step
+
+KEPT_FIELDS = "SCMDHP"
+FIRST_USER_OID = 16384
+# How the proxy's own refusals begin where the policy of sessions (session_features = hyperdrive) differs from Postgres.
+POLICY = "Unsupported in a pooled connection"
+PLAN_CHANGED = "cached plan must not change result type"
+
+
+# What makes texts.REMAKE necessary.
+TOUCHES = re.compile(rb"own\d|(into|table|on|exists|truncate) d2?\b|view seen")
+# Sessions differ from their beginning.
+STARTUP = [{}, {"TimeZone": "Asia/Kolkata"}, {"options": "-c statement_timeout=45s -c search_path=public,pg_catalog"}]
+
+
+def without_oids(kind: str, body: bytes) -> bytes:
+    """Tables made during a run have other OIDs in each of the two databases."""
+    (count,), at, out = struct.unpack_from("!H", body), 2, [body[:2]]
+    for _ in range(count):
+        if kind == "T":
+            end = body.index(b"\0", at) + 1
+            out.append(body[at:end])
+            table, column, type_oid = struct.unpack_from("!IHI", body, end)
+            out.append(struct.pack("!IHI", min(table, FIRST_USER_OID), column, min(type_oid, FIRST_USER_OID)))
+            out.append(body[end + 10:end + 18])
+            at = end + 18
+        else:
+            out.append(struct.pack("!I", min(struct.unpack_from("!I", body, at)[0], FIRST_USER_OID)))
+            at += 4
+    return b"".join(out)
+
+
+def normalise(kind: str, body: bytes):
+    if kind in "EN":
+        fields = w.error_fields(body)
+        return kind, tuple((f, fields[f]) for f in KEPT_FIELDS if f in fields)
+    return (kind, without_oids(kind, body)) if kind in "Tt" else (kind, body)
+
+
+class Side:
+    """One of the two ends: its connections, one a client, and what they were told between answers."""
+
+    def __init__(self, url: str, clients: int, cuts: bool):
+        self.url, self.cuts = url, cuts
+        self.connections = [w.Connection.open(url, timeout=10 * PATIENCE, application_name="differential", **STARTUP[i % 3])
+                            for i in range(clients)]
+        self.notes = [[] for _ in range(clients)]
+        self.skipping = [False] * clients   # an error before a Flush: nothing is answered up to the next Sync
+
+    def send(self, step: Step):
+        data = b"".join(part.message for part in step.parts)
+        connection, last = self.connections[step.client], 0
+        for cut in step.cuts if self.cuts else ():
+            connection.send(data[last:cut])
+            last = max(cut, last)
+        connection.send(data[last:])
+
+    def ask(self, step: Step):
+        for one in [step, *step.together]:
+            self.send(one)
+
+    def answer(self, step: Step) -> list:
+        seen = []
+        for one in [step, *step.together]:
+            try:
+                self.read(one, seen)
+            except (OSError, w.Closed) as error:
+                seen.append(("!", "timed out" if isinstance(error, socket.timeout) else "closed"))
+        return seen
+
+    def receive(self, client: int, seen: list):
+        """The next message of an answer. Notifications come when they come: they are compared at the end."""
+        while True:
+            kind, body = self.connections[client].receive()
+            if kind != "A":
+                seen.append(normalise(kind, body))
+                return kind, body
+            self.notes[client].append(body[4:])
+
+    def read(self, step: Step, seen: list):
+        if step.reads == "mark":
+            closed = 0
+            while True:
+                kind, _ = self.receive(step.client, seen)
+                if kind == "Z" and closed >= MARKS:
+                    self.skipping[step.client] = False
+                    return
+                closed = closed + 1 if kind == "3" else 0
+        skipping = self.skipping[step.client]
+        for part in step.parts:
+            if not part.ends or (step.reads == "ready" or skipping) and part.ends != "Z":
+                continue
+            while True:
+                kind, _ = self.receive(step.client, seen)
+                if kind == "E" and part.ends != "Z":
+                    skipping = True
+                    break
+                if kind in part.ends:
+                    skipping = False
+                    break
+        self.skipping[step.client] = skipping
+
+    def settle(self, client: int, parts: list[bytes], seen: list):
+        self.skipping[client] = False
+        for _ in parts:
+            while self.receive(client, seen)[0] != "Z":
+                pass
+
+    def noted(self):
+        notes, self.notes = self.notes, [[] for _ in self.connections]
+        return "notifications", notes
+
+    def close(self):
+        for c in self.connections:
+            c.close()
+
+
+class Difference(Exception):
+    def __init__(self, at: int, direct, proxied):
+        first = next((i for i, (a, b) in enumerate(zip(direct, proxied)) if a != b), min(len(direct), len(proxied)))
+        super().__init__(f"step {at}, from message {first} of the answer on:\n"
+                         f"  direct : {shortened(direct[first:first + 6])}\n  proxied: {shortened(proxied[first:first + 6])}")
+        self.at, self.steps = at, []
+        self.timed_out = ("!", "timed out") in proxied and ("!", "timed out") in direct
+
+
+def shortened(answers) -> str:
+    return "[" + ", ".join(text if len(text) < 300 else text[:300] + "…" for text in map(repr, answers)) + "]"
+
+
+class Policy(Exception):
+    """From here on the two differ because they are meant to: the sequence ends."""
+
+
+def by_policy(direct: list, proxied: list, kind: Kind) -> bool:
+    """Differences that `shared/proxy.md` wants.
+
+    - `hyperdrive` refuses what needs a session of one's own.
+    - In a failed transaction nothing can be prepared ahead, so nothing is said of a statement that this connection does
+      not have (its parameters, where it has no rows; that a Bind has too many).
+    - A statement whose row shape has changed fails in Postgres for ever; the proxy prepares it anew where the client
+      is told the new shape.
+    """
+    for mine, theirs in zip(direct, proxied):
+        if mine == theirs:
+            continue
+        if theirs[0] == "E" and not kind.pin and any(f == "M" and v.startswith(POLICY) for f, v in theirs[1]):
+            return True
+        if theirs[0] == "E" and ("C", "25P02") in theirs[1]:
+            return mine[0] == "t" or mine[0] == "E" and ("C", "08P01") in mine[1]
+        return mine[0] == "E" and ("M", PLAN_CHANGED) in mine[1]
+    return False
+
+
+class Pair:
+    """Postgres itself and the proxy before another database of it, made alike."""
+
+    def __init__(self, direct_url: str, proxied_url: str, kind: Kind):
+        self.urls, self.kind, self.remake = (direct_url, proxied_url), kind, True
+        self.open()
+
+    def open(self):
+        self.sides = [Side(url, self.kind.clients, cuts) for url, cuts in zip(self.urls, (False, True))]
+        self.holding = [False] * self.kind.clients
+
+    def reopen(self):
+        for side in self.sides:
+            side.close()
+        self.open()
+
+    def refill(self, everything: bool = True):
+        """The data as at the start. DDL, slow, only where it may be needed."""
+        message = w.query("; ".join([texts.REFILL, *(texts.REMAKE if everything or self.remake else [])]))
+        for side in self.sides:
+            side.connections[0].send(message)
+        for side in self.sides:
+            while (answer := side.connections[0].receive())[0] != "Z":
+                if answer[0] == "E":
+                    raise AssertionError(f"refill: {w.error_fields(answer[1])}")
+        self.remake = False
+
+    def compare(self, at: int, direct, proxied):
+        if direct != proxied:
+            if by_policy(direct, proxied, self.kind):
+                raise Policy
+            raise Difference(at, direct, proxied)
+
+    def play(self, at: int, step: Step):
+        for side in self.sides:
+            side.ask(step)
+        direct, proxied = (side.answer(step) for side in self.sides)
+        status = next((body for kind, body in reversed(direct) if kind == "Z"), b"")
+        # Those who were together with it have ended what they began.
+        self.holding[step.client] = step.owes_sync() or (status in (b"T", b"E") and not step.together)
+        self.compare(at, direct, proxied)
+
+    def settle(self, seed: int, at: int, compared: bool):
+        """Every client: a Sync, a rollback, nothing prepared, settings as at the start. Those first who hold a connection
+        that the others need."""
+        parts = [w.SYNC, w.query("rollback"), w.query("discard all")]
+        if seed % 3 == 0:
+            parts[2:2] = [w.query("deallocate all"), w.query("reset all")]
+        direct, proxied = answers = [], []
+        for client in sorted(range(self.kind.clients), key=lambda c: not self.holding[c]):
+            for side in self.sides:
+                side.connections[client].send(*parts)
+            for side, seen in zip(self.sides, answers):
+                side.settle(client, parts, seen)
+        for side, seen in zip(self.sides, answers):
+            seen.append(side.noted())
+        self.holding = [False] * self.kind.clients
+        if compared:
+            self.compare(at, direct, proxied)
+
+    def run(self, seed: int, length: int):
+        """Raises Difference, with the steps that led to it."""
+        generator = Generator(seed, self.kind)
+        try:
+            self.attempt(seed, (generator.next(self.holding) for _ in range(length)), generator.steps)
+        finally:
+            self.remake = any(TOUCHES.search(part.message) for step in generator.steps
+                              for one in [step, *step.together] for part in one.parts)
+
+    def attempt(self, seed: int, steps, made: list[Step]):
+        at = 0
+        try:
+            for at, step in enumerate(steps):
+                self.play(at, step)
+            self.settle(seed, at + 1, True)
+        except Policy:
+            self.settle(seed, at + 1, False)
+        except Difference as difference:
+            difference.steps = made[:difference.at + 1]
+            raise
+
+    def differs(self, seed: int, steps: list[Step]) -> Difference | None:
+        """Of a sequence replayed on new connections."""
+        self.reopen()
+        try:
+            self.refill()
+            self.attempt(seed, iter(steps), steps)
+        except Difference as difference:
+            return None if difference.timed_out else difference
+        except (OSError, w.Closed, w.Refused):
+            return None
+        return None
+
+
+def shrink(pair: Pair, seed: int, steps: list[Step], seconds: float = 60) -> list[Step]:
+    """Drops steps, then messages, as long as the two still differ."""
+    end = time.monotonic() + seconds
+    at = 0
+    while at < len(steps) and len(steps) > 1 and time.monotonic() < end:
+        candidate = steps[:at] + steps[at + 1:]
+        if pair.differs(seed, candidate):
+            steps = candidate
+        else:
+            at += 1
+    for i, step in enumerate(steps):
+        at = 0
+        while at < len(step.parts) - 1 and time.monotonic() < end:
+            smaller = Step(step.client, step.parts[:at] + step.parts[at + 1:], step.reads, step.note, (), step.together)
+            if step.parts[at].ends in ("Z", "mark") or not pair.differs(seed, steps[:i] + [smaller] + steps[i + 1:]):
+                at += 1
+            else:
+                step = steps[i] = smaller
+    return steps
+
+
+def show(steps: list[Step]) -> str:
+    def line(step: Step):
+        return f"  client {step.client} {step.note}: {b' '.join(p.message[:200] for p in step.parts)!r}"
+    return "\n".join(line(one) for step in steps for one in [step, *step.together])
+
+
+def run_range(direct_url: str, proxied_url: str, first: int, last: int, kind: Kind, length: int = 8,
+              per_connection: int = 40, between=lambda: None):
+    """Raises AssertionError for the first seed that differs, with the shortest sequence that does. `between`: called where
+    nobody is connected."""
+    pair = Pair(direct_url, proxied_url, kind)
+    try:
+        for seed in range(first, last):
+            if seed > first and (seed - first) % per_connection == 0:
+                for side in pair.sides:
+                    side.close()
+                between()
+                pair.open()
+            try:
+                pair.refill(everything=False)
+                pair.run(seed, length)
+            except Difference as difference:
+                raise AssertionError(report(pair, seed, difference)) from None
+    finally:
+        for side in pair.sides:
+            side.close()
+
+
+def report(pair: Pair, seed: int, difference: Difference) -> str:
+    try:
+        steps = shrink(pair, seed, difference.steps) if pair.differs(seed, difference.steps) else difference.steps
+        final = pair.differs(seed, steps) or "not seen again with new connections"
+    except (OSError, w.Closed) as error:
+        steps, final = difference.steps, f"shrinking ended with {error!r}"
+    return f"seed {seed} ({pair.kind}) differs:\n{show(steps)}\n{final}\nfirst seen as {difference}"

@@ -251,7 +251,7 @@ bool Client::need_origin() {
     }
     attach(std::unique_ptr<Origin>(static_cast<Origin*>(origin.release())));
     worker_.telemetry.add(Counter::kRoundTrips);
-  } else if (reapply_ && lease_->in_flight().empty() &&
+  } else if (reapply_ && lease_->in_flight().empty() && !lease_->open() &&
              lease_->status() != pg::TransactionStatus::kFailed) {
     reapply_ = false;
     lease_->apply(settings_);

@@ -18,7 +18,7 @@ create function put(n int) returns int language plpgsql as
     $$begin insert into t values (n, 'put'); return n; exception when unique_violation then return -n; end$$;
 """
 # Before each sequence.
-REFILL = "delete from t; insert into t select n, 'value ' || n from generate_series(1, 20) n"
+REFILL = ("select set_config('lock_timeout', '20s', true); delete from t; insert into t select n, 'value ' || n from generate_series(1, 20) n")
 # Likewise, where the one before may have touched it. `d` is what DDL plays with.
 REMAKE = ["delete from own0", "delete from own1", "delete from own2", "drop table if exists d, d2 cascade",
           "create table d (a int, b text)", "insert into d values (1, 'one'), (2, 'two')",

@@ -194,6 +194,7 @@ class Classifier {
   /// SET a = 1, SESSION b = 2, @@session.c = 3, @d = 4, NAMES utf8mb4 …
   void set() {
     statement_.effect = Effect::kSet;
+    if (word(1) == "statement" && set_for_one_statement()) return;
     if (word(1) == "password" || word(1) == "role" || word(1) == "default" ||
         word(1) == "resource" || word(1) == "statement") {
       statement_.state |= state::kUnknown;
@@ -204,6 +205,29 @@ class Classifier {
     if (word(1) == "charset") return add("character_set", name_or_string(2));
     if (word(1) == "character") return add("character_set", name_or_string(3));
     for (std::size_t at = 1; at < words_.size();) at = assignment(at);
+  }
+
+  /// MariaDB's SET STATEMENT a = 1, b = 2 FOR …: what the statement behind FOR is; reads are not
+  /// for the cache. False: it could be anything.
+  bool set_for_one_statement() {
+    std::size_t at = 2;
+    for (int depth = 0; at < words_.size() && (depth > 0 || !words_[at].is("for")); ++at) {
+      if (words_[at].is_symbol("(")) ++depth;
+      if (words_[at].is_symbol(")")) --depth;
+    }
+    if (at + 1 >= words_.size()) return false;
+    const MysqlWords inner(words_.begin() + static_cast<std::ptrdiff_t>(at) + 1, words_.end());
+    Statement statement = classify_mysql(inner, read_mysql(inner, 0));
+    const Effect effect = statement.effect;
+    if (effect != Effect::kRead && effect != Effect::kWrite && effect != Effect::kShow &&
+        effect != Effect::kExplain) {
+      return false;
+    }
+    if (effect == Effect::kRead) statement.effect = Effect::kOther;
+    statement.state |= findings_.state;
+    statement_ = std::move(statement);
+    statement_.command = "SET STATEMENT";
+    return true;
   }
 
   void set_transaction() {

@@ -164,6 +164,24 @@ def test_a_hit_takes_its_place_between_other_commands(plain):
         rows(c, "delete from slow where id = 2")
 
 
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("sql, count", [("select id from item where id < 8", 7), ("select id from item order by id limit 2, 3", 5)])
+def test_what_is_asked_behind_a_hit_is_about_the_hit(plain, sql, count, binary):
+    with Raw(plain) as c:
+        def read():
+            return c.execute(statement) if binary else c.ask(sql)
+        statement = c.prepare(sql)
+        read()
+        for question, answer in [("select found_rows()", str(count)), ("select row_count()", "-1"), ("select last_insert_id()", "0"),
+                                 ("select @@warning_count", "0")]:
+            c.ask("select * from no_such_table")
+            assert outcome(plain, read) == {"hit": 1}
+            assert c.ask(question)[2][1] == bytes([len(answer)]) + answer.encode(), question
+        c.ask("select * from no_such_table")
+        assert outcome(plain, read) == {"hit": 1}
+        assert len(c.ask("show warnings")) == 5  # no row
+
+
 # --- who may share ----------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("setting, sql", [

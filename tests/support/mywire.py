@@ -18,7 +18,7 @@ PS_MULTI_RESULTS, PLUGIN_AUTH, CONNECT_ATTRS, PLUGIN_LENENC = 1 << 18, 1 << 19, 
 SESSION_TRACK, DEPRECATE_EOF = 1 << 23, 1 << 24
 USUAL = (LONG_PASSWORD | LONG_FLAG | CONNECT_WITH_DB | PROTOCOL_41 | TRANSACTIONS | SECURE | MULTI_RESULTS
          | PS_MULTI_RESULTS | PLUGIN_AUTH | PLUGIN_LENENC)
-MORE_RESULTS = 0x0008
+MORE_RESULTS, CURSOR_EXISTS = 0x0008, 0x0040
 MAX = 0xFFFFFF
 
 (QUIT, INIT_DB, QUERY, FIELD_LIST, STATISTICS, PROCESS_KILL, PING, CHANGE_USER) = (1, 2, 3, 4, 9, 12, 14, 0x11)
@@ -275,7 +275,9 @@ class Wire:
         metadata = True
         if self.extended_agreed & 16 and reader.left():
             metadata = reader.number(1) == 1
-        return [("columns", count, metadata)] + self.definitions(count if metadata else 0) + self.rows()
+        head = [("columns", count, metadata)] + self.definitions(count if metadata else 0)
+        # Where a cursor was opened the EOF of the definitions is the last packet.
+        return head if head[-1][0] == "eof" and head[-1][1] & CURSOR_EXISTS else head + self.rows()
 
     def definitions(self, count: int) -> list[tuple]:
         events = [self.column(self.packet()) for _ in range(count)]
@@ -284,8 +286,6 @@ class Wire:
         return events
 
     def rows(self) -> list[tuple]:
-        if self._cursor_opened():
-            return []
         events = []
         while True:
             payload = self.packet()
@@ -294,12 +294,6 @@ class Wire:
             if self.is_end(payload):
                 return [*events, self.end(payload)]
             events.append(("row", payload))
-
-    _cursor = False
-
-    def _cursor_opened(self) -> bool:
-        # Behind the definitions of an execution with a cursor comes no row: the EOF was the definitions' own.
-        return self._cursor and not self.capabilities & DEPRECATE_EOF
 
     def reply(self, kind: str, infile: bytes | None = None, sent: bytes = b"") -> list[tuple]:
         """kind: query, prepare, cursor (an execution that opens one), fetch, fields, text, none, simple."""

@@ -141,7 +141,6 @@ Offer CacheGate::answer(Client& client, const Question& question, const Found& f
   const auto taken = static_cast<std::uint64_t>(std::max<std::int64_t>(spent.count(), 0));
   worker_.telemetry.hit.add(taken);
   worker_.telemetry.query.add(taken);
-  client.answered_here();
   if (worker_.service.telemetry.listening()) {
     QueryEvent event;
     event.at = std::chrono::system_clock::now();

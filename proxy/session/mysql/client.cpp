@@ -115,7 +115,7 @@ void Client::detach_origin(bool rest_missing) {
   // With autocommit off an error may leave a transaction (its locks, its metadata locks) that no
   // status tells of.
   lease_->unfinished = touched_ && !lease_->autocommit();
-  touched_ = one_shot_ = may_linger_ = false;
+  touched_ = one_shot_ = one_shot_begun_ = may_linger_ = false;
   Origin::send_home(std::move(lease_), rest_missing);
   unblock(Block::kPressure);  // whoever was to be written to is not ours any more
   if (leaving_ && phase_ == Phase::kReady) {
@@ -230,7 +230,16 @@ std::uint16_t Client::told_status() const {
   if (state_) {
     if (const std::string* value = state_->find("autocommit")) autocommit = *value == "1";
   }
-  return autocommit ? my::status::kAutocommit : std::uint16_t{0};
+  return static_cast<std::uint16_t>((autocommit ? my::status::kAutocommit : 0) | mode_flags_);
+}
+
+/// As the origin reads texts: where the session has set no sql_mode, its login's flags tell.
+sql::MysqlLexing Client::lexing_of(const State& state) const {
+  sql::MysqlLexing lexing = state.lexing();
+  if (state.find("sql_mode") != nullptr) return lexing;
+  lexing.no_backslash_escapes = (mode_default_ & my::status::kNoBackslashEscapes) != 0;
+  lexing.ansi_quotes = (mode_default_ & my::status::kAnsiQuotes) != 0;
+  return lexing;
 }
 
 void Client::send_ok(std::uint8_t sequence) {
@@ -239,15 +248,26 @@ void Client::send_ok(std::uint8_t sequence) {
   packet_to_client(sequence, my::build_ok(ok, capabilities_));
 }
 
-std::string Client::no_local_files() {
-  return my::build_err({1148, "42000",
-                        "The used command is not allowed because the server or the client has "
-                        "disabled the local infile capability"});
+/// In the words of the origin's own generation.
+std::string Client::no_local_files(bool is_mariadb, int major_version) {
+  if (is_mariadb) {
+    return my::build_err({4166, "HY000",
+                          "The used command is not allowed because the MariaDB server or client "
+                          "has disabled the local infile capability"});
+  }
+  if (major_version >= 8) {
+    return my::build_err({3948, "42000",
+                          "Loading local data is disabled; this must be enabled on both the client "
+                          "and server sides"});
+  }
+  return my::build_err({1148, "42000", "The used command is not allowed with this MySQL version"});
 }
 
 Client::Step Client::refuse(std::uint16_t code, std::string_view sqlstate,
                             std::string_view message) {
   send_error(sequence_, code, sqlstate, message);
+  last_.answered_here(-1);
+  last_.failed(code, sqlstate, message);
   return Step::kDone;
 }
 

@@ -24,6 +24,7 @@
 
 #include "proxy/net/stream.hpp"
 #include "proxy/pool/pool.hpp"
+#include "proxy/session/mysql/last_statement.hpp"
 #include "proxy/session/mysql/origin.hpp"
 #include "proxy/session/mysql/set_reader.hpp"
 #include "proxy/session/mysql/worker.hpp"
@@ -70,7 +71,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void origin_writable() { unblock(Block::kPressure); }
   void origin_lost();
   /// The ERR of a LOAD DATA LOCAL that the client did not allow.
-  static std::string no_local_files();
+  static std::string no_local_files(bool is_mariadb, int major_version);
 
   // --- for the gate
   Worker& worker() { return worker_; }
@@ -84,8 +85,6 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool pinned() const { return pins_ != 0; }
   /// What became of the present statement at the cache, for its event.
   void set_cache_outcome(sql::CacheStatus status, std::string reason);
-  /// The gate has answered a SELECT: what is asked about the statement before is now about it.
-  void answered_here();
 
   // --- for the worker
   void sweep(std::chrono::steady_clock::time_point now);
@@ -173,7 +172,6 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool offered(const Question& question, Step& step);
   bool need_origin(TextInfo* text);
   bool prepare_lease(TextInfo* text);
-  void last_statement(TextInfo& text);
   static bool uses_variables(TextInfo& text);
   void reopen();
   void reopened(LoginResult result);
@@ -190,8 +188,18 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step stmt_fetch(const Message& message);
   ClientStatement* find_statement(const Message& message);
   Step unknown_statement(const Message& message, std::string_view command);
-  const std::uint32_t* ensure_prepared(ClientStatement& statement);
+  const std::uint32_t* ensure_prepared(const PreparedRef& prepared);
   void forward_with_id(const Message& message, std::uint32_t origin_id, Reply reply);
+
+  // last_statement.cpp
+  void note_statement(const Outcome& outcome);
+  void remember_read(TextInfo& text, const StateRef& state, PreparedRef prepared,
+                     const wire::mysql::Execute* execute, net::Bytes types);
+  void served(TextInfo& text);
+  void recall(TextInfo& text);
+  bool recall_diagnostics();
+  bool recall_found_rows();
+  bool recall_row_count(bool has_read);
 
   // effects.cpp
   bool may_run(const Message& message, TextInfo& text, Step& step);
@@ -203,6 +211,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void ask_values();
   bool must_hold() const;
   bool worth_lingering(const Outcome& outcome) const;
+  void end_one_shot(const Outcome& outcome, bool ends_transaction);
   void pin(Feature feature);
 
   // events.cpp
@@ -223,6 +232,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void send_ok(std::uint8_t sequence = 1);
   Step refuse(std::uint16_t code, std::string_view sqlstate, std::string_view message);
   std::uint16_t told_status() const;
+  sql::MysqlLexing lexing_of(const State& state) const;
   void close_politely();
   void leave();
 
@@ -244,16 +254,17 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::vector<std::string> asked_values_;  // of the variables behind a SET
   std::string cache_reason_;
   std::uint64_t capabilities_ = 0;
-  std::uint64_t last_insert_id_ = 0;
+  LastStatement last_;
   std::size_t streaming_ = 0;  // bytes of the present packet still to be passed on
   std::uint32_t id_ = 0;
   std::uint32_t next_statement_ = 0;
   std::uint32_t last_prepared_ = 0;
-  std::uint32_t cursors_ = 0;    // open
-  std::uint32_t long_data_ = 0;  // statements with some
-  std::uint16_t pins_ = 0;       // bits by Feature
-  std::uint16_t last_warnings_ = 0;
-  std::uint8_t sequence_ = 0;  // of the next packet of a login, or of a file
+  std::uint32_t cursors_ = 0;       // open
+  std::uint32_t long_data_ = 0;     // statements with some
+  std::uint16_t pins_ = 0;          // bits by Feature
+  std::uint16_t mode_flags_ = 0;    // of sql_mode, in every status: clients quote by them
+  std::uint16_t mode_default_ = 0;  // … where the session has set none
+  std::uint8_t sequence_ = 0;       // of the next packet of a login, or of a file
   std::uint8_t charset_ = wire::mysql::kUtf8mb4GeneralCi;
   Phase phase_ = Phase::kWaiting;
   Block block_ = Block::kNone;
@@ -262,13 +273,14 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool continues_ = false;  // the packet being streamed goes on in the next
   bool streaming_drops_ = false;
   bool changing_user_ = false;
-  bool infile_ = false;      // the client is sending a file
-  bool touched_ = false;     // with autocommit off: something ran since the last COMMIT
-  bool one_shot_ = false;    // a SET for the next statement or transaction waits for it
-  bool may_linger_ = false;  // it is worth keeping the lease for a while
-  bool lingers_ = false;     // the lease is kept in case only
-  bool leaving_ = false;     // go when the present work is done
-  bool killed_ = false;      // by the time limit
+  bool infile_ = false;          // the client is sending a file
+  bool touched_ = false;         // with autocommit off: something ran since the last COMMIT
+  bool one_shot_ = false;        // a SET for the next statement or transaction waits for it
+  bool one_shot_begun_ = false;  // … which is a transaction that has begun
+  bool may_linger_ = false;      // it is worth keeping the lease for a while
+  bool lingers_ = false;         // the lease is kept in case only
+  bool leaving_ = false;         // go when the present work is done
+  bool killed_ = false;          // by the time limit
   bool reply_begun_ = false;
   std::chrono::steady_clock::time_point since_{};  // of the phase; kReady: of the last activity
 };

@@ -1,4 +1,5 @@
 // Client: what texts do to the session, and what that means for the lease.
+#include <algorithm>
 #include <charconv>
 
 #include "proxy/session/mysql/client.hpp"
@@ -34,10 +35,6 @@ std::uint16_t states_of(const sql::Analysis& analysis) {
   return bits;
 }
 
-bool is_single(const sql::Analysis& analysis, Effect effect) {
-  return analysis.statements.size() == 1 && analysis.statements.front().effect == effect;
-}
-
 std::string_view part(const sql::Statement& statement, std::string_view text) {
   return statement.length == 0 ? text : text.substr(statement.offset, statement.length);
 }
@@ -59,10 +56,21 @@ bool Client::may_run(const Message&, TextInfo& text, Step& step) {
     step = kill(id, !contains_word(text.text, "query"));
     return false;
   }
+  const auto& words = analysis.mysql.words;
+  if (only.command == "LOAD" && (capabilities_ & my::capability::kLocalFiles) == 0 &&
+      std::binary_search(words.begin(), words.end(), "local")) {
+    const auto profile = worker_.service.profile();
+    const std::string refusal = Client::no_local_files(
+        profile && profile->is_mariadb, profile ? std::atoi(profile->server_version.c_str()) : 0);
+    const auto told = my::parse_err(refusal);
+    step = refuse(told->code, told->sqlstate, told->message);
+    return false;
+  }
   // Nothing is open, so there is nothing to end.
   const bool ends = only.effect == Effect::kCommit || only.effect == Effect::kRollback;
   if (ends && !lease_ && !waiting() && !only.transaction.chain && only.state == 0) {
     send_ok();
+    last_.answered_here(0);
     worker_.telemetry.add(Counter::kQueries);
     return false;
   }
@@ -84,40 +92,11 @@ void Client::note_before(TextInfo& text) {
   }
 }
 
+/// Of what a connection remembers of whoever had it before.
 bool Client::uses_variables(TextInfo& text) {
-  return (states_of(*text.analysis) & state::kUserVariable) != 0;
-}
-
-/// A statement that asks about the one before, on a connection where that was another client's.
-void Client::last_statement(TextInfo& text) {
-  const sql::Analysis& analysis = *text.analysis;
-  const bool asks_id = contains_word(text.text, "last_insert_id") ||
-                       contains_word(text.text, "@@identity") ||
-                       contains_word(text.text, ".identity");
-  if (asks_id) {
-    lease_->send(my::Command::kQuery, "SET last_insert_id = " + std::to_string(last_insert_id_),
-                 {Reply::kOk, Purpose::kPrelude, 1, false, nullptr});
-    lease_->last_client = id_;
-  }
-  if ((states_of(analysis) & state::kLastStatement) == 0) return;
-  const bool counts =
-      contains_word(text.text, "found_rows()") || contains_word(text.text, "row_count()");
-  const bool shows = is_single(analysis, Effect::kShow);
-  if (!counts && !(shows && last_warnings_ > 0)) {
-    if (shows && lease_->last_warnings > 0) {
-      // Another's warnings go; this client has none.
-      lease_->send(my::Command::kQuery, "DO 0", {Reply::kOk, Purpose::kPrelude, 1, false, nullptr});
-    }
-    lease_->last_client = id_;
-    return;
-  }
-  worker_.telemetry.lost(Feature::kLastStatement);
-  pending_error_ = my::build_err(
-      {1235, "42000",
-       "Unsupported in a pooled connection: asking about a statement whose connection has gone "
-       "back "
-       "to the pool (FOUND_ROWS, ROW_COUNT, SHOW WARNINGS). Ask inside the same transaction, or "
-       "start the proxy with --session-features pin."});
+  const std::uint16_t states = states_of(*text.analysis);
+  if ((states & state::kUserVariable) != 0) return true;
+  return (states & state::kSequence) != 0 && contains_word(text.text, "lastval");
 }
 
 bool Client::more_results_after(std::uint32_t done) const {
@@ -154,9 +133,7 @@ void Client::ending(const Outcome& outcome) {
 }
 
 void Client::apply_effects(const Outcome& outcome) {
-  lease_->last_client = id_;
-  last_warnings_ = outcome.failed ? 1 : outcome.warnings;
-  if (outcome.last_insert_id != 0) last_insert_id_ = outcome.last_insert_id;
+  note_statement(outcome);
   killed_ = false;
   if (running_.statement != 0 && running_.command != my::Command::kStmtFetch) {
     const auto found = statements_.find(running_.statement);
@@ -199,7 +176,7 @@ void Client::apply_effects(const Outcome& outcome) {
     }
   }
   const bool in_transaction = lease_->in_transaction();
-  if (!sets_only && one_shot_ && !in_transaction) one_shot_ = false;
+  if (one_shot_) end_one_shot(outcome, ends);
   if (ends && !in_transaction) {
     touched_ = false;
   } else if (!sets_only && !lease_->autocommit()) {
@@ -216,6 +193,28 @@ void Client::apply_effects(const Outcome& outcome) {
     set_state(with_database(state_, change.value));
     lease_->database = state_->database;
   });
+}
+
+/// What SET TRANSACTION waits for is over: with a transaction, or a statement on tables that have
+/// them. Whether those have them only the server knows, so what may be left is cleaned away.
+void Client::end_one_shot(const Outcome& outcome, bool ends_transaction) {
+  if (lease_->in_transaction()) {
+    one_shot_begun_ = true;
+    return;
+  }
+  if (outcome.failed) return;
+  if (!ends_transaction && !one_shot_begun_) {
+    const sql::Analysis& analysis = TextMemo::analysis(*running_.text);
+    const auto may_begin = [&](const sql::Statement& one) {
+      if (one.effect == Effect::kRead) return !analysis.tables.empty();
+      return one.effect == Effect::kWrite || (one.unknown_targets && one.command != "DO");
+    };
+    const bool uses_tables =
+        std::any_of(analysis.statements.begin(), analysis.statements.end(), may_begin);
+    if (!uses_tables) return;
+    lease_->dirty = true;
+  }
+  one_shot_ = one_shot_begun_ = false;
 }
 
 void Client::pin(Feature feature) {
@@ -268,6 +267,11 @@ void Client::apply_assignments(const std::vector<Assignment>& assignments, bool 
         pin(Feature::kUserVariable);
         break;
       case Kind::kOneShot:
+        if (assignment.name == "last_insert_id" || assignment.name == "identity") {
+          lease_->insert_id.reset();
+          asked_values_.emplace_back("last_insert_id");
+          break;
+        }
         one_shot_ = true;
         lease_->dirty = lease_->dirty || assignment.name.starts_with("rand_seed") ||
                         assignment.name.ends_with("insert_id");
@@ -302,7 +306,7 @@ void Client::apply_assignments(const std::vector<Assignment>& assignments, bool 
 void Client::set_state(StateRef fresh) {
   if (fresh == state_) return;
   state_ = std::move(fresh);
-  lexing_ = state_->lexing();
+  lexing_ = lexing_of(*state_);
   if (lease_) lease_->applied = state_;
 }
 
@@ -327,6 +331,12 @@ void Client::take_values(net::Bytes row) {
     if (cursor.left() == 0) break;
     const bool null = static_cast<std::uint8_t>(row[row.size() - cursor.left()]) == 0xfb;
     const net::Bytes raw = null ? cursor.bytes(1) : cursor.lenenc_string();
+    if (name == "last_insert_id") {
+      last_.insert_id = 0;
+      std::from_chars(raw.data(), raw.data() + raw.size(), last_.insert_id);
+      lease_->insert_id = last_.insert_id;
+      continue;
+    }
     const std::string value = null ? "NULL" : quoted_value(raw);
     if (value.empty()) {
       pin(Feature::kSet);
@@ -373,6 +383,7 @@ void Client::ended(const Expected& entry, const Outcome& outcome) {
       if (outcome.failed) pin(Feature::kSet);
       asked_values_.clear();
       break;
+    case Purpose::kRecall:
     case Purpose::kCleaning:
       break;
   }

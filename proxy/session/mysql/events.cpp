@@ -43,11 +43,6 @@ void Client::set_cache_outcome(sql::CacheStatus status, std::string reason) {
   cache_reason_ = std::move(reason);
 }
 
-void Client::answered_here() {
-  last_warnings_ = 0;
-  if (lease_) lease_->last_client = 0;
-}
-
 void Client::tell(const Outcome& outcome) {
   if (running_.text == nullptr) return;
   QueryEvent event;

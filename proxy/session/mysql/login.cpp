@@ -72,7 +72,8 @@ void Client::send_greeting(const OriginProfile& profile) {
   greeting.connection_id = id_;
   greeting.capabilities = capabilities_;
   greeting.charset = my::kUtf8mb4GeneralCi;
-  greeting.status = my::status::kAutocommit;
+  mode_flags_ = mode_default_ = profile.mode_flags;
+  greeting.status = told_status();
   greeting.scramble = scramble_;
   greeting.plugin = method_;
   packet_to_client(0, my::build_greeting(greeting));
@@ -191,7 +192,8 @@ void Client::logged_in() {
   }
   const bool first = !std::exchange(changing_user_, false);
   login_state_ = state_ = initial_state();
-  lexing_ = state_->lexing();
+  mode_flags_ = mode_default_;
+  lexing_ = lexing_of(*state_);
   send_ok(sequence_);
   phase_ = Phase::kReady;
   since_ = worker_.loop.now();

@@ -20,7 +20,8 @@ Origin::~Origin() {
 
 void Origin::take_session(OriginSession session) {
   identity_ = {session.connection_id, session.capabilities, session.is_mariadb(),
-               (session.status & my::status::kAutocommit) != 0};
+               (session.status & my::status::kAutocommit) != 0,
+               std::atoi(std::string(session.version()).c_str())};
   // The login's OK reports a change of state (its schema): that is no flag of later packets.
   status_ = static_cast<std::uint16_t>(session.status & ~wire::mysql::status::kSessionStateChanged);
   stream_ = std::move(session.stream);
@@ -32,8 +33,9 @@ void Origin::take_session(OriginSession session) {
   multi_statements = origin_has(my::capability::kMultiStatements);
   dirty = beyond_repair = false;
   virgin = true;
-  last_warnings = 0;
-  last_client = 0;
+  last_client = diagnostics_of = 0;
+  last_statement = 0;
+  insert_id = 0;
   prepared_.clear();
   queue_.clear();
   phase_ = Phase::kFirst;
@@ -138,6 +140,7 @@ void Origin::send(Command command, net::Bytes argument, Expected expected) {
     my::append_packet(scratch_, 0, payload);
   }
   write(scratch_);
+  last_statement = 0;
   expect(std::move(expected));
 }
 
@@ -163,7 +166,8 @@ void Origin::reset() {
   database.clear();  // to be entered again: the reset took its collation from the session
   dirty = unfinished = false;
   virgin = true;
-  last_client = 0;
+  last_client = diagnostics_of = 0;
+  insert_id = 0;
 }
 
 Baseline Origin::baseline() const {

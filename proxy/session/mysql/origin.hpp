@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,7 @@ enum class Purpose : std::uint8_t {
   kCommand,   ///< the client's
   kPrelude,   ///< the proxy's, before the client's: settings, database …
   kPrepare,   ///< likewise: a statement that this connection lacks
+  kRecall,    ///< the proxy's, before the client's: an error raised on purpose
   kValues,    ///< the proxy's, behind a SET: what the variables are now
   kCleaning,  ///< the proxy's, when no client is there
 };
@@ -57,8 +59,10 @@ struct Outcome {
   std::uint16_t code = 0;  ///< failed
   net::Bytes sqlstate;     ///< failed; valid during the call only, like all views here
   net::Bytes message;
-  net::Bytes error;          ///< failed: the ERR packet's payload
-  net::Bytes session_state;  ///< of the last OK
+  net::Bytes error;             ///< failed: the ERR packet's payload
+  net::Bytes session_state;     ///< of the last OK
+  bool failed_here = false;     ///< the proxy has refused it; the origin knows of no error
+  bool ends_with_rows = false;  ///< the last result was one of rows
   std::uint32_t results = 0;
   std::uint64_t rows = 0;
   std::uint64_t bytes = 0;
@@ -72,6 +76,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
     std::uint64_t capabilities = 0;
     bool is_mariadb = false;
     bool autocommit = true;
+    int major_version = 0;
   };
   Origin(Worker& worker, OriginSession session);
   ~Origin() override;
@@ -136,8 +141,12 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   bool beyond_repair = false;  ///< only a new connection is clean
   bool unfinished = false;     ///< a transaction may be open whatever the status says
   bool virgin = true;          ///< nothing of anybody has run since it was fresh or reset
-  std::uint16_t last_warnings = 0;
-  std::uint32_t last_client = 0;  ///< whose LAST_INSERT_ID, diagnostics … it has
+  // See last_statement.hpp.
+  std::uint32_t last_client = 0;     ///< who ran the newest of its statements
+  std::uint64_t last_statement = 0;  ///< … its number by that client; 0: one of the proxy's own
+  std::optional<std::uint64_t> insert_id = 0;  ///< its LAST_INSERT_ID(), where known
+  std::uint32_t diagnostics_of = 0;      ///< whose warnings it may still hold; 0: it holds none
+  std::uint64_t diagnostics_number = 0;  ///< … of which statement
   Baseline baseline() const;
   void reset();  ///< sends COM_RESET_CONNECTION, its reply a prelude
 

@@ -151,7 +151,11 @@ Client::Step Client::command(const Message& message) {
   if (!pending_error_.empty()) {
     // The connection it wanted did not come, or could not be prepared.
     if (const auto tap = std::exchange(tap_, nullptr)) tap->on_cut();
-    packet_to_client(sequence_, std::exchange(pending_error_, {}));
+    const std::string error = std::exchange(pending_error_, {});
+    packet_to_client(sequence_, error);
+    last_.answered_here(-1);
+    if (const auto told = my::parse_err(error))
+      last_.failed(told->code, told->sqlstate, told->message);
     worker_.telemetry.add(Counter::kErrors);
     return Step::kDone;
   }
@@ -165,6 +169,7 @@ Client::Step Client::run_command(const Message& message) {
       return Step::kGone;
     case Command::kPing:
       send_ok();
+      last_.answered_here(0);
       return Step::kDone;
     case Command::kQuery:
       return query(message);
@@ -254,7 +259,10 @@ Client::Step Client::query(const Message& message) {
   if (!text->plain && !may_run(message, *text, step)) return step;
   const bool free = !lease_ || (lingers_ && !must_hold());
   if (worker_.gate != nullptr && free && message.is_whole && pins_ == 0) {
-    if (offered({*text, state_, false, {}, {}, {}}, step)) return step;
+    if (offered({*text, state_, false, {}, {}, {}}, step)) {
+      if (step == Step::kDone) remember_read(*text, state_, nullptr, nullptr, {});
+      return step;
+    }
   }
   if (!need_origin(text.get())) return Step::kBlocked;
   running_ = {};
@@ -276,6 +284,7 @@ bool Client::offered(const Question& question, Step& step) {
   switch (offer.verdict) {
     case Verdict::kAnswered:
       worker_.telemetry.add(Counter::kQueries);
+      served(question.text);
       return true;
     case Verdict::kWait:
       block(Block::kGate);
@@ -294,6 +303,7 @@ Client::Step Client::init_db(const Message& message) {
   const net::Bytes database = message.argument();
   if (database == state_->database) {
     send_ok();
+    last_.answered_here(0);
     return Step::kDone;
   }
   if (!need_origin(nullptr)) return Step::kBlocked;
@@ -334,10 +344,11 @@ Client::Step Client::reset_connection() {
   cursors_ = long_data_ = 0;
   statements_.clear();
   last_prepared_ = 0;
-  last_insert_id_ = 0;
-  last_warnings_ = 0;
-  state_ = login_state_;
-  lexing_ = state_->lexing();
+  last_.forget();
+  // The database stays, as on a server.
+  state_ = with_database(login_state_, state_->database);
+  lexing_ = lexing_of(*state_);
+  mode_flags_ = mode_default_;
   send_ok();
   return Step::kDone;
 }
@@ -365,8 +376,7 @@ Client::Step Client::change_user(const Message& message) {
   cursors_ = long_data_ = 0;
   statements_.clear();
   last_prepared_ = 0;
-  last_insert_id_ = 0;
-  last_warnings_ = 0;
+  last_.forget();
   changing_user_ = true;
   since_ = worker_.loop.now();
   if ((capabilities_ & capability::kPluginAuth) == 0) {
@@ -484,7 +494,7 @@ bool Client::prepare_lease(TextInfo* text) {
     origin.database = state_->database;
     origin.databases_seen = altered;
   }
-  if (text != nullptr && text->analysis && origin.last_client != id_) last_statement(*text);
+  if (text != nullptr && text->analysis) recall(*text);
   if (!origin.busy()) return pending_error_.empty();
   block(Block::kPrelude);
   return false;

@@ -431,6 +431,7 @@ void Origin::ok_packet(my::Bytes payload, bool ends_rows) {
   outcome_.affected_rows = ok.affected_rows;
   if (ok.last_insert_id != 0) outcome_.last_insert_id = ok.last_insert_id;
   outcome_.session_state = ok.session_state;
+  outcome_.ends_with_rows = ends_rows;
   ++outcome_.results;
   const bool more = (ok.status & my::status::kMoreResultsExists) != 0;
   if (ends_rows && eof_owed_) {
@@ -481,7 +482,8 @@ void Origin::end_reply(net::Bytes payload) {
   flush();
   before_end();
   if (!payload.empty() && queue_.front().refuses_infile && owner_ != nullptr) {
-    owner_->packet_to_client(queue_.front().client_sequence, Client::no_local_files());
+    owner_->packet_to_client(queue_.front().client_sequence,
+                             Client::no_local_files(identity_.is_mariadb, identity_.major_version));
   } else {
     emit(payload, client_sequence());
   }
@@ -500,10 +502,17 @@ void Origin::end_behind(net::Bytes payload) {
 
 /// The client has not seen the end yet.
 void Origin::before_end() {
-  last_warnings = outcome_.failed ? 1 : outcome_.warnings;
   if (queue_.front().purpose == Purpose::kCommand && owner_ != nullptr) {
-    if (queue_.front().refuses_infile) outcome_.failed = true;
+    if (!queue_.front().refuses_infile) return owner_->ending(outcome_);
+    const std::string error = Client::no_local_files(identity_.is_mariadb, identity_.major_version);
+    const auto told = my::parse_err(error);
+    outcome_.failed = outcome_.failed_here = true;
+    outcome_.code = told->code;
+    outcome_.sqlstate = told->sqlstate;
+    outcome_.message = told->message;
+    outcome_.error = error;
     owner_->ending(outcome_);
+    outcome_.sqlstate = outcome_.message = outcome_.error = {};
   } else if (worker_->gate != nullptr) {
     worker_->gate->answered(*this, {outcome_.failed, in_transaction(), autocommit()});
   }

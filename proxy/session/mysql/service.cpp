@@ -39,6 +39,7 @@ void Service::learn(const OriginSession& session) {
   profile->capabilities = session.server_capabilities;
   profile->is_mariadb = session.is_mariadb();
   profile->autocommit = (session.status & wire::mysql::status::kAutocommit) != 0;
+  profile->mode_flags = session.status & wire::mysql::status::kModes;
   kinds_offered_.store(session.server_capabilities & kKindMask, std::memory_order_relaxed);
   const std::lock_guard lock(mutex_);
   facts_ = {std::string(session.version()), session.progress.tls_info.version};

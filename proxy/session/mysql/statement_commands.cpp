@@ -75,14 +75,14 @@ std::uint32_t Client::prepared(const my::PrepareOk& prepared) {
 }
 
 /// The origin's id on the connection in use; null: it is being prepared there first.
-const std::uint32_t* Client::ensure_prepared(ClientStatement& statement) {
-  if (const auto* id = lease_->prepared().use(statement.prepared->id)) return id;
+const std::uint32_t* Client::ensure_prepared(const PreparedRef& prepared) {
+  if (const auto* id = lease_->prepared().use(prepared->id)) return id;
   const Expected prelude{Reply::kOk, Purpose::kPrelude, 1, false, nullptr};
-  const std::string& database = statement.prepared->state->database;
+  const std::string& database = prepared->state->database;
   const bool elsewhere = database != state_->database;
   if (elsewhere) lease_->send(Command::kInitDb, database, prelude);
-  lease_->send(Command::kStmtPrepare, statement.prepared->text,
-               {Reply::kPrepare, Purpose::kPrepare, 1, false, statement.prepared});
+  lease_->send(Command::kStmtPrepare, prepared->text,
+               {Reply::kPrepare, Purpose::kPrepare, 1, false, prepared});
   if (elsewhere) lease_->send(Command::kInitDb, state_->database, prelude);
   worker_.telemetry.add(Counter::kParsesInjected);
   block(Block::kPrelude);
@@ -121,12 +121,20 @@ Client::Step Client::stmt_execute(const Message& message) {
     const net::Bytes types = execute->types_bound ? execute->types : net::Bytes(statement->types);
     if (offered(
             {text, statement->prepared->state, true, execute->null_bitmap, types, execute->values},
-            step))
+            step)) {
+      if (step == Step::kDone) {
+        remember_read(text, state_, statement->prepared, &*execute, types);
+      }
       return step;
+    }
   }
   if (!need_origin(&text)) return Step::kBlocked;
-  const std::uint32_t* id = ensure_prepared(*statement);
+  const std::uint32_t* id = ensure_prepared(statement->prepared);
   if (id == nullptr) return Step::kBlocked;
+  last_.read.text = nullptr;
+  if (text.read_only && !statement->long_data) {
+    remember_read(text, state_, statement->prepared, &*execute, statement->types);
+  }
   running_ = {};
   running_.text = statement->text;
   running_.statement = statement->id;
@@ -174,7 +182,7 @@ Client::Step Client::stmt_bulk_execute(const Message& message) {
   Step step = Step::kDone;
   if (!text.plain && !may_run(message, text, step)) return step;
   if (!need_origin(&text)) return Step::kBlocked;
-  const std::uint32_t* id = ensure_prepared(*statement);
+  const std::uint32_t* id = ensure_prepared(statement->prepared);
   if (id == nullptr) return Step::kBlocked;
   running_ = {};
   running_.text = statement->text;
@@ -193,7 +201,7 @@ Client::Step Client::stmt_long_data(const Message& message) {
   ClientStatement* statement = find_statement(message);
   if (statement == nullptr || message.payload.size() < 7) return Step::kDone;  // as a server does
   if (!need_origin(statement->text.get())) return Step::kBlocked;
-  const std::uint32_t* id = ensure_prepared(*statement);
+  const std::uint32_t* id = ensure_prepared(statement->prepared);
   if (id == nullptr) return Step::kBlocked;
   lease_->virgin = false;
   char* out = lease_->stream().reserve(message.whole.size());
@@ -233,6 +241,7 @@ Client::Step Client::stmt_reset(const Message& message) {
   if (std::exchange(statement->cursor, false)) --cursors_;
   if (id == nullptr) {
     send_ok();
+    last_.answered_here(0);
     return Step::kDone;
   }
   running_ = {};

@@ -101,30 +101,14 @@ std::string_view word_before(std::string_view text, std::size_t& end) {
 
 /// Functions of the server's that change or tell something, but leave nothing in the session.
 bool is_harmless_function(std::string_view name) {
-  constexpr std::array<std::string_view, 24> kNames = {"now",
-                                                       "sysdate",
-                                                       "curdate",
-                                                       "curtime",
-                                                       "uuid",
-                                                       "uuid_short",
-                                                       "rand",
-                                                       "sleep",
-                                                       "benchmark",
-                                                       "database",
-                                                       "schema",
-                                                       "user",
-                                                       "session_user",
-                                                       "system_user",
-                                                       "current_user",
-                                                       "version",
-                                                       "connection_id",
-                                                       "utc_date",
-                                                       "utc_time",
-                                                       "utc_timestamp",
-                                                       "current_date",
-                                                       "current_time",
-                                                       "current_timestamp",
-                                                       "default"};
+  constexpr std::array<std::string_view, 31> kNames = {
+      "now",         "last_insert_id", "found_rows",   "row_count",     "nextval",
+      "lastval",     "load_file",      "random_bytes", "sysdate",       "curdate",
+      "curtime",     "uuid",           "uuid_short",   "rand",          "sleep",
+      "benchmark",   "database",       "schema",       "user",          "session_user",
+      "system_user", "current_user",   "version",      "connection_id", "utc_date",
+      "utc_time",    "utc_timestamp",  "current_date", "current_time",  "current_timestamp",
+      "default"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 

@@ -50,6 +50,7 @@ struct OriginProfile {
   std::uint64_t capabilities = 0;
   bool is_mariadb = false;
   bool autocommit = true;
+  std::uint16_t mode_flags = 0;  ///< wire::mysql::status::kModes of a fresh session
 };
 using ProfileRef = std::shared_ptr<const OriginProfile>;
 

@@ -109,6 +109,9 @@ inline constexpr std::uint16_t kQueryWasSlow = 0x0800;
 inline constexpr std::uint16_t kPsOutParams = 0x1000;
 inline constexpr std::uint16_t kInTransReadonly = 0x2000;
 inline constexpr std::uint16_t kSessionStateChanged = 0x4000;
+inline constexpr std::uint16_t kAnsiQuotes = 0x8000;  ///< MariaDB's
+/// What of sql_mode every status says.
+inline constexpr std::uint16_t kModes = kNoBackslashEscapes | kAnsiQuotes;
 }  // namespace status
 
 /// Types of the entries in an OK packet's session state.

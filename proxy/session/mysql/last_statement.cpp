@@ -1,0 +1,270 @@
+// Client: what a text asks about the statement before it.
+#include "proxy/session/mysql/last_statement.hpp"
+
+#include <algorithm>
+
+#include "proxy/session/mysql/client.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+namespace my = wire::mysql;
+namespace state = sql::state;
+using sql::Effect;
+
+namespace {
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+
+bool is_name_byte(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
+
+/// Where `word` stands as a whole one, in any case.
+std::size_t find_word(std::string_view text, std::string_view word, std::size_t from = 0) {
+  const auto same = [](char a, char b) { return lower(a) == b; };
+  while (true) {
+    const auto at = std::search(text.begin() + static_cast<std::ptrdiff_t>(from), text.end(),
+                                word.begin(), word.end(), same);
+    if (at == text.end()) return text.npos;
+    const auto begin = static_cast<std::size_t>(at - text.begin());
+    const std::size_t end = begin + word.size();
+    const bool whole = (begin == 0 || !is_name_byte(text[begin - 1])) &&
+                       (end == text.size() || !is_name_byte(text[end]));
+    if (whole) return begin;
+    from = begin + 1;
+  }
+}
+
+bool has_word(std::string_view text, std::string_view word) {
+  return find_word(text, word) != text.npos;
+}
+
+/// A prelude whose words the connection is not to be asked about.
+const Expected kQuietOk{Reply::kOk, Purpose::kPrelude, 1, false, nullptr};
+const Expected kQuietRows{Reply::kQuery, Purpose::kPrelude, 1, false, nullptr};
+
+/// Of a plain text: an INSERT or REPLACE.
+bool inserts(std::string_view text) {
+  const std::size_t at = text.find_first_not_of(" \t\r\n");
+  return at != text.npos && (lower(text[at]) == 'i' || lower(text[at]) == 'r');
+}
+
+/// Raises the error again. The message in hexadecimal: quotes depend on sql_mode.
+std::string signal(const LastError& error) {
+  const std::string state = error.sqlstate.empty() ? "HY000" : error.sqlstate;
+  std::string sql = "SIGNAL SQLSTATE '" + state +
+                    "' SET MYSQL_ERRNO = " + std::to_string(error.code) +
+                    ", MESSAGE_TEXT = _utf8mb4 x'";
+  for (const char c : error.message) {
+    constexpr char kDigits[] = "0123456789ABCDEF";
+    sql += kDigits[static_cast<unsigned char>(c) >> 4];
+    sql += kDigits[static_cast<unsigned char>(c) & 15];
+  }
+  return sql + "'";
+}
+
+}  // namespace
+
+Asks asks_of(const TextInfo& text) {
+  Asks asks;
+  if (!text.analysis || text.analysis->statements.empty()) return asks;
+  const std::string_view words = text.text;
+  const sql::Statement& first = text.analysis->statements.front();
+  const bool first_asks = (first.state & state::kLastStatement) != 0;
+  // What changes it from within may leave it as it was.
+  asks.insert_id =
+      has_word(words, "last_insert_id") || has_word(words, "identity") || changes_insert_id(text);
+  const bool only_reads_first =
+      text.analysis->statements.size() > 1 && first.effect == Effect::kRead && !first_asks;
+  asks.found_rows = !only_reads_first && has_word(words, "found_rows");
+  asks.row_count = first_asks && has_word(words, "row_count");
+  asks.diagnostics = (first.effect == Effect::kShow && first_asks) ||
+                     has_word(words, "warning_count") || has_word(words, "error_count") ||
+                     has_word(words, "diagnostics");
+  return asks;
+}
+
+bool changes_insert_id(const TextInfo& text) {
+  for (const sql::Statement& statement : text.analysis->statements) {
+    if (statement.command == "CALL" || statement.effect == Effect::kExecute) return true;
+    if (statement.command == "BEGIN" && statement.effect != Effect::kBegin) return true;
+  }
+  // LAST_INSERT_ID(n)
+  constexpr std::string_view kName = "last_insert_id";
+  const std::string_view words = text.text;
+  for (std::size_t at = find_word(words, kName); at != words.npos;
+       at = find_word(words, kName, at + 1)) {
+    std::size_t next = words.find_first_not_of(" \t\r\n", at + kName.size());
+    if (next == words.npos || words[next] != '(') continue;
+    next = words.find_first_not_of(" \t\r\n", next + 1);
+    if (next != words.npos && words[next] != ')') return true;
+  }
+  return false;
+}
+
+bool empties_diagnostics(TextInfo& text, bool is_mariadb) {
+  const sql::Analysis& analysis = TextMemo::analysis(text);
+  if (asks_of(text).diagnostics) return false;
+  if (!is_mariadb || !analysis.tables.empty()) return true;
+  return std::any_of(analysis.statements.begin(), analysis.statements.end(), [](const auto& one) {
+    return !one.writes.empty() || (one.unknown_targets && one.command != "DO") ||
+           one.effect == Effect::kCreateTemp ||
+           (one.effect == Effect::kShow && (one.state & state::kLastStatement) == 0);
+  });
+}
+
+/// After a statement that ran at the origin.
+void Client::note_statement(const Outcome& outcome) {
+  const bool ran_here = lease_->last_client == id_ && lease_->last_statement == last_.number;
+  // A PREPARE leaves the counts as they are.
+  const bool counts = running_.command != my::Command::kStmtPrepare || outcome.failed;
+  ++last_.number;
+  lease_->last_client = id_;
+  lease_->last_statement = (counts || ran_here) && !outcome.failed_here ? last_.number : 0;
+  mode_flags_ = lease_->status() & my::status::kModes;
+  if (outcome.failed || outcome.ends_with_rows) {
+    last_.row_count = -1;
+  } else if (counts) {
+    last_.row_count = static_cast<std::int64_t>(outcome.affected_rows);
+  }
+  if (outcome.last_insert_id != 0) lease_->insert_id = last_.insert_id = outcome.last_insert_id;
+  TextInfo* text = running_.text.get();
+  // Another's list may have been emptied by this.
+  if (lease_->diagnostics_of != id_) lease_->diagnostics_number = 0;
+  if (outcome.failed || outcome.warnings > 0) {
+    last_.failed(outcome.code, outcome.sqlstate, outcome.message);
+    lease_->diagnostics_of = outcome.failed_here ? 0 : id_;
+    lease_->diagnostics_number = last_.number;
+  } else if (last_.has_diagnostics && text != nullptr) {
+    last_.has_diagnostics = !empties_diagnostics(*text, lease_->identity().is_mariadb);
+    if (!last_.has_diagnostics) lease_->diagnostics_of = 0;
+  }
+  if (text == nullptr || running_.command == my::Command::kStmtPrepare) return;
+  const bool returning = text->plain && outcome.ends_with_rows && inserts(text->text);
+  if (returning || (!text->plain && changes_insert_id(*text))) {
+    lease_->insert_id.reset();
+    asked_values_.emplace_back("last_insert_id");
+  }
+  const auto& analysis = text->analysis;
+  const bool calculates = analysis && analysis->statements.size() == 1 &&
+                          analysis->statements.front().effect == Effect::kRead &&
+                          has_word(text->text, "sql_calc_found_rows") && !asks_of(*text).any();
+  const bool repeatable = !outcome.failed && !text->hidden && (text->read_only || calculates);
+  if (!repeatable) {
+    last_.read.text = nullptr;
+  } else if (running_.command == my::Command::kQuery) {
+    remember_read(*text, state_, nullptr, nullptr, {});
+  } else if (running_.command != my::Command::kStmtExecute || last_.read.text != running_.text) {
+    last_.read.text = nullptr;  // an execution was remembered when it was sent, if at all
+  }
+}
+
+void Client::remember_read(TextInfo& text, const StateRef& state, PreparedRef prepared,
+                           const my::Execute* execute, net::Bytes types) {
+  LastRead& read = last_.read;
+  const std::size_t size =
+      execute == nullptr ? 0 : execute->null_bitmap.size() + types.size() + execute->values.size();
+  read.text = size > LastStatement::kMaxExecution ? nullptr : &text;
+  read.state = state;
+  read.prepared = std::move(prepared);
+  read.execution.clear();
+  if (execute == nullptr || execute->parameters == 0 || read.text == nullptr) return;
+  read.execution.append(execute->null_bitmap).append(1, '\1').append(types).append(execute->values);
+}
+
+/// The answer to `text` came from the cache.
+void Client::served(TextInfo& text) {
+  last_.answered_here(-1);
+  if (!last_.has_diagnostics) return;
+  const auto profile = worker_.service.profile();
+  const bool is_mariadb = profile && profile->is_mariadb;
+  last_.has_diagnostics = !empties_diagnostics(text, is_mariadb);
+}
+
+/// Tells the connection in use what `text` asks it, as far as it does not know it by itself.
+void Client::recall(TextInfo& text) {
+  const Asks asks = asks_of(text);
+  if (!asks.any()) return;
+  Origin& origin = *lease_;
+  bool ran_here = origin.last_client == id_ && origin.last_statement == last_.number;
+  bool possible = true;
+  if (asks.insert_id && origin.insert_id != last_.insert_id) {
+    origin.send(my::Command::kQuery, "SET last_insert_id = " + std::to_string(last_.insert_id),
+                kQuietOk);
+    origin.insert_id = last_.insert_id;
+    ran_here = false;
+  }
+  // Whoever ran the last statement here may have run the one before elsewhere.
+  if (asks.diagnostics) {
+    possible = recall_diagnostics();
+    ran_here = ran_here && !origin.busy();
+  }
+  if (asks.found_rows && !ran_here) possible = possible && recall_found_rows();
+  if (asks.row_count && !ran_here) possible = possible && recall_row_count(asks.found_rows);
+  if (block_ == Block::kPrelude) return;  // a statement is being prepared: all of it again then
+  origin.last_client = id_;
+  origin.last_statement = last_.number;
+  if (possible) return;
+  worker_.telemetry.lost(Feature::kLastStatement);
+  pending_error_ = my::build_err(
+      {1235, "42000",
+       "Unsupported in a pooled connection: asking about a statement whose connection has gone "
+       "back to the pool (FOUND_ROWS, ROW_COUNT, SHOW WARNINGS). Ask inside the same transaction, "
+       "or start the proxy with --session-features pin."});
+}
+
+/// The list holds this client's, or nothing.
+bool Client::recall_diagnostics() {
+  Origin& origin = *lease_;
+  if (last_.has_diagnostics) {
+    if (origin.diagnostics_of == id_ && origin.diagnostics_number == last_.diagnostics_of) {
+      return true;
+    }
+    if (last_.error.code == 0) return false;
+    origin.send(my::Command::kQuery, signal(last_.error),
+                {Reply::kOk, Purpose::kRecall, 1, false, nullptr});
+    origin.diagnostics_of = id_;
+    origin.diagnostics_number = last_.diagnostics_of;
+    return true;
+  }
+  if (origin.diagnostics_of != 0) {
+    origin.send(my::Command::kQuery, "SELECT 1 FROM (SELECT 1) AS x LIMIT 0", kQuietRows);
+    origin.diagnostics_of = 0;
+  }
+  return true;
+}
+
+bool Client::recall_found_rows() {
+  Origin& origin = *lease_;
+  const LastRead& read = last_.read;
+  if (read.text == nullptr || !same(read.state, state_)) return false;
+  if (!read.prepared) {
+    origin.send(my::Command::kQuery, read.text->text, kQuietRows);
+    return true;
+  }
+  const std::uint32_t* id = ensure_prepared(read.prepared);
+  if (id == nullptr) return false;
+  std::string argument;
+  my::PayloadWriter(argument).u32(*id).u8(0).u32(1).bytes(read.execution);
+  origin.send(my::Command::kStmtExecute, argument, kQuietRows);
+  return true;
+}
+
+bool Client::recall_row_count(bool has_read) {
+  Origin& origin = *lease_;
+  switch (last_.row_count) {
+    case -1:
+      // In front of what asks for FOUND_ROWS() too, a query has just run.
+      if (!has_read) origin.send(my::Command::kQuery, "SELECT 1", kQuietRows);
+      return true;
+    case 0:
+      origin.send(my::Command::kQuery, "DO 0", kQuietOk);
+      return true;
+    case 1:
+      origin.send(my::Command::kQuery, "SELECT 1 INTO @hyperdrive_row", kQuietOk);
+      origin.dirty = true;
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace hyperdrive::proxy::session::mysql

@@ -1,0 +1,93 @@
+// What a session may ask about its statement before (LAST_INSERT_ID, ROW_COUNT, FOUND_ROWS, SHOW
+// WARNINGS), kept by the client: that statement may have run on another connection than the one
+// that is asked, or on none (the cache answered it).
+//
+// Statements are numbered. The origin connection that ran the newest one knows all by itself; any
+// other is told, as far as possible, by commands of the proxy's own in front of the asking one:
+//
+//   LAST_INSERT_ID()  SET last_insert_id = n
+//   FOUND_ROWS()      the query, once more: only its text tells what would be counted (LIMIT 2, 3
+//                     counts five), and what it leaves is what the origin would have left
+//   ROW_COUNT()       a statement with that count, if it is -1, 0 or 1
+//   SHOW WARNINGS     nothing, a statement that empties the list, or SIGNAL with the error
+//
+// What cannot be brought about is error 1235. One per Client, on its thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "proxy/session/mysql/session_state.hpp"
+#include "proxy/session/mysql/statements.hpp"
+#include "proxy/session/mysql/text_info.hpp"
+
+namespace hyperdrive::proxy::session::mysql {
+
+/// The session's last query, as far as it can be asked once more.
+struct LastRead {
+  TextRef text;  ///< null: unknown
+  StateRef state;
+  PreparedRef prepared;   ///< null: COM_QUERY
+  std::string execution;  ///< COM_STMT_EXECUTE's payload behind the iteration count, with types
+};
+
+/// What a failed statement left; it can be raised again where SIGNAL takes its words.
+struct LastError {
+  std::uint16_t code = 0;  ///< 0: it was no error, or its words are too long
+  std::string sqlstate;
+  std::string message;
+  static constexpr std::size_t kMaxMessage = 128;
+};
+
+struct LastStatement {
+  std::uint64_t number = 0;  ///< of the newest statement; see Origin::last_statement
+  std::uint64_t insert_id = 0;
+  std::int64_t row_count = 0;
+  bool has_diagnostics = false;      ///< the session's list holds something …
+  std::uint64_t diagnostics_of = 0;  ///< … that this statement left
+  LastError error;                   ///< … which is this
+  LastRead read;
+
+  static constexpr std::size_t kMaxExecution = 16 * 1024;
+
+  /// Answered by the proxy, so that no connection knows of it.
+  void answered_here(std::int64_t rows) {
+    ++number;
+    row_count = rows;
+  }
+  /// A session that begins anew.
+  void forget() {
+    const std::uint64_t next = number + 1;
+    *this = {};
+    number = next;
+  }
+  /// The newest statement has left an error (code 0: warnings) behind.
+  void failed(std::uint16_t code, std::string_view sqlstate, std::string_view message) {
+    has_diagnostics = true;
+    diagnostics_of = number;
+    error = {};
+    if (message.size() <= LastError::kMaxMessage)
+      error = {code, std::string(sqlstate), std::string(message)};
+  }
+};
+
+/// What a text asks about the statement before it.
+struct Asks {
+  bool insert_id = false;
+  bool found_rows = false;
+  bool row_count = false;
+  bool diagnostics = false;
+  bool any() const { return insert_id || found_rows || row_count || diagnostics; }
+};
+Asks asks_of(const TextInfo& text);
+
+/// LAST_INSERT_ID() may be another behind it, without its reply saying so: LAST_INSERT_ID(n), CALL
+/// … Of analysed texts.
+bool changes_insert_id(const TextInfo& text);
+
+/// It empties the list of warnings when nothing is wrong with it. MariaDB keeps the list through
+/// statements without tables, MySQL does not.
+bool empties_diagnostics(TextInfo& text, bool is_mariadb);
+
+}  // namespace hyperdrive::proxy::session::mysql

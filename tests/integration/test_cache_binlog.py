@@ -122,6 +122,12 @@ SCENES = [
      ["begin", "update mix_m set v = {v}", "update mix_i set v = {v}", "rollback"], ["select v from mix_m where id = 1"]),
     ("load", "create table loa (id int primary key, v int); insert into loa values (1, 0)",
      ["load data local infile '{file}' replace into table loa (id, v)"], ["select v from loa where id = 1"]),
+    ("loaded as text", "create table lot (id int primary key, v int); insert into lot values (1, 0)",
+     ["set session binlog_format = 'STATEMENT'", "load data local infile '{file}' replace into table lot (id, v)",
+      "set session binlog_format = 'ROW'"], ["select v from lot where id = 1"]),
+    ("audited", "create table aud (id int primary key, v int); create table aud_a (v int) engine=Aria transactional=1;"
+     "insert into aud values (1, 0); create trigger aud_t after update on aud for each row insert into aud_a values (new.v)",
+     ["update aud set v = {v}"], ["select v from aud where id = 1", "select max(v) from aud_a"]),
     ("procedure", "create table pro (id int primary key, v int); insert into pro values (1, 0);"
      "create procedure pro_p (n int) update pro set v = n",
      ["call pro_p({v})"], ["select v from pro where id = 1"]),

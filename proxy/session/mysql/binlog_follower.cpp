@@ -18,6 +18,7 @@ constexpr std::chrono::milliseconds kFirstRetry{100};
 constexpr std::chrono::milliseconds kLongestRetry{5'000};
 constexpr std::chrono::milliseconds kFirstPause{1};
 constexpr std::chrono::milliseconds kLongestPause{50};
+constexpr std::chrono::milliseconds kLinger{1'000};
 constexpr std::chrono::milliseconds kAudit{1'000};
 constexpr std::chrono::milliseconds kMostBehind{4'000};
 
@@ -39,6 +40,7 @@ BinlogFollower::BinlogFollower(net::Loop& loop, cache::Cache& cache,
       open_timer_(loop.timer([this] { open(); })),
       probe_timer_(loop.timer([this] { probe(); })),
       audit_timer_(loop.timer([this] { audit(); })),
+      linger_timer_(loop.timer([this] { settle_lingering(); })),
       self_(std::make_shared<BinlogFollower*>(this)) {
   distrust();
   open();
@@ -47,6 +49,7 @@ BinlogFollower::BinlogFollower(net::Loop& loop, cache::Cache& cache,
 BinlogFollower::~BinlogFollower() {
   *self_ = nullptr;
   for (CommitFence::Held& held : fence_.take_all()) held.intent.commit();
+  for (Lingering& one : lingering_) one.held.intent.commit();
   group_.commit();
   distrust_.commit();
 }
@@ -263,9 +266,25 @@ void BinlogFollower::settle(CommitFence::Held held) {
     return keeper_.look_soon();
   }
   if (!held.intent.pending()) return;
+  if (!held.commits_loosely || !holds_) return commit(std::move(held));
+  lingering_.push_back({loop_.now() + kLinger, std::move(held)});
+  if (!linger_timer_->armed()) linger_timer_->arm(kLinger);
+}
+
+void BinlogFollower::commit(CommitFence::Held held) {
   // A foreign key may have come between that the catalog of then did not have.
   if (held.catalog_generation != keeper_.catalog().generation) held.intent.add_everything();
   held.intent.commit();
+}
+
+void BinlogFollower::settle_lingering() {
+  while (!lingering_.empty() && lingering_.front().until <= loop_.now()) {
+    commit(std::move(lingering_.front().held));
+    lingering_.pop_front();
+  }
+  if (lingering_.empty()) return;
+  const auto left = lingering_.front().until - loop_.now();
+  linger_timer_->arm(std::chrono::ceil<std::chrono::milliseconds>(left));
 }
 
 // --- what the origin is asked

@@ -9,7 +9,9 @@
 //
 // What a logged transaction wrote is marked as soon as its rows are seen, and held until the fence
 // lets it pass (commit_fence.hpp). A definition ends everything until the catalog has been read
-// again. Every second the origin is asked where its log ends: a stream that is not there four
+// again. Where MariaDB's engines commit by themselves (Aria or MyISAM beside InnoDB: the log says
+// COMMIT instead of an XID) there is no proof; such a transaction is held a second longer. Every
+// second the origin is asked where its log ends: a stream that is not there four
 // seconds later, or a log that has begun anew (RESET MASTER leaves the stream open and silent), is
 // lost.
 //
@@ -17,6 +19,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -79,6 +82,8 @@ class BinlogFollower {
   void add_statement(const LoggedStatement& statement, CommitFence::Held& held);
   bool settle_passed();
   void settle(CommitFence::Held held);
+  void commit(CommitFence::Held held);
+  void settle_lingering();
   // what the origin is asked
   void probe();
   void audit();
@@ -94,7 +99,7 @@ class BinlogFollower {
   const Keeper keeper_;
   const bool holds_;
 
-  std::unique_ptr<net::Timer> open_timer_, probe_timer_, audit_timer_;
+  std::unique_ptr<net::Timer> open_timer_, probe_timer_, audit_timer_, linger_timer_;
   std::chrono::milliseconds retry_{0}, pause_{0};
   std::uint64_t number_ = 0;  // of the stream; what belongs to older ones is void
   std::unique_ptr<net::Job<core::Result<OpenedBinlog>>> opening_;
@@ -108,7 +113,12 @@ class BinlogFollower {
   bool horizon_due_ = false;
   bool from_beginning_ = false;
   bool saw_group_ = false;
-  cache::WriteIntent group_;  // of the one that is being read
+  struct Lingering {
+    net::TimePoint until;
+    CommitFence::Held held;
+  };
+  std::deque<Lingering> lingering_;  // passed the fence, but not told precisely
+  cache::WriteIntent group_;         // of the one that is being read
   std::uint64_t group_generation_ = 0;
   cache::WriteIntent distrust_;  // everything, while the log is not trusted
 

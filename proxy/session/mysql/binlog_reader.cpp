@@ -122,6 +122,9 @@ void BinlogReader::dispatch(const my::BinlogEvent& event) {
     }
     case Kind::kQuery:
       return statement(event);
+    case Kind::kLooseCommit:
+      group_.commits_loosely = true;
+      return end_group();
     case Kind::kCommit:
     case Kind::kXaPrepare:
       return end_group();
@@ -159,7 +162,11 @@ void BinlogReader::statement(const my::BinlogEvent& event) {
     return;
   }
   if (begins(event.text, "XA END ")) return;
-  if (is_word(event.text, "COMMIT") || is_word(event.text, "ROLLBACK")) return end_group();
+  if (is_word(event.text, "COMMIT") || is_word(event.text, "ROLLBACK")) {
+    // Not the log's own XID: an engine took part that does not commit in two phases.
+    group_.commits_loosely = true;
+    return end_group();
+  }
   group_.statements.push_back(
       {std::string(event.database), std::string(event.text), event.sql_mode});
   if (!in_group_ || alone_) end_group();

@@ -31,7 +31,8 @@ struct LoggedGroup {
   wire::mysql::BinlogPosition end;  ///< where it ends; of no meaning where `gtid` is set
   std::string gtid;                 ///< MySQL's name for it
   std::vector<LoggedStatement> statements;
-  bool anything = false;  ///< some of it is not understood
+  bool anything = false;         ///< some of it is not understood
+  bool commits_loosely = false;  ///< MariaDB: its engines commit a moment after the log, unordered
 };
 
 class BinlogReader final : public net::StreamHandler {

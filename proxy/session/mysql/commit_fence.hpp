@@ -37,8 +37,9 @@ class CommitFence {
     cache::WriteIntent intent;
     std::uint64_t catalog_generation = 0;  ///< by which its tables were found
     bool changes_schema = false;
-    bool completes_xa = false;  ///< visible only when XA RECOVER lists nothing any more
-    bool is_horizon = false;    ///< all that was committed before the stream began
+    bool commits_loosely = false;  ///< MariaDB: visible a moment after the proof, see the follower
+    bool completes_xa = false;     ///< visible only when XA RECOVER lists nothing any more
+    bool is_horizon = false;       ///< all that was committed before the stream began
   };
 
   enum class Proof { kPosition, kGtid };

@@ -115,7 +115,7 @@ BinlogEvent BinlogDecoder::decode(Bytes bytes) {
       return as(std::move(event), Kind::kCommit);
     case Type::kXaPrepare:
       // One phase: it is committed right here.
-      return as(std::move(event), Cursor(body).u8() != 0 ? Kind::kCommit : Kind::kXaPrepare);
+      return as(std::move(event), Cursor(body).u8() != 0 ? Kind::kLooseCommit : Kind::kXaPrepare);
     case Type::kGtid:
       return gtid(std::move(event), body);
     case Type::kAnonymousGtid:

@@ -86,18 +86,19 @@ inline constexpr std::uint64_t kNoBackslashEscapes = 1u << 20;
 struct BinlogEvent {
   enum class Kind {
     kNothing,
-    kFile,        ///< from here on events are of file `file`, from `offset` on
-    kBegin,       ///< a group of events; `gtid` (MySQL) names it
-    kBeginAlone,  ///< likewise, of one statement that ends it
-    kRows,        ///< rows of database.table
-    kQuery,       ///< a statement's text
-    kCommit,
-    kXaPrepare,   ///< ends a group whose rows are not visible before its XA COMMIT
-    kCheckpoint,  ///< MariaDB: all commits of files before `file` are done in the engines
-    kPayload,     ///< MySQL: compressed rows and their commit
-    kAnything,    ///< not understood: anything may have changed
-    kUnnamed,     ///< MySQL: a group with a name that is not understood, or none
-    kBroken,      ///< not an event
+    kFile,         ///< from here on events are of file `file`, from `offset` on
+    kBegin,        ///< a group of events; `gtid` (MySQL) names it
+    kBeginAlone,   ///< likewise, of one statement that ends it
+    kRows,         ///< rows of database.table
+    kQuery,        ///< a statement's text
+    kCommit,       ///< of a transaction that the engines commit together with the log
+    kLooseCommit,  ///< MariaDB: of one whose engines commit by themselves, likewise XA's one phase
+    kXaPrepare,    ///< ends a group whose rows are not visible before its XA COMMIT
+    kCheckpoint,   ///< MariaDB: all commits of files before `file` are done in the engines
+    kPayload,      ///< MySQL: compressed rows and their commit
+    kAnything,     ///< not understood: anything may have changed
+    kUnnamed,      ///< MySQL: a group with a name that is not understood, or none
+    kBroken,       ///< not an event
   };
   Kind kind = Kind::kNothing;
   BinlogHeader header;

@@ -125,6 +125,9 @@ TEST_CASE("a transaction of MariaDB gives its table and its end") {
   CHECK(end.kind == Kind::kCommit);
   CHECK(end.header.end == 1176);
   CHECK(decoder.decode(kXaPrepare).kind == Kind::kXaPrepare);
+  std::string one_phase = kXaPrepare;
+  one_phase[kBinlogHeaderSize] = 1;
+  CHECK(decoder.decode(one_phase).kind == Kind::kLooseCommit);
 }
 
 TEST_CASE("a statement that is logged by itself comes as its text, without the checksum") {

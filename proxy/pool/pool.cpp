@@ -314,6 +314,22 @@ bool Pool::wants_more() const {
 }
 
 /// `here`: the calling worker, or workers_.size() if that is not known.
+bool Pool::take_slot(std::size_t worker) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (head_ != nullptr || workers_[worker].closing) return false;
+    if (total_ < static_cast<std::size_t>(options_.limit)) {
+      ++total_;
+      return true;
+    }
+  }
+  auto idle = try_acquire(worker);
+  if (!idle) return false;
+  OriginConnection& leaving = *idle;
+  leaving.retire(std::move(idle));
+  return true;  // its place
+}
+
 void Pool::consider_opening(std::size_t here) {
   while (true) {
     std::size_t worker = 0;

@@ -74,6 +74,10 @@ class Pool {
   /// either: there is none to be had now. A waiter for whom none can be opened, or not within a
   /// second, is refused.
   std::unique_ptr<OriginConnection> acquire_unclaimed(Waiter& waiter);
+  /// Takes a place under the limit for a connection that is not the pool's; an idle connection is
+  /// closed for it if need be. False: all are in use, or somebody waits. Given back by
+  /// discard(nullptr). On the thread of `worker`.
+  bool take_slot(std::size_t worker);
   static void claim(OriginConnection& connection, Waiter& waiter);
   static bool is_claimed(const OriginConnection& connection) {
     return !connection.claim_.expired();

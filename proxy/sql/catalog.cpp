@@ -78,6 +78,8 @@ std::vector<std::string> parse_search_path(const Context& context) {
 Catalog::Catalog(std::unique_ptr<const CatalogData> data) : data_(std::move(data)) {}
 Catalog::~Catalog() = default;
 
+bool Catalog::may_hide_state() const { return data_->may_hide_state; }
+
 std::string Catalog::table_name(Oid table) const {
   const Relation* relation = data_->relation(table);
   return relation ? relation->schema + "." + relation->name : std::string();

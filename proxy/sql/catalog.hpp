@@ -73,6 +73,11 @@ class Catalog {
 
   Resolution resolve(const Analysis& analysis, const Context& context) const;
 
+  /// Whether a statement whose own text is plain may run code that changes its session (a function,
+  /// trigger, rule, view). False: nobody here could have hidden anything, and nothing needs
+  /// resolving to know it.
+  bool may_hide_state() const;
+
   /// "schema.name"; empty if the snapshot does not know it.
   std::string table_name(Oid table) const;
   /// Relations whose "schema.name" or (in public) "name" matches the glob (`*`, `?`).

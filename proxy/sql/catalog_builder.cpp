@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -80,6 +81,22 @@ void add_columns(CatalogData& data, CatalogBuilder::Row row) {
   data.columns[std::string(value(row, 0))].push_back(std::move(group));
 }
 
+/// Names of pg_catalog by which a view changes its session, or runs SQL that it is given as a text.
+bool names_a_changer(std::string_view definition) {
+  constexpr std::array<std::string_view, 7> kChangers = {
+      "set_config", "setseed", "advisory", "pg_settings", "to_xml", "ts_stat", "ts_rewrite"};
+  return std::any_of(kChangers.begin(), kChangers.end(), [&](std::string_view name) {
+    return definition.find(name) != std::string_view::npos;
+  });
+}
+
+bool may_hide_state(const CatalogData& data) {
+  return data.has_volatile_function || data.has_volatile_operator ||
+         !data.volatile_conversion.empty() || !data.side_effects.empty() ||
+         std::any_of(data.definitions.begin(), data.definitions.end(),
+                     [](const auto& view) { return names_a_changer(view.second); });
+}
+
 }  // namespace
 
 CatalogBuilder::CatalogBuilder() : data_(std::make_unique<CatalogData>()) {}
@@ -128,6 +145,7 @@ core::Result<void> CatalogBuilder::add(std::size_t query, Row row) {
 }
 
 std::shared_ptr<const Catalog> CatalogBuilder::build() {
+  data_->may_hide_state = sql::may_hide_state(*data_);
   auto catalog = std::shared_ptr<const Catalog>(new Catalog(std::move(data_)));
   data_ = std::make_unique<CatalogData>();
   return catalog;

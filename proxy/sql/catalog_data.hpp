@@ -87,6 +87,7 @@ struct CatalogData {
   std::unordered_set<Oid> with_unsafe;  ///< with columns of class u
   bool has_volatile_operator = false;
   bool has_volatile_function = false;
+  bool may_hide_state = false;  ///< set by build(): see Catalog
 
   /// Analyses of view definitions, made when first asked for.
   mutable std::mutex views_mutex;

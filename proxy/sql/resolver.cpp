@@ -30,6 +30,12 @@ std::string_view volatility_word(char volatility) {
   }
 }
 
+/// Built-in functions that run a query out of their arguments, or of relations that these name.
+bool runs_given_sql(std::string_view name) {
+  return name.find("_to_xml") != std::string_view::npos || name == "ts_stat" ||
+         name == "ts_rewrite";
+}
+
 bool takes(const Function& function, const Call& call) {
   if (call.arguments < 0) return true;
   if (function.variadic && call.arguments >= function.arguments - 1) return true;
@@ -224,6 +230,7 @@ void Resolver::judge_builtin(const Call& call, char volatility) {
                                name.starts_with("pg_advisory_lock") ||
                                name.starts_with("pg_try_advisory_lock");
   if (depth_ > 0 && changes_session) may_write_anything(name + "() changes the session");
+  if (runs_given_sql(name)) may_write_anything(name + "() runs the SQL that it is given");
 }
 
 void Resolver::judge_operator(const OperatorUse& use) {

@@ -49,6 +49,7 @@ class CacheGate final : public Gate {
   void leased(Origin& origin) override;
   bool may_run(Client& client, TextInfo& text) override;
   void will_run(Client& client, TextInfo& text) override;
+  void will_bind(Client& client, TextInfo& text) override;
   bool may_call(Client& client) override;
   void will_call(Client& client) override;
   void ready(Client& client, wire::postgres::TransactionStatus status) override;
@@ -134,6 +135,9 @@ class CacheGate final : public Gate {
   void keep_description(CacheTap& tap);
   Label classify(Client& client, TextInfo& text);
   void mark_writes(Client& client, const Plan& plan);
+  void change_schema(PendingWrites& writes);
+  void run_uncached(Client& client, TextInfo& text);
+  bool may_hide(const TextInfo& text);
   void widen_writes(Origin& origin);
   std::vector<std::string> tables_written(const Plan& plan);
   void announce_hit(Client& client, const Question& question, const cache::Found& found,

@@ -12,6 +12,7 @@ namespace hyperdrive::proxy::session::postgres {
 
 namespace {
 
+constexpr std::chrono::milliseconds kSlotRetry{20};
 constexpr std::chrono::milliseconds kFirstRetry{100};
 constexpr std::chrono::milliseconds kLongestRetry{5'000};
 constexpr std::size_t kWarnCatalog = 0;
@@ -63,6 +64,7 @@ constexpr std::string_view kFingerprint =
 CacheKeeper::CacheKeeper(cache::Cache& cache, std::unique_ptr<KeeperConnector> connector,
                          const KeeperOptions& options)
     : cache_(cache),
+      schema_(cache.epochs().table(kSchema)),
       connector_(std::move(connector)),
       options_(options),
       fence_(options.fence),
@@ -114,8 +116,55 @@ core::Result<void> CacheKeeper::start(std::function<void(core::Result<void>)> fi
 // -------------------------------------------------------------------
 
 void CacheKeeper::open_asker() {
-  connector_->open(*loop_, KeeperConnector::Purpose::kQuestions,
-                   [this](auto stream) { asker_opened(std::move(stream)); });
+  if (asker_ || opening_) return;
+  opening_ = true;
+  if (options_.stays_connected || has_slot_ || !options_.slot) return open_asker_now();
+  options_.slot->take([this](bool taken) {
+    loop_->post([this, taken] {
+      has_slot_ = taken;
+      if (taken) return open_asker_now();
+      opening_ = false;
+      asker_timer_->arm(kSlotRetry);
+    });
+  });
+}
+
+void CacheKeeper::open_asker_now() {
+  connector_->open(*loop_, KeeperConnector::Purpose::kQuestions, [this](auto stream) {
+    opening_ = false;
+    asker_opened(std::move(stream));
+  });
+}
+
+void CacheKeeper::give_slot_back() {
+  if (std::exchange(has_slot_, false)) options_.slot->give_back();
+}
+
+/// Nothing is left to be asked for now: the connection is closed, unless it stays.
+void CacheKeeper::leave_if_done() {
+  if (options_.stays_connected || !asker_ || reloading_ || reload_again_ || !asker_->idle() ||
+      !awaiting_next_.empty() || !unsettled_.empty() || !fence_.empty()) {
+    return;
+  }
+  // Not from within the connection's own call.
+  loop_->post([this] {
+    if (options_.stays_connected || !asker_ || !asker_->idle()) return;
+    asker_.reset();
+    give_slot_back();
+  });
+}
+
+void CacheKeeper::set_stays_connected(bool stays) {
+  if (!loop_) {
+    options_.stays_connected = stays;
+    return;
+  }
+  run([this, stays] {
+    options_.stays_connected = stays;
+    if (!stays) return leave_if_done();
+    give_slot_back();
+    open_asker();
+  });
 }
 
 void CacheKeeper::asker_opened(core::Result<std::unique_ptr<net::Stream>> stream) {
@@ -128,7 +177,12 @@ void CacheKeeper::asker_opened(core::Result<std::unique_ptr<net::Stream>> stream
     // Not from within the connection's own call.
     loop_->post([this, why] { asker_lost(why); });
   });
-  reload();
+  // Who comes back only to look need not read everything again.
+  if (generation() == 0 || reload_again_ || !awaiting_next_.empty() || options_.stays_connected) {
+    reload();
+  } else {
+    look();
+  }
   poll_outcomes();
   if (options_.replication && !log_ && !log_timer_->armed()) open_log();
   if (!fence_.empty()) probe();
@@ -137,6 +191,7 @@ void CacheKeeper::asker_opened(core::Result<std::unique_ptr<net::Stream>> stream
 /// What it was being asked is asked of the next one.
 void CacheKeeper::drop_asker() {
   asker_.reset();
+  give_slot_back();
   probing_ = polling_ = false;
   fence_.forget_question();
   if (std::exchange(reloading_, false)) {
@@ -150,7 +205,7 @@ void CacheKeeper::drop_asker() {
 
 void CacheKeeper::asker_lost(const std::string& why) {
   drop_asker();
-  warn(kWarnCatalog, "The cache cannot ask the origin about its schema: " + why);
+  warn(kWarnCatalog, "The proxy cannot ask the origin about its schema: " + why);
   tried();
   asker_retry_ = std::clamp(asker_retry_ * 2, kFirstRetry, kLongestRetry);
   asker_timer_->arm(asker_retry_);
@@ -162,6 +217,7 @@ void CacheKeeper::asker_lost(const std::string& why) {
 void CacheKeeper::reload() {
   if (!asker_ || reloading_) {
     reload_again_ = true;
+    if (!asker_ && !asker_timer_->armed()) open_asker();
     return;
   }
   reloading_ = true;
@@ -227,7 +283,8 @@ void CacheKeeper::reloaded(core::Result<void> result) {
   tried();
   if (!options_.replication || trusting_) tell_first({});
   look_within(options_.look_again);
-  if (reload_again_ || !awaiting_next_.empty()) reload();
+  if (reload_again_ || !awaiting_next_.empty()) return reload();
+  leave_if_done();
 }
 
 /// This session has the old defaults itself. What waited for the reload waits for that of the next
@@ -261,8 +318,14 @@ void CacheKeeper::publish(std::shared_ptr<const sql::Catalog> catalog) {
 }
 
 void CacheKeeper::look() {
-  if (!asker_) return;
   look_at_ = {};
+  if (!asker_ && !options_.stays_connected && !options_.slot->was_used()) {
+    return look_within(options_.look_again);
+  }
+  if (!asker_) {
+    if (!asker_timer_->armed()) open_asker();
+    return;
+  }
   asker_->ask(
       std::string(kFingerprint),
       [this](std::size_t, auto row) {
@@ -271,7 +334,10 @@ void CacheKeeper::look() {
       [this](core::Result<void> result) {
         const bool same = result && new_fingerprint_ == fingerprint_;
         // Those that wait for a reading that failed wait for another one.
-        if (same && awaiting_next_.empty()) return look_within(options_.look_again);
+        if (same && awaiting_next_.empty()) {
+          look_within(options_.look_again);
+          return leave_if_done();
+        }
         // What was judged by the old schema must go at once, not when the new one is known.
         announce_unknown(awaiting_next_);
         reload();
@@ -288,6 +354,8 @@ void CacheKeeper::look_within(std::chrono::milliseconds time) {
 void CacheKeeper::announce_unknown(std::vector<cache::WriteIntent>& to) {
   to.push_back(cache_.epochs().begin_write());
   to.back().add_everything();
+  cache::Mark* schema = &schema_;
+  to.back().add({&schema, 1});
 }
 
 /// On the keeper's thread. Before start() (caching was never enabled) there is nothing to do.

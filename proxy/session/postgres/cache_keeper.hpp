@@ -55,8 +55,24 @@ struct KnownCatalog {
   std::uint64_t generation = 0;
 };
 
+/// A place among the connections that the pool may have open, for a connection that is the keeper's
+/// for a moment only. Called on the keeper's thread.
+class BorrowedSlot {
+ public:
+  virtual ~BorrowedSlot() = default;
+  /// `taken` is called once, on any thread; false: all are in use.
+  virtual void take(std::function<void(bool)> taken) = 0;
+  virtual void give_back() = 0;
+  /// Whether clients have asked anything since the last time that this was asked.
+  virtual bool was_used() = 0;
+};
+
 struct KeeperOptions {
   bool replication = false;
+  /// False: without a cache the catalogs only tell what may hide state in a connection, so one is
+  /// opened for each reading, in a slot of the pool's, and closed after it.
+  bool stays_connected = true;
+  std::shared_ptr<BorrowedSlot> slot;
   bool fence = true;  ///< false only for the test that shows why it is there
   std::chrono::milliseconds look_again{60'000};
   /// Sessions get other defaults than before (ALTER ROLE … SET, ALTER DATABASE … SET): connections
@@ -78,8 +94,12 @@ class CacheKeeper {
   /// Starts the thread. `first` is told once, on the keeper's thread, when the catalogs are known
   /// and, in mode replication, the log is followed; or why that cannot be (it goes on trying).
   core::Result<void> start(std::function<void(core::Result<void>)> first);
+  /// Ends the thread; for the owner, once.
+  void stop();
 
   KnownCatalog catalog() const;
+  /// Open while the schema is being changed, until the catalogs have been read again.
+  cache::Mark& schema() { return schema_; }
   /// Cheap; changes with every new catalog. 0: none yet.
   std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
   /// Calls back (on the keeper's thread) once a catalog is known or the first try to read it has
@@ -95,6 +115,7 @@ class CacheKeeper {
   void prepared(cache::WriteIntent intent, std::string gid);
 
   void set_replication(bool wanted);
+  void set_stays_connected(bool stays);
   /// Another origin from now on: everything known of the old one is forgotten.
   void retarget(std::unique_ptr<KeeperConnector> connector);
   /// For people: what replication does not see, why the log is not followed; empty if all is well.
@@ -112,6 +133,9 @@ class CacheKeeper {
   void run(std::function<void()> task);
   // cache_keeper.cpp: the connection for questions, the catalogs
   void open_asker();
+  void open_asker_now();
+  void give_slot_back();
+  void leave_if_done();
   void asker_opened(core::Result<std::unique_ptr<net::Stream>> stream);
   void asker_lost(const std::string& why);
   void drop_asker();
@@ -142,7 +166,9 @@ class CacheKeeper {
   void distrust_log();
   void probe();
 
+  static constexpr cache::TableId kSchema = cache::TableId{1} << 40;  // above every oid
   cache::Cache& cache_;
+  cache::Mark& schema_;
   std::unique_ptr<KeeperConnector> connector_;
   KeeperOptions options_;
   std::unique_ptr<net::Loop> loop_;  // once running_
@@ -156,6 +182,8 @@ class CacheKeeper {
   std::chrono::milliseconds asker_retry_{0};
   std::unique_ptr<net::Timer> look_timer_;
   net::TimePoint look_at_{};
+  bool opening_ = false;
+  bool has_slot_ = false;
   bool reloading_ = false;
   bool reload_again_ = false;
   std::unique_ptr<sql::CatalogBuilder> builder_;

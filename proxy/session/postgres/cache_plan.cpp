@@ -38,6 +38,15 @@ bool may_commit_inside(const sql::Analysis& analysis) {
   return effect == Effect::kUnknownWrite || effect == Effect::kExecute;
 }
 
+/// EXPLAIN evaluates what is called IMMUTABLE; VACUUM, ANALYZE, REINDEX, CLUSTER what indexes are
+/// made of. The analysis of such statements names no functions.
+bool evaluates_unseen(const sql::Analysis& analysis) {
+  return std::any_of(
+      analysis.statements.begin(), analysis.statements.end(), [](const sql::Statement& statement) {
+        return statement.effect == Effect::kExplain || statement.effect == Effect::kOther;
+      });
+}
+
 }  // namespace
 
 bool is_unsure(const SettingsRef& settings) {
@@ -56,7 +65,10 @@ Planner::Planner(cache::Cache& cache, const CacheKeeper& keeper, TextMemo& texts
 }
 
 void Planner::refresh() {
-  if (known_.generation != keeper_.generation()) known_ = keeper_.catalog();
+  if (known_.generation != keeper_.generation()) {
+    known_ = keeper_.catalog();
+    may_hide_state_ = !known_.catalog || known_.catalog->may_hide_state();
+  }
   if (policy_generation_ == cache_.policy_generation()) return;
   // The generation first: a policy that comes in between is fetched again next time.
   policy_generation_ = cache_.policy_generation();
@@ -66,6 +78,11 @@ void Planner::refresh() {
 const cache::Policy& Planner::policy() {
   if (policy_generation_ != cache_.policy_generation()) refresh();
   return *policy_;
+}
+
+bool Planner::may_hide_state() {
+  if (known_.generation != keeper_.generation()) refresh();
+  return may_hide_state_;
 }
 
 bool Planner::current(const Plan& plan, const SettingsRef& settings) const {
@@ -104,6 +121,7 @@ PlanRef Planner::make(std::shared_ptr<const sql::Analysis> analysis, const Setti
     if (statement.effect == Effect::kPrepareTransaction) plan->prepares = statement.argument;
   }
   judge(*plan);
+  plan->runs_unknown_code = plan->runs_unknown_code || evaluates_unseen(*plan->analysis);
   // Comes before whatever else forbids it.
   if (plan->analysis->hints.no_cache) {
     plan->status = CacheStatus::kBypass;
@@ -126,6 +144,9 @@ void Planner::judge(Plan& plan) {
              statement.effect != Effect::kCreateTemp && !statement.unknown_targets &&
              statement.writes.empty();
     };
+    plan.changes_catalog = std::any_of(
+        analysis.statements.begin(), analysis.statements.end(),
+        [](const sql::Statement& statement) { return statement.effect == Effect::kUnknownWrite; });
     plan.writes_everything =
         !std::all_of(analysis.statements.begin(), analysis.statements.end(), harmless);
     // Nor is it known what its functions leave behind in the connection.

@@ -55,6 +55,8 @@ class Planner {
   /// Valid until the text is planned again.
   const TextPlan& plan(TextInfo& text, const SettingsRef& settings);
   const cache::Policy& policy();
+  /// Whether a text that looks plain may run code that changes its session.
+  bool may_hide_state();
   std::string table_name(const cache::Mark& mark);
 
   /// The mark by which answers to a text are purged.
@@ -72,6 +74,7 @@ class Planner {
   const CacheKeeper& keeper_;
   TextMemo& texts_;
   KnownCatalog known_;
+  bool may_hide_state_ = true;  // of known_
   std::shared_ptr<const cache::Policy> policy_;
   std::uint64_t policy_generation_ = 0;
   boost::unordered_flat_map<const sql::Analysis*, PlanRef> plans_;

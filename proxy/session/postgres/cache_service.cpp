@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "proxy/session/postgres/keeper_connector.hpp"
+#include "proxy/session/postgres/pool_slot.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
@@ -26,6 +27,8 @@ KeeperOptions keeper_options(const core::Config& config, Service& service) {
     service.pool->renew();
   };
   options.replication = follows_log(config);
+  options.stays_connected = !config.caching.disabled;
+  options.slot = std::make_shared<PoolSlot>(service);
   // For the test that shows what the fence is for (tests/integration/test_cache_replication.py).
   options.fence = std::getenv("HYPERDRIVE_TEST_WITHOUT_FENCE") == nullptr;
   return options;
@@ -68,8 +71,7 @@ void CacheService::detach() {
 }
 
 core::Result<void> CacheService::start() {
-  if (cache_.policy()->disabled) return {};
-  if (tier_) tier_->start();
+  if (tier_ && !cache_.policy()->disabled) tier_->start();
   return start_keeper(replication_);
 }
 
@@ -92,7 +94,7 @@ void CacheService::reload(const core::Config& config, bool new_origin) {
   log_rule_warnings();
   cache_.resize(config.local.cache_size);
   if (new_origin) keeper_.retarget(make_keeper_connector(service_.options()->target));
-  if (!config.caching.disabled) (void)start_keeper(false);
+  keeper_.set_stays_connected(!config.caching.disabled);
   keeper_.set_replication(follows_log(config));
 }
 

@@ -29,7 +29,8 @@ class CacheService {
   static int own_connections(const core::Config& config);
 
   void attach();
-  /// Starts reading the catalogs. With invalidation = replication it waits until the origin's log
+  /// Starts reading the catalogs, with caching disabled, too: they tell which statements may hide
+  /// something in their connection. With invalidation = replication it waits until the origin's log
   /// is followed, and says why where that cannot be.
   core::Result<void> start();
   /// Nothing of the cache touches the pool or a worker any more.

@@ -25,11 +25,7 @@ void CacheGate::will_run(Client& client, TextInfo& text) {
   Label label;
   if (planner_.policy().disabled) {
     label = {CacheStatus::kDisabled, "caching is disabled"};
-    // Whoever enables the cache meanwhile must not keep what this changes.
-    if (!text.read_only) {
-      if (!origin->writes.intent.pending()) origin->writes.intent = cache_.epochs().begin_write();
-      origin->writes.intent.add_everything();
-    }
+    run_uncached(client, text);
   } else {
     const PlanRef plan = planner_.plan(text, client.settings()).plan;
     if (plan->writes_anything()) mark_writes(client, *plan);
@@ -57,6 +53,40 @@ void CacheGate::will_run(Client& client, TextInfo& text) {
   }
   if (client.told_of()) client.set_cache_outcome(label.status, std::move(label.reason));
   forget_if_idle(client);
+}
+
+/// Without caching only two things count: what the statement hides in its session, and what it may
+/// change for whoever enables the cache meanwhile.
+void CacheGate::run_uncached(Client& client, TextInfo& text) {
+  Origin& origin = *client.lease();
+  PendingWrites& writes = origin.writes;
+  if (!text.read_only) {
+    if (!writes.intent.pending()) writes.intent = cache_.epochs().begin_write();
+    writes.intent.add_everything();
+  }
+  if (!may_hide(text)) return;
+  const PlanRef plan = planner_.plan(text, client.settings()).plan;
+  if (plan->runs_unknown_code) origin.left.hidden = true;
+  if (plan->changes_catalog) change_schema(writes);
+}
+
+/// False: no catalog has to be asked to know that the statement leaves nothing in its session.
+bool CacheGate::may_hide(const TextInfo& text) { return !text.plain || planner_.may_hide_state(); }
+
+void CacheGate::will_bind(Client& client, TextInfo& text) {
+  if (client.lease() == nullptr || !may_hide(text)) return;
+  if (planner_.plan(text, client.settings()).plan->runs_unknown_code) {
+    client.lease()->left.hidden = true;
+  }
+}
+
+/// What runs elsewhere from now on, until the catalogs have been read again, may run code that they
+/// do not know yet.
+void CacheGate::change_schema(PendingWrites& writes) {
+  if (!writes.intent.pending()) writes.intent = cache_.epochs().begin_write();
+  cache::Mark* schema = &keeper_.schema();
+  writes.intent.add({&schema, 1});
+  writes.schema_changes = true;
 }
 
 /// For people: whose cached answers the statement ends. `*`: all of them.
@@ -90,7 +120,7 @@ void CacheGate::mark_writes(Client& client, const Plan& plan) {
   writes.intent.add(plan.writes);
   if (plan.writes_everything || plan.changes_catalog) writes.intent.add_everything();
   writes.may_commit_inside |= plan.may_commit_inside;
-  writes.schema_changes |= plan.changes_catalog;
+  if (plan.changes_catalog) change_schema(writes);
   if (!plan.prepares.empty()) writes.prepared = plan.prepares;
 }
 
@@ -124,6 +154,10 @@ CacheGate::Label CacheGate::classify(Client& client, TextInfo& text) {
 
 /// ReadyForQuery 'I' of this connection, not yet seen by its client.
 void CacheGate::settle(Origin& origin) {
+  // What ran here was judged by catalogs that were not in force any more.
+  const cache::Mark& schema = keeper_.schema();
+  const bool moved = schema.open() || schema.changed_at() > origin.leased_at;
+  if (moved && !origin.is_being_cleaned()) origin.left.hidden = true;
   if (!origin.writes.surely_undone()) widen_writes(origin);
   PendingWrites writes = std::exchange(origin.writes, {});
   if (writes.surely_undone()) return writes.intent.roll_back();

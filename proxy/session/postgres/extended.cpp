@@ -351,6 +351,7 @@ Client::Step Client::bind(const Message& message) {
 Client::Step Client::bind_unnamed(const Message& message, const pg::BindNames& names) {
   if (unnamed_.text && unnamed_.text->asks_sequences) own_sequences(*unnamed_.text);
   if (ensure_unnamed(message.rest) == Step::kBlocked) return Step::kBlocked;
+  if (worker_.gate != nullptr && unnamed_.text) worker_.gate->will_bind(*this, *unnamed_.text);
   forward_extended(message.whole);
   lease_->expect(ReplyKind::kBind);
   bind_portal(names.portal, unnamed_.text, nullptr);
@@ -366,6 +367,7 @@ Client::Step Client::bind_named(const Message& message, const pg::BindNames& nam
   }
   if (named->text->asks_sequences) own_sequences(*named->text);
   if (ensure_prepared(named, message.rest) == Step::kBlocked) return Step::kBlocked;
+  if (worker_.gate != nullptr) worker_.gate->will_bind(*this, *named->text);
   std::string& out = worker_.scratch;
   pg::append_bind_renamed(out, message.header, names, statement.name);
   out += message.body.substr(names.size, kInlineBind);

@@ -62,6 +62,8 @@ class Gate {
   /// Client::retry_group(), then it is asked again.
   virtual bool may_run(Client& client, TextInfo& text) = 0;
   virtual void will_run(Client& client, TextInfo& text) = 0;
+  /// It is about to be bound, which may plan it: functions that are called IMMUTABLE run then.
+  virtual void will_bind(Client& client, TextInfo& text) = 0;
   /// Likewise, of a FunctionCall.
   virtual bool may_call(Client& client) = 0;
   /// A FunctionCall is about to be sent.

@@ -58,6 +58,7 @@ struct Expected {
   bool resets = false;            ///< RESET ALL, DISCARD ALL: the session's settings must follow
   bool poison = false;            ///< fails on purpose; `payload` is the error to tell instead
   bool in_failed = false;         ///< … where the transaction has failed, so for another reason
+  bool finds_prepared = false;    ///< the question whether SQL has left statements: fails if so
   std::uint16_t statement = 0;    ///< kQuery: how many of its statements are complete
   std::uint64_t serial = 0;       ///< unnamed: of the Parse; else of the client's message
   std::chrono::steady_clock::time_point start{};

@@ -42,7 +42,11 @@ void CacheKeeper::unsettled(Unsettled unsettled) {
 }
 
 void CacheKeeper::poll_outcomes() {
-  if (unsettled_.empty() || !asker_) return;
+  if (unsettled_.empty()) return;
+  if (!asker_) {
+    if (!asker_timer_->armed()) open_asker();
+    return;
+  }
   outcome_timer_->arm(kPollPause);
   // One question at a time: it may have to wait for a long reading of the catalogs.
   if (std::exchange(polling_, true)) return;

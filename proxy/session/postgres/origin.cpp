@@ -21,6 +21,12 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+/// Code that is hidden may have run PREPARE. Dropping every statement each time would cost those of
+/// the proxy, too; so this fails, by a division, if there is one that SQL has made.
+constexpr std::string_view kFindPrepared =
+    "SELECT 1 OPERATOR(pg_catalog./) (pg_catalog.count(*) OPERATOR(pg_catalog.=) 0)"
+    "::pg_catalog.int4 FROM pg_catalog.pg_prepared_statements WHERE from_sql";
+
 }  // namespace
 
 Origin::Origin(Worker& worker, std::unique_ptr<net::Stream> stream, Identity identity)
@@ -316,6 +322,11 @@ void Origin::finish_step() {
       if (left.hurry) {
         applied_ = without(applied_, "statement_timeout");
         std::erase(dirty_, "statement_timeout");
+      }
+      if (left.hidden && !left.anything && !left.prepared) {
+        // A message of its own: its failure must not take the cleaning back.
+        pg::append_query(message, kFindPrepared);
+        expect(ReplyKind::kQuery, ReplyAction::kSwallow).finds_prepared = true;
       }
       left = {};
     }

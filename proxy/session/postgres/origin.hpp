@@ -107,6 +107,8 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
            status_ == wire::postgres::TransactionStatus::kIdle;
   }
   bool open() const { return open_; }
+  /// Its client has left and nothing but the proxy's own cleaning runs.
+  bool is_being_cleaned() const { return cleaning_; }
 
   /// Whose unnamed statement the origin has: kNone, kSomeones, or the serial of a client's Parse.
   static constexpr std::uint64_t kNone = 0, kSomeones = 1;

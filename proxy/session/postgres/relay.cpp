@@ -166,8 +166,8 @@ bool Client::offered(net::Bytes group, Step& step) {
 /// depends on nothing, so pipelines of those flow.
 bool Client::depends_on_replies(net::Bytes group, bool whole) const {
   if (!lease_ || lease_->open() || lease_->in_flight().empty()) return false;
-  // Data has no names, and the COPY that is to be answered waits for it.
-  if (is_copy(group[0])) return false;
+  // The data of a COPY names nothing, and its replies come only when the data has.
+  if (!group.empty() && is_copy(group.front())) return false;
   const InFlight& queue = lease_->in_flight();
   if (queue.resets_pending()) return true;
   const bool names = queue.names_uncertain() || queue.prepared_uncertain();

@@ -287,7 +287,8 @@ Origin::Pass Origin::error(net::Bytes body) {
   const Pass pass = owner_ == nullptr ? Pass::kSwallow : Pass::kForward;
   // Part of what a client left is still there; or the origin has other statements than we believe
   // (a function may have dropped some): nobody else may get such a connection.
-  if (cleaning_ || (head.prepared && fields->sqlstate == pg::sqlstate::kDuplicateStatement) ||
+  const bool cleaning_failed = cleaning_ && !head.finds_prepared;
+  if (cleaning_failed || (head.prepared && fields->sqlstate == pg::sqlstate::kDuplicateStatement) ||
       (head.named && fields->sqlstate == pg::sqlstate::kUndefinedStatement)) {
     left.beyond_repair = true;
   }
@@ -297,6 +298,7 @@ Origin::Pass Origin::error(net::Bytes body) {
     head.settings = false;  // told; its ReadyForQuery is swallowed like the rest
     return Pass::kSwallow;
   }
+  if (head.finds_prepared) left.prepared = true;
   Pass told = pass;
   const bool poisoned = fields->sqlstate == (head.in_failed ? "25P02" : "42703");
   if (head.poison && head.payload && poisoned) {
@@ -396,7 +398,7 @@ Origin::Pass Origin::ready(net::Bytes body) {
       writes.pass_idle();
     }
   }
-  cleaning_ = false;
+  if (in_flight_.empty()) cleaning_ = false;
   if (entry.kind == ReplyKind::kQuery) unnamed_there_ = kNone;
   if (owner_ == nullptr) return Pass::kSwallow;
   if (entry.settings) owner_->settings_applied(true, {});

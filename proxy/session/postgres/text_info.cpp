@@ -79,9 +79,16 @@ bool is_suspicious(std::string_view text) {
       case 'S':
         if (contains_at(text, i, "set_config") || contains_at(text, i, "setseed")) return true;
         break;
+      case 'p':
+      case 'P':
+        if (contains_at(text, i, "pg_settings")) return true;
+        break;
       case 't':
       case 'T':
-        if (contains_at(text, i, "temp")) return true;
+        if (contains_at(text, i, "temp") || contains_at(text, i, "to_xml") ||
+            contains_at(text, i, "ts_stat") || contains_at(text, i, "ts_rewrite")) {
+          return true;
+        }
         break;
       default:
         break;

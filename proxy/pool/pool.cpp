@@ -313,11 +313,10 @@ bool Pool::wants_more() const {
          total_ < static_cast<std::size_t>(std::max(options_.limit, 1));
 }
 
-/// `here`: the calling worker, or workers_.size() if that is not known.
 bool Pool::take_slot(std::size_t worker) {
   {
     const std::lock_guard lock(mutex_);
-    if (head_ != nullptr || workers_[worker].closing) return false;
+    if (!waiting_.empty() || workers_[worker].closing) return false;
     if (total_ < static_cast<std::size_t>(options_.limit)) {
       ++total_;
       return true;
@@ -330,6 +329,7 @@ bool Pool::take_slot(std::size_t worker) {
   return true;  // its place
 }
 
+/// `here`: the calling worker, or workers_.size() if that is not known.
 void Pool::consider_opening(std::size_t here) {
   while (true) {
     std::size_t worker = 0;

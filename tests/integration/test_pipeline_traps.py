@@ -1,4 +1,4 @@
-"""The pipelining traps of pooling proxies, one test each (docs/traps.md names the public bug behind each of them).
+"""The pipelining traps of pooling proxies, one test each (docs/traps.md lists them).
 
 Each conversation is also held with Postgres itself; the answers must be the same message by message.
 """
@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from support.differential import normalise
+from support.differential.sides import normalise
 from support.pgwire import (COPY_DONE, FLUSH, SYNC, Connection, bind, close, copy_data, copy_fail, data_row, describe,
                             error_fields, execute, message, parse, query)
 from support.ports import wait_for

@@ -65,11 +65,14 @@ def test_a_connection_whose_cleaning_fails_is_not_used_again(pg):
 @pytest.mark.parametrize("policy", ["pin", "hyperdrive"])
 def test_a_short_statement_timeout_goes_before_the_next_clients_settings_come(pg, policy):
     with Proxy(pg, origin_connection_limit=1, local={"session_features": policy}) as proxy:
-        with w.Connection.open(proxy.url(), options="-c statement_timeout=1500") as client:
-            pid = client.value("select pg_backend_pid()")
-        proxy.wait_quiet()
-        last = pg.psql(f"select query from pg_stat_activity where pid = {pid}").strip()
-        assert "RESET statement_timeout" in last
+        def last_after_a_client():
+            with w.Connection.open(proxy.url(), options="-c statement_timeout=1500") as client:
+                pid = client.value("select pg_backend_pid()")
+            proxy.wait_quiet()
+            return pg.psql(f"select query from pg_stat_activity where pid = {pid}")
+
+        # Until the catalogs are known, everything is reset.
+        wait_for(lambda: "RESET statement_timeout" in last_after_a_client())
         with w.Connection.open(proxy.url()) as other:
             assert other.value("show statement_timeout") == "0"
 

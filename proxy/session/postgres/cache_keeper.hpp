@@ -94,8 +94,6 @@ class CacheKeeper {
   /// Starts the thread. `first` is told once, on the keeper's thread, when the catalogs are known
   /// and, in mode replication, the log is followed; or why that cannot be (it goes on trying).
   core::Result<void> start(std::function<void(core::Result<void>)> first);
-  /// Ends the thread; for the owner, once.
-  void stop();
 
   KnownCatalog catalog() const;
   /// Open while the schema is being changed, until the catalogs have been read again.

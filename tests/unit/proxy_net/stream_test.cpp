@@ -209,7 +209,8 @@ TEST_CASE("a paused stream keeps at most a bounded number of bytes") {
   });
   auto later = loop->timer([&] {
     CHECK_FALSE(ended);
-    CHECK(pair.stream->unread() < 1'000'000);
+    // The kernel may have filled 64 buffers of 16 KiB before the loop looks, and 64 KiB are kept.
+    CHECK(pair.stream->unread() < 1'200'000);
     pair.stream->resume_reading();
   });
   later->arm(300ms);

@@ -12,7 +12,7 @@ import pytest
 
 from support import pgwire
 from support.fire_scenes import CALLED, CONVERTED, DDL, PLAIN, REACH, SCENES
-from support.pgwire import Connection, Refused, bind, describe, execute, parse, query
+from support.pgwire import Connection, Refused, bind, close, describe, execute, parse, query
 from support.ports import PATIENCE, wait_for
 from support.postgres import Postgres
 from support.proxy import Proxy
@@ -102,6 +102,38 @@ class Warm(Raw):
         return last_value(answer)
 
 
+class Pipelined(Raw):
+    """The same question three times in one write; the oldest answer counts."""
+
+    def read(self, sql):
+        sql, values = self.parameters(sql)
+        self.c.send((parse("", sql) + bind("", "", values) + describe("P") + execute() + pgwire.SYNC) * 3)
+        answers = [self.c.until_ready() for _ in range(3)]
+        return min(last_value(answer) for answer in answers)
+
+
+class Portioned(Raw):
+    """As pg-cursor asks: a portal with a row limit, then what follows, then Sync."""
+
+    def read(self, sql):
+        sql, values = self.parameters(sql)
+        self.c.send(parse("", sql), bind("cursor", "", values), describe("P", "cursor"), execute("cursor", 1), pgwire.FLUSH)
+        first = self.c.until("s", "C", "E")
+        self.c.send(close("P", "cursor"), pgwire.SYNC)
+        return last_value(first + self.c.until_ready())
+
+
+class Declared(Raw):
+    """A cursor that SQL declares, in a transaction of its own."""
+
+    def read(self, sql):
+        try:
+            return int(self.c.query(f"begin; declare f cursor for {sql}; fetch all from f; commit")[0][-1])
+        except Refused:
+            self.c.query("rollback")
+            raise
+
+
 class Psycopg:
     def __init__(self, url):
         self.c = psycopg.connect(url, autocommit=True)
@@ -129,7 +161,7 @@ class Asyncpg:
         self.loop.close()
 
 
-SHAPES = (Simple, Unnamed, TwoSyncs, Flushed, Warm, Psycopg, Asyncpg)
+SHAPES = (Simple, Unnamed, TwoSyncs, Flushed, Warm, Pipelined, Portioned, Declared, Psycopg, Asyncpg)
 
 
 class Crowd:

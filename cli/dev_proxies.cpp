@@ -62,6 +62,9 @@ core::Config DevProxies::listening(const BoundConfig& bound) const {
 
 namespace {
 
+/// How long queries may go unseen at most, should a proxy not answer.
+constexpr std::chrono::seconds kUntilWatched{2};
+
 /// For programs: the proxy's own event with the config's name, a line each.
 std::string event_of(const std::string& name, std::string_view line) {
   auto event = nlohmann::ordered_json::parse(line, nullptr, false);
@@ -72,7 +75,8 @@ std::string event_of(const std::string& name, std::string_view line) {
 
 }  // namespace
 
-void DevProxies::follow(const std::string& name, const std::string& admin_socket) {
+void DevProxies::follow(const std::string& name, const std::string& admin_socket,
+                        std::function<void()> open) {
   // Signals belong to the main thread.
   sigset_t all;
   ::sigfillset(&all);
@@ -92,7 +96,7 @@ void DevProxies::follow(const std::string& name, const std::string& admin_socket
         }
         return !ending_;
       },
-      [this] { return !ending_.load(); });
+      [this] { return !ending_.load(); }, std::move(open));
   if (!ended && !ending_) {
     const std::lock_guard lock(printing_);
     context_.out().warn(
@@ -103,12 +107,20 @@ void DevProxies::follow(const std::string& name, const std::string& admin_socket
 void DevProxies::watch() {
   if (context_.out().quiet()) return;
   watching_ = true;
-  for (const Proxy& proxy : proxies_) watch_one(proxy);
+  std::vector<std::future<void>> watched;
+  for (const Proxy& proxy : proxies_) watched.push_back(watch_one(proxy));
+  for (const auto& one : watched) one.wait_for(kUntilWatched);
 }
 
-void DevProxies::watch_one(const Proxy& proxy) {
+std::future<void> DevProxies::watch_one(const Proxy& proxy) {
+  auto open = std::make_shared<std::promise<void>>();
+  auto watched = open->get_future();
   watchers_.emplace_back(
-      [this, name = proxy.name, socket = proxy.admin_socket] { follow(name, socket); });
+      [this, name = proxy.name, socket = proxy.admin_socket, open = std::move(open)]() mutable {
+        // A promise that is dropped makes its future ready, too.
+        follow(name, socket, [open = std::move(open)] { open->set_value(); });
+      });
+  return watched;
 }
 
 core::Result<void> DevProxies::take_over() {

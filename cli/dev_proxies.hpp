@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -33,7 +34,7 @@ class DevProxies {
   /// The config with the address at which its proxy, now running, can be reached.
   core::Config listening(const BoundConfig& bound) const;
 
-  /// Prints a line for every query of every proxy from now on.
+  /// Prints a line for every query of every proxy that comes after the call has returned.
   void watch();
 
   /// Drains what was started here, ends the watching.
@@ -56,8 +57,9 @@ class DevProxies {
 
   core::Result<Proxy> start_one(const BoundConfig& bound);
   bool runs(const Proxy& proxy) const;
-  void watch_one(const Proxy& proxy);
-  void follow(const std::string& name, const std::string& admin_socket);
+  /// Ready when the proxy tells of its queries, or cannot.
+  std::future<void> watch_one(const Proxy& proxy);
+  void follow(const std::string& name, const std::string& admin_socket, std::function<void()> open);
 
   Context& context_;
   std::vector<Proxy> proxies_;

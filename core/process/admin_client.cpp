@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace hyperdrive::core {
 namespace {
@@ -146,7 +147,7 @@ Result<std::string> AdminClient::post_body(const std::string& path, std::string_
 
 Result<void> AdminClient::stream(const std::string& path,
                                  const std::function<bool(std::string_view)>& line,
-                                 const std::function<bool()>& idle) {
+                                 const std::function<bool()>& idle, std::function<void()> open) {
   LineReader reader{line, {}, false};
   // curl_easy_perform would ask `idle` about once a second only: hence a loop of our own.
   impl_->prepare(path);
@@ -158,6 +159,9 @@ Result<void> AdminClient::stream(const std::string& path,
   int running = 1;
   while (running > 0 && !reader.enough) {
     if (curl_multi_perform(multi, &running) != CURLM_OK) break;
+    long status = 0;
+    curl_easy_getinfo(impl_->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (open && status != 0) std::exchange(open, {})();
     if (running > 0) curl_multi_poll(multi, nullptr, 0, 100, nullptr);
     if (idle && !idle()) reader.enough = true;
   }

@@ -36,9 +36,10 @@ class AdminClient {
   Result<std::string> post_body(const std::string& path, std::string_view json = {});
 
   /// GET /v1/events: calls `line` for each line until it returns false, the proxy ends (not an
-  /// error), or `idle` (called at least every 200 ms) returns false.
+  /// error), or `idle` (called at least every 200 ms) returns false. `open`, which may be empty, is
+  /// called once when the proxy has answered: whatever happens from then on is told.
   Result<void> stream(const std::string& path, const std::function<bool(std::string_view)>& line,
-                      const std::function<bool()>& idle);
+                      const std::function<bool()>& idle, std::function<void()> open = {});
 
  private:
   struct Impl;

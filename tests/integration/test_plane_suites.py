@@ -1,5 +1,7 @@
 """What drivers' own test suites ask of a connection and a pooler easily gets wrong."""
 
+import contextlib
+
 import psycopg2
 import pytest
 from support import pgwire as w
@@ -17,7 +19,16 @@ def origin():
 @pytest.fixture(scope="module")
 def pinning(origin):
     with Proxy(origin, origin_connection_limit=8, local={"session_features": "pin"}) as p:
+        wait_for(lambda: knows_the_catalogs(p, origin), what="the catalogs are known")
         yield p
+
+
+def knows_the_catalogs(proxy, origin):
+    """Until then every connection is cleaned after use, and one that is being cleaned serves nobody."""
+    with contextlib.closing(connect(proxy)) as client:
+        pid = value(client, "select pg_backend_pid()")
+    proxy.wait_quiet()
+    return "pg_backend_pid" in origin.psql(f"select query from pg_stat_activity where pid = {pid}")
 
 
 def connect(proxy):

@@ -4,11 +4,13 @@ A function, trigger, rule, view, default, policy or event trigger may SET, take 
 PREPARE. The proxy reads none of it in the statement's text; it has to know from the catalogs, or clean.
 """
 
+import socket
 import struct
 
 import pytest
 
 from support.pgwire import COPY_DONE, SYNC, Connection, bind, copy_data, describe, execute, message, parse, query
+from support.ports import wait_for
 from support.postgres import Postgres
 from support.proxy import Proxy
 
@@ -222,3 +224,18 @@ def test_code_that_came_since_the_catalogs_were_read_hides_nothing(pg, proxy):
             maker.query("create trigger touch before insert on fresh for each row execute function touch()")
             other.query("insert into fresh values (1)")
             assert other.query(STATE) == before
+
+
+def test_the_catalogs_of_a_new_origin_are_read_though_the_old_one_never_answered(pg):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with Proxy(pg, port=silent.getsockname()[1], caching={"disabled": False}) as p:
+            waiting = silent.accept()  # the keeper's, which waits for an answer to its login
+            origin = p.document["config"]["origin"] | {"port": pg.port}
+            assert p.reload(origin=origin)[0] == 200
+
+            def hit():
+                with Connection.open(p.url()) as c:
+                    c.query("select v from trap")
+                return p.stats()["cache"]["hit"] > 0
+            wait_for(hit, 10, "an answer is kept, which needs the catalogs")
+            waiting[0].close()

@@ -47,7 +47,8 @@ Offer CacheGate::offer(Client& client, net::Bytes group) {
                        type == static_cast<char>(pg::Frontend::kParse) ||
                        type == static_cast<char>(pg::Frontend::kBind) ||
                        type == static_cast<char>(pg::Frontend::kDescribe);
-  if (!may_ask || planner_.policy().disabled) return {};
+  if (!may_ask) return {};
+  if (planner_.policy().disabled) return offer_uncached(client);
   if (!owns_.empty()) {
     if (const auto own = owns_.find(&client); own != owns_.end()) {
       return offer_own(client, group, own->second);
@@ -60,7 +61,9 @@ Offer CacheGate::offer(Client& client, net::Bytes group) {
   if (!ask(client, group, question)) return {};
   const bool ignorant = keeper_.generation() == 0;
   const bool hopeful = question.plan->plan->analysis->status == CacheStatus::kMiss;
-  if (ignorant && hopeful && !knows_catalogs_late(client)) return await_catalogs(client);
+  if (ignorant && hopeful && !knows_catalogs_late(client)) {
+    return await_catalogs(client, kAwaitCatalogs);
+  }
   Offer offer;
   if (auto label = refusal(question, group)) {
     take_landing(client);
@@ -73,6 +76,15 @@ Offer CacheGate::offer(Client& client, net::Bytes group) {
   if (describes && offer.verdict != Verdict::kAnswered) visits_[&client].describing = true;
   forget_wait(client);
   return offer;
+}
+
+/// Before the catalogs are known every connection is cleaned after use, and a session may find its
+/// own busy with that: a short wait is cheaper.
+Offer CacheGate::offer_uncached(Client& client) {
+  if (keeper_.generation() != 0 || client.lease() != nullptr) return {};
+  if (!knows_catalogs_late(client)) return await_catalogs(client, kAwaitCatalogsUncached);
+  forget_wait(client);
+  return {};
 }
 
 bool CacheGate::ask(Client& client, net::Bytes group, Question& question) {
@@ -271,9 +283,9 @@ CacheStatus CacheGate::status_of(const Found& found) {
 // --- waiting
 // ----------------------------------------------------------------------------------------
 
-Offer CacheGate::await_catalogs(Client& client) {
+Offer CacheGate::await_catalogs(Client& client, std::chrono::milliseconds time) {
   const std::uint64_t ticket = next_ticket_;
-  Offer waiting = wait(client, kAwaitCatalogs);
+  Offer waiting = wait(client, time);
   visits_[&client].waited = false;
   visits_[&client].waited_for_catalogs = true;
   keeper_.when_known([self = self_, loop = &worker_.loop, ticket] {

@@ -39,6 +39,7 @@ class CacheGate final : public Gate {
   /// How long a follower waits for somebody else's answer, and a first query for the catalogs.
   static constexpr std::chrono::milliseconds kFollow{1'000};
   static constexpr std::chrono::milliseconds kAwaitCatalogs{2'000};
+  static constexpr std::chrono::milliseconds kAwaitCatalogsUncached{250};
 
   /// `tier`: shared with other proxies; null without one.
   CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, Contexts& contexts,
@@ -126,7 +127,8 @@ class CacheGate final : public Gate {
   bool is_describing(Client& client) const;
   void forget_wait(Client& client);
   void forget_if_idle(Client& client);
-  Offer await_catalogs(Client& client);
+  Offer offer_uncached(Client& client);
+  Offer await_catalogs(Client& client, std::chrono::milliseconds time);
   static sql::CacheStatus status_of(const cache::Found& found);
   Offer wait(Client& client, std::chrono::milliseconds time);
   void wake(std::uint64_t ticket, cache::Landing landing);

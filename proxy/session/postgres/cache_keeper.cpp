@@ -124,12 +124,14 @@ void CacheKeeper::open_asker() {
       has_slot_ = taken;
       if (taken) return open_asker_now();
       opening_ = false;
+      tried();  // nobody shall wait for what may take long
       asker_timer_->arm(kSlotRetry);
     });
   });
 }
 
 void CacheKeeper::open_asker_now() {
+  if (asker_) return;
   connector_->open(*loop_, KeeperConnector::Purpose::kQuestions, [this](auto stream) {
     opening_ = false;
     asker_opened(std::move(stream));
@@ -155,7 +157,7 @@ void CacheKeeper::leave_if_done() {
 }
 
 void CacheKeeper::set_stays_connected(bool stays) {
-  if (!loop_) {
+  if (!running()) {
     options_.stays_connected = stays;
     return;
   }
@@ -371,6 +373,7 @@ void CacheKeeper::retarget(std::unique_ptr<KeeperConnector> connector) {
   auto shared = std::make_shared<std::unique_ptr<KeeperConnector>>(std::move(connector));
   run([this, shared] {
     connector_ = std::move(*shared);
+    opening_ = false;  // what the old one was opening will not be heard of
     fingerprint_.clear();
     defaults_.clear();
     {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 
 #include "proxy/sql/catalog_data.hpp"
@@ -90,11 +91,43 @@ bool names_a_changer(std::string_view definition) {
   });
 }
 
+/// A call whose name has to be quoted, and so is no single word.
+bool has_odd_name(std::string_view definition) {
+  return definition.find("\"(") != std::string_view::npos;
+}
+
+/// Word by word: a view's text names the user's functions as they are called.
+bool names_a_volatile_function(const CatalogData& data, std::string_view definition) {
+  const auto is_part = [](char c) {
+    return c == '_' || c == '$' || static_cast<unsigned char>(c) >= 0x80 ||
+           std::isalnum(static_cast<unsigned char>(c)) != 0;
+  };
+  for (std::size_t at = 0; at < definition.size(); ++at) {
+    if (!is_part(definition[at])) continue;
+    const std::size_t begin = at;
+    while (at < definition.size() && is_part(definition[at])) ++at;
+    const auto named = data.functions.find(definition.substr(begin, at - begin));
+    if (named == data.functions.end()) continue;
+    for (const Function& function : named->second) {
+      if (function.volatility >= 'v' && function.schema != "pg_catalog") return true;
+    }
+  }
+  return false;
+}
+
+bool has_acting_view(const CatalogData& data) {
+  if (data.definitions.empty()) return false;
+  if (data.has_volatile_operator || !data.volatile_conversion.empty()) return true;
+  return std::any_of(data.definitions.begin(), data.definitions.end(), [&](const auto& view) {
+    return names_a_changer(view.second) ||
+           (data.has_volatile_function &&
+            (names_a_volatile_function(data, view.second) || has_odd_name(view.second)));
+  });
+}
+
 bool may_hide_state(const CatalogData& data) {
   return data.has_volatile_function || data.has_volatile_operator ||
-         !data.volatile_conversion.empty() || !data.side_effects.empty() ||
-         std::any_of(data.definitions.begin(), data.definitions.end(),
-                     [](const auto& view) { return names_a_changer(view.second); });
+         !data.volatile_conversion.empty() || !data.side_effects.empty() || data.has_acting_view;
 }
 
 }  // namespace
@@ -145,6 +178,7 @@ core::Result<void> CatalogBuilder::add(std::size_t query, Row row) {
 }
 
 std::shared_ptr<const Catalog> CatalogBuilder::build() {
+  data_->has_acting_view = sql::has_acting_view(*data_);
   data_->may_hide_state = sql::may_hide_state(*data_);
   auto catalog = std::shared_ptr<const Catalog>(new Catalog(std::move(data_)));
   data_ = std::make_unique<CatalogData>();

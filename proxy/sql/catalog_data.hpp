@@ -87,6 +87,8 @@ struct CatalogData {
   std::unordered_set<Oid> with_unsafe;  ///< with columns of class u
   bool has_volatile_operator = false;
   bool has_volatile_function = false;
+  /// Reading some view may write, or change the session; so may, then, every function that reads.
+  bool has_acting_view = false;
   bool may_hide_state = false;  ///< set by build(): see Catalog
 
   /// Analyses of view definitions, made when first asked for.

@@ -175,6 +175,11 @@ void Resolver::read_view(const Relation& view) {
 
 // --- functions and operators ---------------------------------------------------------------------
 
+/// A STABLE function only reads; but what it reads may be a view that does more.
+bool Resolver::may_act(char volatility) const {
+  return volatility >= 'v' || (data_.has_acting_view && volatility != 'i');
+}
+
 void Resolver::judge_call(const Call& call) {
   auto named = data_.functions.find(call.name.name);
   // Before Postgres 14 EXTRACT was date_part.
@@ -198,7 +203,7 @@ void Resolver::judge_call(const Call& call) {
       if (function.volatility == 'i') continue;
       refuse_volatile(shown(call.name) + "() is " +
                       std::string(volatility_word(function.volatility)));
-      if (function.volatility >= 'v') {
+      if (may_act(function.volatility)) {
         may_write_anything("calls " + shown(call.name) + "(), which is " +
                            std::string(volatility_word(function.volatility)));
       }
@@ -242,7 +247,7 @@ void Resolver::judge_operator(const OperatorUse& use) {
     }
     refuse_volatile("operator " + shown(use.name) + " is " +
                     std::string(volatility_word(op.volatility)));
-    if (op.volatility >= 'v') {
+    if (may_act(op.volatility)) {
       may_write_anything("uses operator " + shown(use.name) + ", which is " +
                          std::string(volatility_word(op.volatility)));
     }
@@ -260,7 +265,7 @@ void Resolver::judge_attribute(const std::string& name) {
       if (function.volatility == 'i') continue;
       refuse_volatile(name + " may be a call of " + name + "(), which is " +
                       std::string(volatility_word(function.volatility)));
-      if (function.volatility >= 'v') may_write_anything("may call " + name + "()");
+      if (may_act(function.volatility)) may_write_anything("may call " + name + "()");
     } else if (data_.columns.find(name) == data_.columns.end()) {
       judge_builtin(call, function.volatility);
     }

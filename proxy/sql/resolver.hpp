@@ -46,6 +46,7 @@ class Resolver {
   void add_with_children(const Relation& relation);
 
   bool is_visible(std::string_view schema, const Name& name) const;
+  bool may_act(char volatility) const;
   void judge_call(const Call& call);
   void judge_builtin(const Call& call, char volatility);
   void judge_operator(const OperatorUse& use);

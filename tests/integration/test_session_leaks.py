@@ -44,6 +44,11 @@ create function truncating() returns trigger language plpgsql
 create trigger truncating after truncate on truncated execute function truncating();
 create view hiding as select set_config('search_path', 's2', false);
 create view above_hiding as select * from hiding;
+create function through() returns text language sql stable as 'select * from public.hiding';
+create function xml_through() returns xml language sql stable
+  as $$ select table_to_xml('public.hiding', true, true, '') $$;
+create view calling as select hide('search_path', 's2');
+create function through_calling() returns text language plpgsql stable as $$ begin return (select * from public.calling); end $$;
 create view of_settings as select * from pg_settings;
 create table ruled (x int);
 create rule ruled as on insert to ruled do also select set_config('search_path', 's2', false);
@@ -84,6 +89,7 @@ TRAPS = [
     "select from_current()", "select lying()", "explain select lying()", "select 1 where lying() is null",
     "insert into touched values (1)", "update touched set x = x", "with w as (insert into touched values (2) returning x) select x from w",
     "truncate truncated", "select * from hiding", "select * from above_hiding",
+    "select through()", "select xml_through()", "select through_calling()",
     "update pg_settings set setting = 's2' where name = 'search_path'",
     "update of_settings set setting = 's2' where name = 'search_path'",
     "insert into ruled values (1)", "insert into by_default (y) values (1)", "insert into checked values (1)",

@@ -2,7 +2,6 @@
 // a cache hit. Speaks just enough of the Postgres protocol for pgbench; trusts everybody.
 //   bench_answerer       prints its port
 #include <cstring>
-#include <unordered_map>
 
 #include "listen.hpp"
 
@@ -106,15 +105,4 @@ class Session final : public StreamHandler {
 
 }  // namespace
 
-int main() {
-  const auto loop = bench::make_loop();
-  std::unordered_map<int, std::unique_ptr<Session>> sessions;
-  int next = 0;
-  const auto listener = bench::listen_and_tell(*loop, [&](std::unique_ptr<Stream> stream) {
-    const int id = next++;
-    sessions[id] =
-        std::make_unique<Session>(std::move(stream), [&sessions, id] { sessions.erase(id); });
-  });
-  loop->run();
-  return 0;
-}
+int main() { bench::serve<Session>(); }

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <unordered_map>
+#include <utility>
 
 #include "proxy/net/loop.hpp"
 #include "proxy/net/sockets.hpp"
@@ -29,6 +31,20 @@ inline std::unique_ptr<proxy::net::Listener> listen_and_tell(
   std::printf("%d\n", proxy::net::listening_port(*fd).value());
   std::fflush(stdout);
   return loop.listen(*fd, std::move(on_accept));
+}
+
+/// A `Session(stream, on_end)` for everybody who connects, for ever.
+template <typename Session>
+void serve() {
+  const auto loop = make_loop();
+  std::unordered_map<int, std::unique_ptr<Session>> sessions;
+  int next = 0;
+  const auto listener = listen_and_tell(*loop, [&](std::unique_ptr<proxy::net::Stream> stream) {
+    const int id = next++;
+    sessions[id] =
+        std::make_unique<Session>(std::move(stream), [&sessions, id] { sessions.erase(id); });
+  });
+  loop->run();
 }
 
 }  // namespace hyperdrive::bench

@@ -1,10 +1,9 @@
 // Answers every SELECT of the MySQL protocol from memory with one row of one text of 119 bytes (as
-// sysbench's point select reads it), without looking at it: the limit of a cache hit. Lets everybody
-// in; what is no SELECT is OK.
+// sysbench's point select reads it), without looking at it: the limit of a cache hit. Lets
+// everybody in; what is no SELECT is OK.
 //   bench_mysql_answerer       prints its port
 #include <algorithm>
 #include <string>
-#include <unordered_map>
 
 #include "listen.hpp"
 #include "proxy/wire/mysql/handshake.hpp"
@@ -172,15 +171,4 @@ class Session final : public StreamHandler {
 
 }  // namespace
 
-int main() {
-  const auto loop = bench::make_loop();
-  std::unordered_map<int, std::unique_ptr<Session>> sessions;
-  int next = 0;
-  const auto listener = bench::listen_and_tell(*loop, [&](std::unique_ptr<Stream> stream) {
-    const int id = next++;
-    sessions[id] =
-        std::make_unique<Session>(std::move(stream), [&sessions, id] { sessions.erase(id); });
-  });
-  loop->run();
-  return 0;
-}
+int main() { bench::serve<Session>(); }

@@ -142,7 +142,7 @@ void CacheKeeper::give_slot_back() {
   if (std::exchange(has_slot_, false)) options_.slot->give_back();
 }
 
-/// Nothing is left to be asked for now: the connection is closed, unless it stays.
+/// When all questions are answered the connection is closed, unless it stays.
 void CacheKeeper::leave_if_done() {
   if (options_.stays_connected || !asker_ || reloading_ || reload_again_ || !asker_->idle() ||
       !awaiting_next_.empty() || !unsettled_.empty() || !fence_.empty()) {

@@ -157,7 +157,7 @@ bool DevProxies::runs(const Proxy& proxy) const {
 
 bool DevProxies::all_running() const {
   return std::all_of(proxies_.begin(), proxies_.end(),
-                     [this](const Proxy& proxy) { return runs(proxy); });
+                     [this](const Proxy& proxy) { return !proxy.ours || runs(proxy); });
 }
 
 }  // namespace hyperdrive::cli

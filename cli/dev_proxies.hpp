@@ -43,7 +43,7 @@ class DevProxies {
   /// Starts a proxy for each that was another's and has ended. To be called again and again.
   core::Result<void> take_over();
 
-  /// Whether every proxy still runs.
+  /// Whether every proxy of ours still runs; take_over() sees to those of others.
   bool all_running() const;
 
  private:

@@ -13,7 +13,8 @@ BLOCK = 500
 
 
 class Rig:
-    """With autovacuum off, for it takes locks when it likes; `between` does its work instead."""
+    """With autovacuum off, for it takes locks when it likes; `between` does its work instead. The proxy's reading of the
+    catalogs locks what views read for some tens of milliseconds: lock_timeout is longer."""
 
     def __enter__(self):
         self.postgres = Postgres(settings={"autovacuum": "off"}).__enter__()
@@ -21,7 +22,7 @@ class Rig:
         self.postgres.psql("create role reader", database="postgres")
         self.postgres.psql("create database mirror owner app template shop", database="postgres")
         for database in ("shop", "mirror"):
-            self.postgres.psql(f"alter database {database} set lock_timeout = '25ms'", database="postgres")
+            self.postgres.psql(f"alter database {database} set lock_timeout = '250ms'", database="postgres")
         return self
 
     def __exit__(self, *exc):

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from support.differential.sides import normalise
-from support.pgwire import (COPY_DONE, FLUSH, SYNC, Connection, bind, close, copy_data, copy_fail, data_row, describe,
+from support.pgwire import (COPY_DONE, FLUSH, SYNC, Closed, Connection, bind, close, copy_data, copy_fail, data_row, describe,
                             error_fields, execute, message, parse, query)
 from support.ports import wait_for
 from support.postgres import Postgres
@@ -171,6 +171,36 @@ def test_10_a_copy_swallows_syncs_and_what_follows_its_failure_is_skipped(pg, pr
     alike(pg, proxy, (query("copy log from stdin") + copy_data(b"y\n") + COPY_DONE + query("select 1"), 2))
     assert pg.psql("select count(*) from log where n between 1001 and 1004").strip() == "0"
     pg.psql("delete from log where n = 1000")
+
+
+def to_the_end(url, sent):
+    heard = []
+    with Connection.open(url) as c:
+        c.send(sent)
+        try:
+            while True:
+                heard.append(normalise(*c.receive()))
+        except Closed:
+            return heard
+
+
+@pytest.mark.parametrize("behind", ["select 1", "deallocate all", "begin", "discard all"])
+def test_10_what_is_no_data_breaks_a_copy_and_its_connection_as_in_postgres(pg, proxy, behind):
+    extended = parse("", "copy log from stdin") + bind("", "") + execute() + SYNC
+    for start in (query("copy log from stdin"), extended):
+        direct = to_the_end(pg.url(), start + query(behind))
+        assert to_the_end(proxy.url(), start + query(behind)) == direct and len(direct) > 1
+    alike(pg, proxy, (query("copy nowhere from stdin") + query(behind), 2), (query("rollback; select 2"), 1))
+
+
+def test_10_who_leaves_behind_a_broken_copy_leaves_nothing(pg, proxy):
+    for _ in range(3):
+        c = Connection.open(proxy.url())
+        c.send(query("copy log from stdin") + query("deallocate all") + copy_data(b"1\n") + query("begin"))
+        c.socket.close()
+    wait_for(lambda: proxy.stats()["clients"] == 0, what="they are gone")
+    with Connection.open(proxy.url()) as c:
+        assert c.value("select 'free'") == "free"
 
 
 def test_11_an_error_takes_back_its_own_segment_of_a_pipeline(pg, proxy):

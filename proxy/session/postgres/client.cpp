@@ -222,6 +222,8 @@ void Client::replies_drained() {
   unblock(Block::kReplies);
 }
 
+void Client::copy_begun() { unblock(Block::kReplies); }
+
 void Client::origin_writable() { unblock(Block::kPressure); }
 
 void Client::block(Block reason) {

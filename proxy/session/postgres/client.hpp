@@ -69,6 +69,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   /// ReadyForQuery is about to be passed on.
   void ready(wire::postgres::TransactionStatus status);
   void replies_drained();
+  void copy_begun();  ///< the origin waits for data
   void origin_writable();
   /// The lease is over: the connection is clean and at rest.
   void lease_over();
@@ -193,6 +194,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step wait_for_gate();
   bool skipping() const;
   bool depends_on_replies(net::Bytes group, bool whole) const;
+  bool breaks_copy(const Message& message) const;
   void forward(net::Bytes bytes);
   void expect_run(ReplyKind kind, TextRef text);
   void protocol_violation(std::string_view what);

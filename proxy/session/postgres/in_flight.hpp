@@ -56,6 +56,7 @@ struct Expected {
   bool changes_names = false;     ///< the client's Parse or Close of a named statement
   bool changes_prepared = false;  ///< what the connection has prepared
   bool resets = false;            ///< RESET ALL, DISCARD ALL: the session's settings must follow
+  bool may_copy_in = false;       ///< whether messages behind it are read as such is open
   bool poison = false;            ///< fails on purpose; `payload` is the error to tell instead
   bool in_failed = false;         ///< … where the transaction has failed, so for another reason
   bool finds_prepared = false;    ///< the question whether SQL has left statements: fails if so
@@ -102,6 +103,10 @@ class InFlight {
   void mark_reset(Expected& entry) {
     if (!std::exchange(entry.resets, true)) ++resets_;
   }
+  void mark_copy(Expected& entry) {
+    if (!std::exchange(entry.may_copy_in, true)) ++copies_;
+  }
+  bool copies_pending() const { return copies_ > 0; }
   bool resets_pending() const { return resets_ > 0; }
   bool names_uncertain() const { return name_changes_ > 0; }
   bool unnamed_uncertain() const { return unnamed_changes_ > 0; }
@@ -113,6 +118,7 @@ class InFlight {
       if (front().changes_unnamed) --unnamed_changes_;
       if (front().changes_prepared) --prepared_changes_;
       if (front().resets) --resets_;
+      if (front().may_copy_in) --copies_;
       front() = Expected{};
       head_ = (head_ + 1) & (slots_.size() - 1);
       --size_;
@@ -139,6 +145,7 @@ class InFlight {
   std::size_t unnamed_changes_ = 0;
   std::size_t prepared_changes_ = 0;
   std::size_t resets_ = 0;
+  std::size_t copies_ = 0;
 };
 
 }  // namespace hyperdrive::proxy::session::postgres

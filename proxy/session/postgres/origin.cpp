@@ -252,6 +252,7 @@ void Origin::settle() {
   // Both calls may pass the connection on, so that it belongs to another client afterwards.
   Client* owner = owner_;
   if (in_flight_.empty()) owner->replies_drained();
+  if (owner_ == owner && copying_in_) owner->copy_begun();
   if (owner_ == owner && at_rest() && !owner->pinned()) owner->lease_over();
 }
 

@@ -169,7 +169,9 @@ bool Client::depends_on_replies(net::Bytes group, bool whole) const {
   // The data of a COPY names nothing, and its replies come only when the data has.
   if (!group.empty() && is_copy(group.front())) return false;
   const InFlight& queue = lease_->in_flight();
-  if (queue.resets_pending()) return true;
+  // What the origin reads while it takes COPY data fails the COPY and is not answered itself.
+  if (lease_->copying_in()) return false;
+  if (queue.resets_pending() || queue.copies_pending()) return true;
   const bool names = queue.names_uncertain() || queue.prepared_uncertain();
   const bool unnamed = queue.unnamed_uncertain();
   // Whether the transaction has failed meanwhile decides what a known statement's Parse answers.
@@ -204,7 +206,19 @@ bool Client::depends_on_replies(net::Bytes group, bool whole) const {
   return !whole && (names || unnamed);
 }
 
+/// Anything but data, Sync and Flush ends a COPY with an error, which answers the COPY alone.
+bool Client::breaks_copy(const Message& message) const {
+  const pg::Header& header = message.header;
+  return lease_ && lease_->copying_in() && !is_copy(header.type) && !header.is(Frontend::kSync) &&
+         !header.is(Frontend::kFlush) && !header.is(Frontend::kTerminate);
+}
+
 Client::Step Client::message(const Message& message) {
+  if (breaks_copy(message)) {
+    forward(message.whole);
+    lease_->copy_ended();
+    return Step::kDone;
+  }
   switch (static_cast<Frontend>(message.header.type)) {
     case Frontend::kQuery:
       return query(message);
@@ -269,6 +283,7 @@ void Client::forward(net::Bytes bytes) { lease_->write(bytes); }
 /// What was just forwarded runs `text`.
 void Client::expect_run(ReplyKind kind, TextRef text) {
   Expected& entry = lease_->expect(kind);
+  if (text && text->may_copy_in) lease_->in_flight().mark_copy(entry);
   if (text && !text->plain && text->analysis) {
     for (const sql::Statement& statement : text->analysis->statements) {
       const bool all = statement.settings.empty() && statement.argument.empty();
@@ -371,7 +386,11 @@ Client::Step Client::copy(const Message& message) {
 /// A Bind or CopyData of which only the beginning is here: its names are dealt with, the rest is
 /// passed on as it comes.
 Client::Step Client::begin_big(const Message& message) {
-  if (message.header.is(Frontend::kCopyData)) {
+  if (breaks_copy(message)) {
+    streaming_drops_ = false;
+    forward(message.whole);
+    lease_->copy_ended();
+  } else if (message.header.is(Frontend::kCopyData)) {
     streaming_drops_ = !lease_ || skipping() || lease_->in_flight().empty();
     if (!streaming_drops_) forward(message.whole);
   } else {

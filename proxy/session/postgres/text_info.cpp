@@ -128,6 +128,7 @@ TextRef TextMemo::make(std::string_view text) {
   info->asks_sequences = contains_word(text, "lastval") || contains_word(text, "currval");
   info->moves_sequences =
       !info->read_only || contains_word(text, "nextval") || contains_word(text, "setval");
+  info->may_copy_in = !seen.plain && contains_word(text, "copy");
   if (!seen.plain) analysis(*info);
   return info;
 }

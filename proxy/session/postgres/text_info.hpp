@@ -30,6 +30,7 @@ struct TextInfo {
   bool terminates = false;      ///< calls pg_terminate_backend(), by the look of it
   bool asks_sequences = false;  ///< lastval(), currval(): about what this session did before
   bool moves_sequences = true;  ///< may: a write, or nextval()
+  bool may_copy_in = false;     ///< the origin may read COPY data instead of messages
   /// Null for plain texts until somebody asks (TextMemo::analysis).
   std::shared_ptr<const sql::Analysis> analysis;
   /// Registered statements of this text, by types and fingerprint: a short list.

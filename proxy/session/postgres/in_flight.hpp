@@ -106,6 +106,12 @@ class InFlight {
   void mark_copy(Expected& entry) {
     if (!std::exchange(entry.may_copy_in, true)) ++copies_;
   }
+  /// The data's end is on its way: whatever came of the COPY, what follows is read as messages.
+  void copy_data_ends() {
+    for (std::size_t at = 0; copies_ > 0 && at < size_; ++at) {
+      if (std::exchange((*this)[at].may_copy_in, false)) --copies_;
+    }
+  }
   bool copies_pending() const { return copies_ > 0; }
   bool resets_pending() const { return resets_ > 0; }
   bool names_uncertain() const { return name_changes_ > 0; }

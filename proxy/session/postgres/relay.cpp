@@ -171,7 +171,9 @@ bool Client::depends_on_replies(net::Bytes group, bool whole) const {
   const InFlight& queue = lease_->in_flight();
   // What the origin reads while it takes COPY data fails the COPY and is not answered itself.
   if (lease_->copying_in()) return false;
-  if (queue.resets_pending() || queue.copies_pending()) return true;
+  // A Sync there is ignored; behind the data the answer waits for it.
+  const bool syncs = !group.empty() && group.front() == static_cast<char>(Frontend::kSync);
+  if (queue.resets_pending() || (queue.copies_pending() && !syncs)) return true;
   const bool names = queue.names_uncertain() || queue.prepared_uncertain();
   const bool unnamed = queue.unnamed_uncertain();
   // Whether the transaction has failed meanwhile decides what a known statement's Parse answers.
@@ -379,6 +381,7 @@ Client::Step Client::copy(const Message& message) {
     lease_->copy_ended();
   } else {
     lease_->expect(ReplyKind::kCopyEnd);
+    lease_->in_flight().copy_data_ends();
   }
   return Step::kDone;
 }

@@ -130,11 +130,11 @@ def test_all_or_nothing(hd):
     assert result.returncode == 64
     assert "NOT_SET" in result.stderr
     # The second one only fails when it is stored: its port belongs to another config.
-    hd("create", "holder", "--connection-string", "postgres://u:p@h:5432/d", "--local-port", "31555", "--no-verify")
-    clash = SHOP + SHOP.replace('"shop"', '"second"', 1).replace("[configs.local]", "[configs.local]\nlocal_port = 31555")
+    hd("create", "holder", "--connection-string", "postgres://u:p@h:5432/d", "--local-port", "12555", "--no-verify")
+    clash = SHOP + SHOP.replace('"shop"', '"second"', 1).replace("[configs.local]", "[configs.local]\nlocal_port = 12555")
     result = apply(hd, clash)
     assert result.returncode == 1, result.stdout
-    assert "31555" in result.stderr
+    assert "12555" in result.stderr
     assert [c["name"] for c in hd.json("list", "--json")] == ["holder"]
 
 

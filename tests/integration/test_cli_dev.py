@@ -257,7 +257,7 @@ def test_url_env_status_and_list_tell_where_the_running_proxy_listens(hd):
 
 def test_a_port_in_use_is_named_with_its_holder_and_the_next_free_one(hd):
     import socket
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
         port = taken.getsockname()[1]
         result = hd.run("update", "shop", "--local-port", str(port))
         assert result.returncode == 0, result.stderr

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from .ports import PATIENCE
+from .ports import PATIENCE, claimed
 
 BIN = os.environ.get("HYPERDRIVE_BIN") or os.path.abspath(
     os.path.join(os.path.dirname(__file__), "..", "..", "build", "bin"))
@@ -17,6 +17,21 @@ def sanitized() -> bool:
     with open(os.path.join(BIN, "hyperdrive-proxy"), "rb") as f:
         program = f.read()
     return b"__asan_init" in program or b"__tsan_init" in program
+
+
+def folder_with_ports(block: int = 40):
+    """A new folder, and the claim on the ports its first configs will get. An installation gives ports from a place
+    that follows from its path (core/registry: first_port), so two test processes could be given the same ones, and
+    whichever starts its proxy last would find the port taken."""
+    while True:
+        folder = tempfile.mkdtemp(prefix="hd-home-", dir="/tmp")
+        value = 14695981039346656037
+        for byte in os.path.join(folder, "home").encode():
+            value = (value ^ byte) * 1099511628211 % 2**64
+        first = 15_432 + value % (31_999 - 15_432 + 1)
+        if first % block <= block // 2 and (claim := claimed(f"configs-{first // block}")):
+            return folder, claim
+        os.rmdir(folder)
 
 
 class Failed(AssertionError):
@@ -31,7 +46,7 @@ class Hyperdrive:
     """`with Hyperdrive() as hd: hd("create", "shop", "--connection-string", pg.url())`; stops every proxy it started."""
 
     def __init__(self, cwd: str | None = None):
-        self.folder = tempfile.mkdtemp(prefix="hd-home-", dir="/tmp")
+        self.folder, self._ports = folder_with_ports()
         self.home = os.path.join(self.folder, "home")
         self.cwd = cwd or os.path.join(self.folder, "work")
         os.makedirs(self.cwd, exist_ok=True)
@@ -52,6 +67,7 @@ class Hyperdrive:
         finally:
             self.kill_leftovers()
             shutil.rmtree(self.folder, ignore_errors=True)
+            self._ports.close()
 
     def run(self, *args: str, timeout: float = 60 * PATIENCE, stdin: str = "", **more) -> subprocess.CompletedProcess:
         """Runs `hyperdrive args…` and gives back the result, whatever the exit code."""

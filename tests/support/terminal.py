@@ -72,9 +72,11 @@ class Terminal:
         end = time.monotonic() + deadline * PATIENCE
         while self.read(0.05) and self.process.poll() is None:
             assert time.monotonic() < end, f"still running:\n{self.output}"
-        while self.read(0.05) and select.select([self.controller], [], [], 0)[0]:
-            pass
         code = self.process.wait(timeout=max(1.0, end - time.monotonic()))
+        # What it wrote last may still be on its way through the kernel; the end comes when nobody has the terminal open.
+        end = time.monotonic() + PATIENCE
+        while self.read(0.05) and time.monotonic() < end:
+            pass
         return code if code >= 0 else 128 - code
 
     def signal(self, number: int = signal.SIGTERM):

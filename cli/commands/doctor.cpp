@@ -2,6 +2,7 @@
 // and with a config its origin. Looks only; what it would change it names.
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -47,7 +48,14 @@ void check_program(Findings& findings) {
   }
 }
 
-/// Modes of the state folder: nobody else may read it.
+/// Too little room for a change in the registry and the files of a proxy.
+bool disk_full(const std::string& folder) {
+  struct statvfs disk {};
+  constexpr unsigned long kNeeded = 64 << 10;
+  return ::statvfs(folder.c_str(), &disk) == 0 && disk.f_bavail * disk.f_frsize < kNeeded;
+}
+
+/// The state folder: room for changes, and a mode by which nobody else may read it.
 void check_folder(const core::Home& home, Findings& findings) {
   struct stat info {};
   const std::string folder = home.folder.string();
@@ -59,6 +67,11 @@ void check_folder(const core::Home& home, Findings& findings) {
   if (::access(folder.c_str(), W_OK) != 0) {
     findings.push_back({"failed", "state", fmt::format("{} cannot be written", folder),
                         "Set HYPERDRIVE_HOME to a folder of yours, or mend its owner.", 0});
+    return;
+  }
+  if (disk_full(folder)) {
+    findings.push_back({"failed", "state", fmt::format("the disk with {} is full", folder),
+                        "Free some space: until then nothing can be changed or started.", 0});
     return;
   }
   if ((info.st_mode & 077) != 0) {

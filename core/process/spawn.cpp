@@ -114,11 +114,22 @@ void keep_only(std::vector<int> keep) {
   ::syscall(SYS_close_range, first, ~0u, 0);
 }
 
+/// In the new process, which becomes no proxy: says why instead of one.
+[[noreturn]] void give_up(Prepared& prepared, int exit_code, std::string why, std::string next) {
+  const Ready failed{false, 0, Error{std::move(why), std::move(next), code::kNone, Exit::kError},
+                     ""};
+  write_all(prepared.ready.writer.get(), ready_line(failed));
+  ::_exit(exit_code);
+}
+
 /// In the new process: states its own pid where others find it, then becomes the proxy.
 [[noreturn]] void become_proxy(const SpawnPlan& plan, Prepared& prepared) {
   prepared.state.pid = ::getpid();
   prepared.state.start_time = process_start_time(::getpid()).value_or(0);
-  if (!write_file_atomically(plan.state_path, print_state(prepared.state))) ::_exit(74);
+  const auto stated = write_file_atomically(plan.state_path, print_state(prepared.state));
+  if (!stated)
+    give_up(prepared, 74, "The proxy did not start: " + stated.error().message,
+            stated.error().hint);
   redirect_output(plan.launch.log_file);
   reset_signals();
   ::umask(077);
@@ -130,13 +141,8 @@ void keep_only(std::vector<int> keep) {
   prepared.envp = pointers(prepared.environment);
   keep_only(std::move(keep));
   ::execve(plan.program.c_str(), prepared.argv.data(), prepared.envp.data());
-  const Ready failed{false, 0,
-                     Error{fmt::format("{} cannot be run: {}.", plan.program, errno_text(errno)),
-                           "Install hyperdrive-proxy beside hyperdrive, or set HYPERDRIVE_PROXY.",
-                           code::kNone, Exit::kError},
-                     ""};
-  write_all(prepared.ready.writer.get(), ready_line(failed));
-  ::_exit(127);
+  give_up(prepared, 127, fmt::format("{} cannot be run: {}.", plan.program, errno_text(errno)),
+          "Install hyperdrive-proxy beside hyperdrive, or set HYPERDRIVE_PROXY.");
 }
 
 struct Line {
@@ -178,13 +184,16 @@ std::string ending_of(pid_t pid) {
   return fmt::format("it ended with exit code {}", WEXITSTATUS(status));
 }
 
+/// The last three, each on a line of its own below what stands before them.
 std::string last_log_lines(const std::string& path) {
   auto text = read_file(path);
-  if (!text || text->empty()) return "";
-  std::size_t begin = text->size() - (text->back() == '\n' ? 1 : 0);
-  for (int lines = 0; lines < 3 && begin != std::string::npos && begin > 0; ++lines)
-    begin = text->rfind('\n', begin - 1);
-  return text->substr(begin == std::string::npos ? 0 : begin);
+  if (!text) return "";
+  while (text->ends_with('\n')) text->pop_back();
+  if (text->empty()) return "";
+  text->insert(0, "\n");
+  std::size_t begin = text->size();
+  for (int lines = 0; lines < 3 && begin != 0; ++lines) begin = text->rfind('\n', begin - 1);
+  return text->substr(begin);
 }
 
 /// Waits until the child `pid` is ready; the state file then says so too.

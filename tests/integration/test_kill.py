@@ -77,7 +77,7 @@ def test_a_restart_that_is_killed_can_be_done_again(hd, origin):
     for n in range(16):
         killed_after(hd, dice.random() * 0.12, "restart", "shop")
         if n % 4 == 3:
-            hd("stop", "shop", timeout=20)
+            hd("stop", "shop")
             hd("start", "shop")
         else:
             hd("restart", "shop")

@@ -264,3 +264,23 @@ def test_the_unnamed_statement_outlives_an_error_that_skipped_the_next_one(proxy
         a.send(w.describe("S"), w.SYNC)
         assert [kind for kind, _ in a.until_ready()] == ["t", "n", "Z"]
         a.query("rollback")
+
+
+def test_names_prepared_behind_a_discard_all_in_its_pipeline_stay(pinning):
+    with connect(pinning) as a:
+        a.send(w.parse("b", "discard all"), w.bind("", "b"), w.execute(), w.parse("b", "select 5"), w.SYNC)
+        assert [kind for kind, _ in a.until_ready()] == ["1", "2", "C", "1", "Z"]
+        a.send(w.bind("", "b"), w.execute(), w.SYNC)
+        assert [kind for kind, _ in a.until_ready()] == ["2", "D", "C", "Z"]
+
+
+@pytest.mark.parametrize("policy", ["proxy", "pinning"])
+@pytest.mark.parametrize("sql", ["deallocate missing", "deallocate all", "discard all"])
+def test_a_clean_up_by_query_in_an_open_pipeline_is_answered(policy, sql, request):
+    """What is before it is answered only when the origin is told to."""
+    with connect(request.getfixturevalue(policy)) as a:
+        a.send(w.parse("", "select 1"), w.bind("", ""), w.execute(), w.query(sql))
+        answer = a.until_ready()
+        assert [kind for kind, _ in answer[:4]] == ["1", "2", "D", "C"]
+        assert answer[-2][0] == ("C" if sql == "deallocate all" else "E")
+        assert a.value("select 'alive'") == "alive"

@@ -195,6 +195,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool skipping() const;
   bool depends_on_replies(net::Bytes group, bool whole) const;
   bool breaks_copy(const Message& message) const;
+  bool awaits_reset(const wire::postgres::Header& header) const;
+  void await_replies();
   void forward(net::Bytes bytes);
   void expect_run(ReplyKind kind, TextRef text);
   void protocol_violation(std::string_view what);

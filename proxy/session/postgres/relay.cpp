@@ -131,6 +131,10 @@ std::size_t Client::run_group(net::Bytes group, bool whole) {
     const net::Bytes bytes = group.substr(at, header.size());
     const Message one{header, bytes, bytes.substr(pg::kHeaderSize),
                       group.substr(at + bytes.size())};
+    if (awaits_reset(header)) {
+      await_replies();
+      return at;
+    }
     const Step step = message(one);
     if (step == Step::kBlocked) return at;
     at += bytes.size();
@@ -213,6 +217,25 @@ bool Client::breaks_copy(const Message& message) const {
   const pg::Header& header = message.header;
   return lease_ && lease_->copying_in() && !is_copy(header.type) && !header.is(Frontend::kSync) &&
          !header.is(Frontend::kFlush) && !header.is(Frontend::kTerminate);
+}
+
+/// Whether a RESET ALL or DISCARD ALL earlier in this group must be answered first: it decides what
+/// the names behind it mean. Sync only says that there is no more.
+bool Client::awaits_reset(const pg::Header& header) const {
+  return lease_ && lease_->open() && lease_->in_flight().resets_pending() && !lease_->ignoring() &&
+         !header.is(Frontend::kSync) && !header.is(Frontend::kFlush) &&
+         !header.is(Frontend::kTerminate);
+}
+
+/// Nothing more is read until everything sent is answered, which in an open pipeline takes a Flush.
+void Client::await_replies() {
+  if (lease_->open()) {
+    std::string& out = worker_.scratch;
+    pg::append_empty(out, Frontend::kFlush);
+    forward_extended(out);
+    out.clear();
+  }
+  block(Block::kReplies);
 }
 
 Client::Step Client::message(const Message& message) {

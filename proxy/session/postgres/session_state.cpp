@@ -81,13 +81,7 @@ Client::Step Client::clean_up(const Message& message, TextInfo& text,
   const bool simple = message.header.is(Frontend::kQuery);
   if (lease_ && !lease_->in_flight().empty()) {
     // Whether it runs at all depends on what is before it.
-    if (!simple) {
-      std::string& out = worker_.scratch;
-      pg::append_empty(out, Frontend::kFlush);
-      forward_extended(out);
-      out.clear();
-    }
-    block(Block::kReplies);
+    await_replies();
     return Step::kBlocked;
   }
   const bool failed = lease_ && lease_->status() == pg::TransactionStatus::kFailed;

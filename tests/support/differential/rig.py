@@ -30,7 +30,9 @@ class Rig:
 
     def proxy(self, kind: Kind) -> Proxy:
         caching = {"disabled": False, "invalidation": "writes"} if kind.cached else {"disabled": True}
-        return Proxy(self.postgres, database="mirror", origin_connection_limit=kind.pool, caching=caching,
+        # The cache's own connection counts in the limit: one more, so that the clients have as many as without.
+        limit = kind.pool + kind.cached
+        return Proxy(self.postgres, database="mirror", origin_connection_limit=limit, caching=caching,
                      local={"session_features": "pin" if kind.pin else "hyperdrive"})
 
     def said(self) -> str:

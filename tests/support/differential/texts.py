@@ -71,13 +71,14 @@ LOCAL_SETTINGS = [
     ("select set_config('timezone', 'Asia/Tokyo', true)", 0), ("set local statement_timeout to '50s'", 0),
     ("set local app.local to 'here'", 0), ("set local role reader", 0), ("select now()::date is null", 0),
     ("set local datestyle to 'German'", 0), ("set nonsense to 1", 0), ("set local timezone to 'No/Where'", 0)]
-# What only a session that keeps things may say.
+# What only a session that keeps things may say. A custom setting is read with nullif(): Postgres never forgets that one
+# was set in a connection, and says '' there where it says NULL in another (docs/troubleshooting.md).
 SETTINGS = LOCAL_SETTINGS + [
     ("set timezone to 'Asia/Tokyo'", 0), ("reset timezone", 0), ("set datestyle to 'SQL, DMY'", 0), ("reset datestyle", 0),
     ("set application_name to 'other'", 0), ("reset application_name", 0), ("set statement_timeout to '55s'", 0),
     ("select set_config('timezone', 'UTC', false)", 0), ("set role reader", 0), ("reset role", 0), ("set role none", 0),
     ("set search_path to pg_catalog, public", 0), ("reset search_path", 0), ("set app.kept to 'kept'", 0),
-    ("select current_setting('app.kept', true)", 0), ("set session characteristics as transaction read only", 0),
+    ("select nullif(current_setting('app.kept', true), '')", 0), ("set session characteristics as transaction read only", 0),
     ("set session characteristics as transaction read write", 0), ("show transaction_read_only", 0),
     ("set client_min_messages to error", 0), ("set timezone to default", 0), ("select current_user, session_user", 0),
     ("set intervalstyle to 'iso_8601'", 0), ("select '1 day 2 hours'::interval", 0), ("set bytea_output to 'escape'", 0)]

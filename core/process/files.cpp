@@ -105,6 +105,10 @@ Result<Sockets> ProxyFiles::sockets() const {
   return fail("Too many proxies of this config are still ending.", "Try again in a moment.");
 }
 
+std::string lineage_of(pid_t first, std::uint64_t start_time) {
+  return fmt::format("{}.{}", first, start_time);
+}
+
 std::optional<StateFile> read_state(const std::string& path) {
   auto text = read_file(path, 1u << 20);
   if (!text) return std::nullopt;
@@ -121,6 +125,8 @@ std::optional<StateFile> read_state(const std::string& path) {
   state.started_at = text_of(json, "started_at");
   state.ready = json.contains("ready") && json["ready"] == true;
   if (state.pid <= 0) return std::nullopt;
+  state.lineage = text_of(json, "lineage");
+  if (state.lineage.empty()) state.lineage = lineage_of(state.pid, state.start_time);
   return state;
 }
 
@@ -135,6 +141,7 @@ std::string print_state(const StateFile& state) {
   json["version"] = state.version;
   json["started_at"] = state.started_at;
   json["ready"] = state.ready;
+  json["lineage"] = state.lineage;
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -56,7 +56,12 @@ struct StateFile {
   std::string version;
   std::string started_at;
   bool ready = false;
+  /// Names the chain of restarts this proxy belongs to: "<pid>.<start time>" of its first one. A
+  /// proxy that was started anew, after the end of another, has another lineage.
+  std::string lineage;
 };
+
+std::string lineage_of(pid_t first, std::uint64_t start_time);
 
 std::optional<StateFile> read_state(const std::string& path);
 std::string print_state(const StateFile& state);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "core/base/handover.hpp"
@@ -25,13 +26,20 @@ using Clock = std::chrono::steady_clock;
 using Milliseconds = std::chrono::milliseconds;
 constexpr Milliseconds kPoll{10};
 constexpr Milliseconds kHandoverPatience{3000};
+constexpr Milliseconds kSilence{2000};
 
-/// A proxy whose starter was killed has no "ready" in its file: then it is asked itself.
-bool answers(const StateFile& state) {
+/// "running" or "draining", in the proxy's own words; nothing when it does not answer.
+std::optional<std::string> told_state(const StateFile& state) {
   AdminClient client(state.admin_socket, Milliseconds(300));
   const auto response = client.get("/v1/status");
-  return response && response->status == 200;
+  if (!response) return std::nullopt;
+  const auto status = nlohmann::json::parse(response->body, nullptr, false);
+  if (!status.is_object()) return std::nullopt;
+  return status.value("state", "");
 }
+
+/// A proxy whose starter was killed has no "ready" in its file: then it is asked itself.
+bool answers(const StateFile& state) { return told_state(state).has_value(); }
 
 /// The living process that holds the lock, as far as its file tells.
 std::optional<StateFile> living_state(const ProxyFiles& files) {
@@ -107,15 +115,23 @@ struct Claim {
 
 Result<Claim> claim(const Home& home, const std::string& id, const ProxyFiles& files,
                     Milliseconds timeout) {
-  const Clock::time_point deadline = Clock::now() + timeout;
+  const Clock::time_point begin = Clock::now();
+  const Clock::time_point deadline = begin + timeout;
   for (;;) {
     auto lock = try_lock(files.lock());
     if (!lock) return tl::unexpected(lock.error());
     if (*lock) return Claim{std::move(*lock), std::nullopt};
     auto state = proxy_state(home, id);
     if (!state) return tl::unexpected(state.error());
-    if (state->phase == ProxyPhase::kRunning)
-      if (auto file = living_state(files)) return Claim{Descriptor(), std::move(file)};
+    auto file = state->phase == ProxyPhase::kRunning ? living_state(files) : std::nullopt;
+    const auto told = file ? told_state(*file) : std::nullopt;
+    const bool ending = told == "draining";
+    // One that says nothing is about to be gone, or very busy.
+    if (file && !ending && (told || Clock::now() > begin + kSilence))
+      return Claim{Descriptor(), std::move(file)};
+    if (Clock::now() > deadline && ending)
+      return fail("The proxy is ending, and waits for running work before it does.",
+                  "`hyperdrive stop --force` ends it at once; then start it again.");
     if (Clock::now() > deadline)
       return fail(
           "Another process is starting this proxy and did not finish in time.",
@@ -188,9 +204,10 @@ Result<Handover> take_listeners(const ProxyFiles& files, StateFile state) {
 
 /// The new proxy of a hand-over. Listeners of another address than the config now has stay behind.
 Result<Started> succeed(const ProxyFiles& files, Launch launch, Handover handover,
-                        Milliseconds timeout) {
+                        const std::string& lineage, Milliseconds timeout) {
   auto plan = make_plan(files, std::move(launch), timeout);
   if (!plan) return tl::unexpected(plan.error());
+  plan->lineage = lineage;
   plan->state_path = files.next_state();
   plan->launch.lock_fd = handover.lock.get();
   plan->launch.handover_fd = handover.connection.get();
@@ -213,16 +230,23 @@ bool send_signal(const StateFile& state, int number) {
   return ::syscall(SYS_pidfd_send_signal, process.get(), number, nullptr, 0) == 0;
 }
 
+/// Ends the proxy that runs now and those that take over from it meanwhile; not one that somebody
+/// starts after its end.
 Result<bool> end_proxy(const Home& home, const std::string& id, int number, Milliseconds timeout) {
   const ProxyFiles files(home, id);
   const Clock::time_point deadline = Clock::now() + timeout;
   bool signalled = false;
-  pid_t told = 0;  // a restart may put another process in its place meanwhile
+  pid_t told = 0;
+  std::string lineage;
   while (is_locked(files.lock())) {
     const auto state = living_state(files);
+    if (state && signalled && state->lineage != lineage) return true;
     if (state && state->pid != told) {
       const bool sent = send_signal(*state, number);
-      if (sent) told = state->pid;
+      if (sent) {
+        told = state->pid;
+        lineage = state->lineage;
+      }
       signalled = signalled || sent;
       if (!sent && is_alive(*state))
         return fail(fmt::format("The proxy (pid {}) cannot be signalled: {}.", state->pid,
@@ -291,7 +315,7 @@ Result<Started> restart_proxy(const Home& home, Launch launch, Milliseconds time
   if (!state) return start_proxy(home, std::move(launch), timeout);
   auto handover = take_listeners(files, *state);
   if (!handover) return tl::unexpected(handover.error());
-  return succeed(files, std::move(launch), std::move(*handover), timeout);
+  return succeed(files, std::move(launch), std::move(*handover), state->lineage, timeout);
 }
 
 Result<void> forget_proxy(const Home& home, const std::string& id) {

@@ -122,11 +122,19 @@ void keep_only(std::vector<int> keep) {
   ::_exit(exit_code);
 }
 
+/// What others learn about the new process.
+StateFile state_of(const SpawnPlan& plan, const Prepared& prepared, pid_t pid) {
+  StateFile state = prepared.state;
+  state.pid = pid;
+  state.start_time = process_start_time(pid).value_or(0);
+  state.lineage = plan.lineage.empty() ? lineage_of(pid, state.start_time) : plan.lineage;
+  return state;
+}
+
 /// In the new process: states its own pid where others find it, then becomes the proxy.
 [[noreturn]] void become_proxy(const SpawnPlan& plan, Prepared& prepared) {
-  prepared.state.pid = ::getpid();
-  prepared.state.start_time = process_start_time(::getpid()).value_or(0);
-  const auto stated = write_file_atomically(plan.state_path, print_state(prepared.state));
+  const StateFile state = state_of(plan, prepared, ::getpid());
+  const auto stated = write_file_atomically(plan.state_path, print_state(state));
   if (!stated)
     give_up(prepared, 74, "The proxy did not start: " + stated.error().message,
             stated.error().hint);
@@ -220,9 +228,7 @@ Ready await_ready(const SpawnPlan& plan, Prepared& prepared, pid_t pid) {
     ::unlink(plan.state_path.c_str());
     return ready;
   }
-  StateFile state = prepared.state;
-  state.pid = pid;
-  state.start_time = process_start_time(pid).value_or(0);
+  StateFile state = state_of(plan, prepared, pid);
   state.port = ready.port;
   state.ready = true;
   write_file_atomically(plan.state_path, print_state(state));

@@ -29,6 +29,7 @@ struct SpawnPlan {
   std::string state_path;        ///< where the new process writes its state before it is the proxy
   std::string ready_state_path;  ///< where that file goes once it is ready (may be the same)
   std::chrono::milliseconds timeout;
+  std::string lineage;  ///< of the proxy it takes over from; empty: it begins its own
 };
 
 struct Spawned {

@@ -24,6 +24,7 @@ std::string fake_proxy_program() { return std::filesystem::read_symlink("/proc/s
 namespace {
 
 volatile sig_atomic_t stopped = 0;
+constexpr int kDrainRounds = 20;  ///< of at most 20 ms each
 
 int listen_tcp(std::uint16_t port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -65,7 +66,8 @@ void serve_http(int fd) {
     request.append(chunk, static_cast<std::size_t>(got));
   }
   std::string status = "200 OK";
-  std::string body = R"({"state":"running","pid":)" + std::to_string(::getpid()) + "}";
+  std::string body = std::string(R"({"state":")") + (stopped ? "draining" : "running") +
+                     R"(","pid":)" + std::to_string(::getpid()) + "}";
   if (request.starts_with("GET /missing")) {
     status = "404 Not Found";
     body = R"({"error":{"code":2006,"message":"nothing here","hint":"look elsewhere"}})";
@@ -81,6 +83,7 @@ void serve_http(int fd) {
   const int handover = listen_unix(launch.handover_socket);
   announce_ready(launch.handover_fd);
   int peer = -1;
+  int drained = 0;
   const auto leave = [&] {
     ::unlink(launch.admin_socket.c_str());
     ::unlink(launch.handover_socket.c_str());
@@ -89,8 +92,8 @@ void serve_http(int fd) {
   for (;;) {
     std::vector<pollfd> entries = {{admin, POLLIN, 0}, {handover, POLLIN, 0}, {peer, POLLIN, 0}};
     for (const int listener : listeners) entries.push_back({listener, POLLIN, 0});
-    if (::poll(entries.data(), entries.size(), 20) < 0 && stopped == 0) continue;
-    if (stopped) leave();
+    if (::poll(entries.data(), entries.size(), 20) < 0) continue;
+    if (stopped && (launch.config.name != "drains" || ++drained > kDrainRounds)) leave();
     if (entries[0].revents) serve_http(::accept(admin, nullptr, nullptr));
     if (entries[1].revents && peer < 0) {
       peer = ::accept(handover, nullptr, nullptr);

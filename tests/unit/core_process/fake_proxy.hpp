@@ -2,8 +2,8 @@
 // lock, admin socket, hand-over, SIGTERM) and nothing else. The test program becomes it when it is
 // run with
 // `--config-fd`; tests name it in HYPERDRIVE_PROXY. The config's name chooses a way to misbehave:
-// `dies`, `silent`, `refuses`, `port-taken`, `slow`; `--verify` prints a report of what it was
-// given.
+// `dies`, `silent`, `refuses`, `port-taken`, `slow`, `drains` (takes a while to end); `--verify`
+// prints a report of what it was given.
 #pragma once
 
 #include <string>

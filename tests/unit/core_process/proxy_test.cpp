@@ -387,6 +387,54 @@ TEST_CASE("an attached proxy is stopped and collected by its parent") {
   CHECK(who_answers(fixture.port()) == 0);
 }
 
+TEST_CASE("a stop ends no proxy that somebody starts after it") {
+  Fixture fixture;
+  REQUIRE(start_proxy(fixture.home, fixture.launch));
+  for (int i = 0; i < 60; ++i) {
+    Result<Started> next;
+    std::thread starter([&] {
+      do next = start_proxy(fixture.home, fixture.launch);
+      while (next && next->already_running);
+    });
+    CHECK(stop_proxy(fixture.home, kId));
+    starter.join();
+    INFO((next ? "" : next.error().message));
+    REQUIRE(next);
+    CHECK(who_answers(fixture.port()) == next->pid);
+    CHECK(proxy_state(fixture.home, kId)->pid == next->pid);
+  }
+}
+
+TEST_CASE("a start waits for the end of a proxy that drains, which is not running any more") {
+  Fixture fixture("drains");
+  const auto before = start_proxy(fixture.home, fixture.launch);
+  REQUIRE(before);
+  ::kill(before->pid, SIGTERM);
+  REQUIRE(wait_for([&] {
+    return AdminClient(before->admin_socket).get("/v1/status")->body.find("draining") !=
+           std::string::npos;
+  }));
+  const auto next = start_proxy(fixture.home, fixture.launch);
+  INFO((next ? "" : next.error().message));
+  REQUIRE(next);
+  CHECK_FALSE(next->already_running);
+  CHECK(next->pid != before->pid);
+  CHECK(who_answers(fixture.port()) == next->pid);
+}
+
+TEST_CASE("a stop ends the successor of a restart that comes between") {
+  Fixture fixture("slow");
+  REQUIRE(start_proxy(fixture.home, fixture.launch));
+  Result<Started> next;
+  std::thread restarter([&] { next = restart_proxy(fixture.home, fixture.launch); });
+  REQUIRE(
+      wait_for([&] { return read_file((fixture.home.run() / (kId + ".next.json"))).has_value(); }));
+  CHECK(stop_proxy(fixture.home, kId));
+  restarter.join();
+  CHECK(wait_for([&] { return who_answers(fixture.port()) == 0; }));
+  CHECK(fixture.phase() == ProxyPhase::kStopped);
+}
+
 TEST_CASE("forgetting a proxy removes its files, but not while it runs") {
   Fixture fixture;
   REQUIRE(start_proxy(fixture.home, fixture.launch));

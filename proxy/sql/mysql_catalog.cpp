@@ -200,6 +200,8 @@ core::Result<void> MysqlCatalogBuilder::add(std::size_t query, Row row) {
     const std::string expression = text(4);
     if (expression.empty() || expression == "ROW START" || expression == "ROW END") return {};
     const auto analysis = analyse_mysql("SELECT " + expression);
+    table.has_generated = true;
+    table.generated_reads_dates = table.generated_reads_dates || analysis->text_may_become_time;
     if (analysis->status != CacheStatus::kMiss) {
       table.today = "the generated column " + text(2) + ": " + analysis->reason;
     }
@@ -210,6 +212,11 @@ core::Result<void> MysqlCatalogBuilder::add(std::size_t query, Row row) {
 std::shared_ptr<const MysqlCatalog> MysqlCatalogBuilder::build() {
   // Of a table that was made or dropped between two of the queries.
   std::erase_if(data_->tables, [](const auto& item) { return item.second.id == 0; });
+  for (auto& [id, table] : data_->tables) {
+    const bool has_dates = table.has_dates || table.generated_reads_dates;
+    if (!table.today.empty() || !table.has_generated || table.times.empty() || !has_dates) continue;
+    table.today = "a generated column that may turn a TIME into a date by today's date";
+  }
   return std::shared_ptr<const MysqlCatalog>(new MysqlCatalog(std::move(data_)));
 }
 

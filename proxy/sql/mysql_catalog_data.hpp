@@ -27,6 +27,8 @@ struct MysqlTable {
   std::string today;  ///< a virtual column's reason why its value depends on the moment
   std::vector<std::string> times;  ///< columns of type TIME, in lower case
   bool has_dates = false;          ///< columns of type DATE, DATETIME, TIMESTAMP
+  bool has_generated = false;      ///< columns; of generated_reads_dates, one that reads dates
+  bool generated_reads_dates = false;
   std::vector<MysqlTableId> cascades;
 };
 
@@ -78,6 +80,8 @@ class MysqlResolver {
   std::string volatile_reason_, uncacheable_reason_, anything_reason_;
   std::set<MysqlTableId> reads_, writes_;
   bool reads_view_ = false;
+  bool reads_dates_ = false;  ///< the text does, or that of a view
+  bool makes_times_ = false;  ///< likewise
   bool times_meet_parameters_ = false;
   bool dates_meet_parameters_ = false;
 };

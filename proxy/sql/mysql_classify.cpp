@@ -54,10 +54,9 @@ class Classifier {
     } else if (first == "with") {
       // WITH may also stand before UPDATE and DELETE.
       statement_.effect = Effect::kRead;
-      if (has("update") || has("delete")) {
-        const bool locks_only = !has("delete") && !has("set");
-        if (!locks_only) write_all(findings_.tables);
-      }
+      // Of UPDATE the tables stand in no list that findings_ has.
+      if (has("delete")) write_all(findings_.tables);
+      if (has("update") && has("set")) unknown();
     } else if (first == "explain" || first == "describe" || first == "desc") {
       statement_.effect = Effect::kExplain;
       // MySQL runs only what reads; stored functions may write all the same.
@@ -112,8 +111,11 @@ class Classifier {
 
   /// UPDATE a, b JOIN c … SET: every table before SET may be written.
   void update() {
-    const auto set = std::find_if(words_.begin(), words_.end(),
-                                  [](const MysqlWord& word) { return word.is("set"); });
+    auto set = words_.begin();
+    for (int depth = 0; set != words_.end() && (depth > 0 || !set->is("set")); ++set) {
+      if (set->is_symbol("(")) ++depth;
+      if (set->is_symbol(")")) --depth;
+    }
     MysqlWords tables(words_.begin() + 1, set);
     while (!tables.empty() && (tables[0].is("low_priority") || tables[0].is("ignore"))) {
       tables.erase(tables.begin());

@@ -126,6 +126,8 @@ MysqlToken MysqlLexer::number_or_name() {
       while (is_digit(at(end))) ++end;
       return take(MysqlTokenKind::kNumber, end);
     }
+    // The server drops such a number and goes on with the byte behind it: x 1.e(y) is x(y).
+    if (point) return take(MysqlTokenKind::kUnknown, end + 1);
   }
   if (point || !is_word(at(end))) return take(MysqlTokenKind::kNumber, end);
   while (is_word(at(end))) ++end;

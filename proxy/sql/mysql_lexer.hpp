@@ -31,6 +31,7 @@ enum class MysqlTokenKind : std::uint8_t {
   kSystemVariable,  ///< @@x
   kSymbol,          ///< one byte, or := as two
   kUnterminated,
+  kUnknown,  ///< bytes of which the server makes something else
 };
 
 struct MysqlToken {

@@ -17,6 +17,8 @@ constexpr std::array<std::string_view, 13> kEndsTables = {
     "where", "group", "having",    "order", "limit", "union",    "except",
     "for",   "lock",  "procedure", "into",  "set",   "intersect"};
 
+constexpr std::string_view kKnownSymbols = ".;+-*/%=<>!&|^~";
+
 std::string lowered(std::string text) {
   for (char& c : text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
@@ -87,6 +89,9 @@ class Reader {
         return refuse_volatile("reads a system variable");
       case MysqlTokenKind::kUnterminated:
         return refuse("a string or comment does not end");
+      case MysqlTokenKind::kUnknown:
+        findings_.state |= state::kUnknown;
+        return refuse("holds " + std::string(word.token.text) + ", which the cache does not know");
       case MysqlTokenKind::kSymbol:
         return symbol(word);
       case MysqlTokenKind::kWord:
@@ -111,7 +116,7 @@ class Reader {
       if (level.in_tables) level.wants_table = true;
     } else if (word.is_symbol(":=")) {
       refuse_volatile("writes a variable");
-    } else if (word.is_symbol("{") || word.is_symbol("\\")) {
+    } else if (kKnownSymbols.find(word.token.text.front()) == std::string_view::npos) {
       refuse("holds " + std::string(word.token.text) + ", which the cache does not know");
     }
   }
@@ -138,7 +143,7 @@ class Reader {
       level.in_tables = level.wants_table = true;  // DELETE FROM a USING t AS a
     } else if (level.is_query && word.is("from")) {
       level.in_tables = level.wants_table = true;
-    } else if (word.is("join") || word.is("straight_join")) {
+    } else if (word.is("join") || (word.is("straight_join") && level.in_tables)) {
       level.in_tables = level.wants_table = true;
     } else if (one_of(word.lower, kEndsTables) || begins_windows(word)) {
       level.in_tables = level.wants_table = false;
@@ -171,7 +176,7 @@ class Reader {
   void table(const MysqlWord& word) {
     levels_.back().wants_table = false;
     if (followed_by("(")) {
-      refuse("reads the table function " + word.lower);
+      if (!word.is("json_table")) refuse("reads the table function " + word.lower);
       return call(word);
     }
     const std::size_t begin = at_;
@@ -213,7 +218,26 @@ class Reader {
       findings_.reads_dates = true;
     } else if (word.is("time")) {
       findings_.makes_times = true;
+    } else if (word.is("interval")) {
+      in_interval_ = true;
+    } else if (in_interval_ && is_unit(word.lower)) {
+      if (reads_calendar(word.lower)) findings_.reads_dates = true;
+      in_interval_ = false;
     }
+  }
+
+  /// MySQL 8 makes a DATETIME of a TIME to which it adds days.
+  static bool is_unit(std::string_view word) {
+    for (const std::string_view part : {"second", "minute", "hour"}) {
+      if (word.ends_with(part)) return true;
+    }
+    return reads_calendar(word);
+  }
+  static bool reads_calendar(std::string_view word) {
+    for (const std::string_view part : {"date", "day", "week", "month", "quarter", "year"}) {
+      if (word.find(part) != std::string_view::npos) return true;
+    }
+    return false;
   }
 
   void stored_function(const MysqlWord& word) {
@@ -236,10 +260,9 @@ class Reader {
         "maketime", "sec_to_time", "time", "timediff", "addtime", "subtime", "str_to_date"};
     if (one_of(word.lower, kMakesTimes)) {
       findings_.makes_times = true;
-    } else if (word.lower.find("date") != std::string::npos ||
-               word.lower.find("day") != std::string::npos || word.lower.starts_with("timestamp") ||
-               word.is("unix_timestamp") || word.is("year") || word.is("month") ||
-               word.is("week") || word.is("quarter")) {
+    } else if (reads_calendar(word.lower) || word.lower.find("timestamp") != std::string::npos ||
+               word.is("to_seconds") || word.is("convert_tz") ||
+               (word.is("extract") && peek(2) != nullptr && reads_calendar(peek(2)->lower))) {
       findings_.reads_dates = true;
     }
     if (!mysql_function_is_cacheable(word.lower, has_arguments)) {
@@ -269,6 +292,7 @@ class Reader {
   std::unordered_set<std::size_t> definitions_;  ///< where WITH queries are named
   std::unordered_set<std::string> seen_;  ///< tables, schema and name with a zero byte between
   int queries_ = 0;
+  bool in_interval_ = false;  ///< INTERVAL stood before, its unit comes yet
   MysqlFindings findings_;
 };
 

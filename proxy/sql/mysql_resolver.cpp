@@ -61,6 +61,8 @@ void MysqlResolver::may_write_anything(std::string reason) {
 void MysqlResolver::read(const Analysis& analysis) {
   for (const Name& name : analysis.tables) read_table(name, analysis);
   judge_calls(analysis);
+  reads_dates_ = reads_dates_ || analysis.text_may_become_time;
+  makes_times_ = makes_times_ || analysis.mysql.makes_times;
   if (depth_ == 0) judge_times(analysis);
 }
 
@@ -109,20 +111,20 @@ void MysqlResolver::judge_calls(const Analysis& analysis) {
   const std::string own = lowered(database_) + '\0';
   for (const Call& call : analysis.functions) {
     const std::string name = lowered(call.name.name);
+    const bool may_be_own = call.variadic || !mysql_function_is_everywhere(name);
     const bool stored =
-        !call.name.schema.empty() || (call.variadic && data_.functions.contains(own + name));
+        !call.name.schema.empty() || (may_be_own && data_.functions.contains(own + name));
     if (!stored && mysql_function_writes_nothing(name)) continue;
     may_write_anything("function " + call.name.name + "() may write anything");
-    // Also one of the name of a built-in: with a blank behind it, that is what is called.
     refuse_volatile(call.name.name + "() is not known to be deterministic");
   }
 }
 
 /// MySQL makes a DATETIME of a TIME by adding today's date where it compares or combines the two.
 void MysqlResolver::judge_times(const Analysis& analysis) {
-  bool has_dates = analysis.text_may_become_time;
-  bool names_time = analysis.mysql.makes_times;
-  bool has_times = analysis.mysql.makes_times;
+  bool has_dates = reads_dates_;
+  bool names_time = makes_times_;
+  bool has_times = makes_times_;
   for (const MysqlTableId id : reads_) {
     const MysqlTable& table = *data_.find(id);
     has_dates = has_dates || table.has_dates;

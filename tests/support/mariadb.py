@@ -51,6 +51,7 @@ class MariaDB:
             # A server that starts deletes what it takes for its own temporary tables, other servers' too.
             "tmpdir": self.folder,
         } | (settings or {})
+        self.env = dict(os.environ)
         self.process: subprocess.Popen | None = None
 
     # --- life ------------------------------------------------------------------------------------
@@ -77,7 +78,7 @@ class MariaDB:
             unprivileged.command([MARIADBD, "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}",
                                   f"--port={self.port}", f"--pid-file={self.folder}/pid", "--skip-log-error",
                                   *options]),
-            cwd="/tmp", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            cwd="/tmp", env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()
 
         def ready():

@@ -207,7 +207,9 @@ class Reader {
       default:
         return;
     }
-    found.is_constant = true;
+    // A number's bits stand for words by which texts are read: the server spells them.
+    const bool is_number = found.value.find_first_of("0123456789") != std::string::npos;
+    found.is_constant = found.name != "sql_mode" || !is_number;
   }
 
   std::vector<MysqlToken> tokens_;

@@ -334,8 +334,21 @@ READS = ("select v from version where id = 1", "select v from version_view where
          "select max(a.v) from version a join version b on a.id = b.id", "select max(v) from parted")
 
 
-def fire(p, write, seconds, settle=0.0):
-    """Writers raise versions; readers never see less than what was acknowledged before they asked."""
+def two_syncs(c, sql) -> int:
+    c.send(parse("", sql), describe("S"), SYNC)
+    c.until_ready()
+    c.send(bind("", ""), execute(), SYNC)
+    return int(pgwire.data_row(next(body for kind, body in c.until_ready() if kind == "D"))[0])
+
+
+def seen_by_all(c, version) -> bool:
+    """Every read shows `version`, in both shapes: no older answer is kept."""
+    return all(int(c.value(sql)) >= version and two_syncs(c, sql) >= version for sql in READS)
+
+
+def fire(p, write, seconds, settled=lambda version: True):
+    """Writers raise versions; readers never see less than what was acknowledged before they asked: with the write, or
+    where nobody tells the proxy of it, once it is `settled`."""
     told, done, wrong, checks = [0] * 1, threading.Event(), [], [0]
 
     def reader(number):
@@ -344,14 +357,7 @@ def fire(p, write, seconds, settle=0.0):
         while not done.is_set():
             sql = READS[(checks[0] + number) % len(READS)]
             least = max(told[0], last.get(sql, 0))
-            if number % 2:
-                value = c.value(sql)
-            else:
-                c.send(parse("", sql), describe("S"), SYNC)
-                c.until_ready()
-                c.send(bind("", ""), execute(), SYNC)
-                value = pgwire.data_row(next(body for kind, body in c.until_ready() if kind == "D"))[0]
-            seen = int(value)
+            seen = int(c.value(sql)) if number % 2 else two_syncs(c, sql)
             checks[0] += 1
             last[sql] = seen
             if seen < least:
@@ -365,7 +371,7 @@ def fire(p, write, seconds, settle=0.0):
     while time.monotonic() < end or (checks[0] <= 500 and time.monotonic() < end + 60):
         version += 1
         write(version)
-        time.sleep(settle)
+        wait_for(lambda: settled(version), 20, "the write is seen", every=0.001)
         told[0] = version
         time.sleep(0.004)
     done.set()
@@ -408,14 +414,14 @@ def test_no_reader_goes_back_behind_an_acknowledged_write(pg):
 
 def test_replication_sees_writes_that_went_past_the_proxy(pg):
     prepare_versions(pg)
-    with proxy(pg, "replication") as p:
+    with proxy(pg, "replication") as p, Connection.open(p.url()) as probe:
         writer = psycopg2.connect(pg.url())
         writer.autocommit = True
 
         def write(version):
             with writer.cursor() as cursor:
                 cursor.execute(f"update version set v = {version}; update parted set v = {version}")
-        wrong, checks = fire(p, write, 6, settle=0.3)
+        wrong, checks = fire(p, write, 6, settled=lambda version: seen_by_all(probe, version))
         seen = counts(p)
     assert not wrong, wrong[:5]
     assert checks > 300 and seen["hit"] > 50, (checks, seen)

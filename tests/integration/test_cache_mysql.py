@@ -409,12 +409,12 @@ def test_no_reader_ever_sees_a_version_go_back(db, writes):
     before = counts(writes)["hit"]
     wait_until = time.monotonic() + 6
     known = {"floor": 0}
-    wrong, checks = [], [0]
+    wrong, checks, done = [], [0], threading.Event()
 
     def write():
         version = 0
         with client(writes) as c:
-            while time.monotonic() < wait_until:
+            while not done.is_set():
                 version += 1
                 kind = version % 4
                 if kind == 0:
@@ -437,7 +437,7 @@ def test_no_reader_ever_sees_a_version_go_back(db, writes):
     def read(sql, binary):
         with Raw(writes) as c:
             statement = c.prepare(sql) if binary else None
-            while time.monotonic() < wait_until:
+            while not done.is_set():
                 floor = known["floor"]
                 answer = c.execute(statement) if binary else c.ask(sql)
                 row = answer[2][1]
@@ -452,7 +452,11 @@ def test_no_reader_ever_sees_a_version_go_back(db, writes):
     threads = [threading.Thread(target=write)] + [threading.Thread(target=read, args=r) for r in reads]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        wait_for(lambda: time.monotonic() > wait_until and checks[0] > 200 and counts(writes)["hit"] > before, 20,
+                 "enough is read, also from the cache")
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
     assert not wrong, wrong[:5]
-    assert checks[0] > 200 and counts(writes)["hit"] > before

@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 
 from support import pgwire
+from support.herd import herd
 from support.hyperdrive import Hyperdrive
 from support.pgwire import Connection, bind, data_row, describe, execute, parse, query
 from support.ports import wait_for
@@ -238,18 +239,12 @@ def test_comments_rules_purges_and_reload(pg):
 # --- single flight, lifetimes -----------------------------------------------------------------------
 
 def test_a_herd_on_one_cold_key_asks_the_origin_once(pg):
+    def right(answer):
+        assert pgwire.data_row(dict(answer)["D"])[0] in (b"1", "1")
+
     with proxy(pg, limit=20) as p:
         clients = [Connection.open(p.url()) for _ in range(200)]
-        with psycopg2.connect(pg.url()) as lock, lock.cursor() as cursor:
-            cursor.execute("lock table slow in access exclusive mode")
-            for c in clients:
-                c.send(query("select id from slow"))
-            waiting = "select count(*) from pg_stat_activity where query = 'select id from slow' and state = 'active'"
-            wait_for(lambda: pg.psql(waiting).strip() != "0", 10, "somebody asks the origin")
-            asked = int(pg.psql(waiting))
-        for c in clients:
-            assert pgwire.data_row(dict(c.until_ready())["D"])[0] in (b"1", "1")
-        seen = counts(p)
+        asked, seen = herd(pg, p, clients, "slow", right)
         for c in clients:
             c.close()
     # Who was read only after the answer had come has hit it.
@@ -334,7 +329,7 @@ READS = ("select v from version where id = 1", "select v from version_view where
          "select max(a.v) from version a join version b on a.id = b.id", "select max(v) from parted")
 
 
-def two_syncs(c, sql) -> int:
+def parsed_apart(c, sql) -> int:
     c.send(parse("", sql), describe("S"), SYNC)
     c.until_ready()
     c.send(bind("", ""), execute(), SYNC)
@@ -343,7 +338,7 @@ def two_syncs(c, sql) -> int:
 
 def seen_by_all(c, version) -> bool:
     """Every read shows `version`, in both shapes: no older answer is kept."""
-    return all(int(c.value(sql)) >= version and two_syncs(c, sql) >= version for sql in READS)
+    return all(int(c.value(sql)) >= version and parsed_apart(c, sql) >= version for sql in READS)
 
 
 def fire(p, write, seconds, settled=lambda version: True):
@@ -357,7 +352,7 @@ def fire(p, write, seconds, settled=lambda version: True):
         while not done.is_set():
             sql = READS[(checks[0] + number) % len(READS)]
             least = max(told[0], last.get(sql, 0))
-            seen = int(c.value(sql)) if number % 2 else two_syncs(c, sql)
+            seen = int(c.value(sql)) if number % 2 else parsed_apart(c, sql)
             checks[0] += 1
             last[sql] = seen
             if seen < least:

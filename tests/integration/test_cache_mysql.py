@@ -9,6 +9,7 @@ import time
 import pymysql
 import pytest
 
+from support.herd import FOLLOW
 from support.mariadb import MariaDB
 from support.mysql_raw import DEPRECATE_EOF, SESSION_TRACK, USUAL, Raw
 from support.ports import PATIENCE, wait_for
@@ -382,18 +383,28 @@ def test_purges_by_table_tag_and_query(plain):
 # --- many at once -----------------------------------------------------------------------------------
 
 def test_a_herd_on_a_cold_key_asks_once(db, plain):
-    sql = "select count(*), sum(a.price) from item a join item b join item c on c.id < 4"
     clients = [Raw(plain) for _ in range(100)]
-    answers = []
-    before = int(db.sql("show global status like 'Com_select'").split()[1])
-    threads = [threading.Thread(target=lambda c=c: answers.append(c.ask(sql))) for c in clients]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    asked = int(db.sql("show global status like 'Com_select'").split()[1]) - before
-    assert len(answers) == 100 and all(answer[3] == answers[0][3] for answer in answers)
-    assert asked <= 4, asked
+
+    def selects():
+        return int(db.sql("show global status like 'Com_select'").split()[1])
+
+    def at_once(turn):
+        sql = f"select count(*), sum(a.price), {turn} from item a join item b join item c on c.id < 4"
+        answers, before, begin = [], selects(), time.monotonic()
+        threads = [threading.Thread(target=lambda c=c: answers.append(c.ask(sql))) for c in clients]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        took = time.monotonic() - begin
+        assert len(answers) == 100 and all(answer[4] == answers[0][4] for answer in answers)
+        return selects() - before, took
+
+    for turn in range(20):
+        asked, took = at_once(turn)
+        if took < FOLLOW:   # on a slow machine they lose their patience and ask by themselves
+            break
+    assert asked <= 4 or took >= FOLLOW, asked
     for c in clients:
         c.socket.close()
 

@@ -365,7 +365,7 @@ void Client::sweep(std::chrono::steady_clock::time_point now) {
   if (!killed_ && now > lease_->sent_at() + limit) {
     killed_ = true;
     worker_.telemetry.add(Counter::kQueryTimeouts);
-    worker_.start_kill(*lease_, nullptr);
+    worker_.start_cancel(*lease_, nullptr);
   } else if (killed_ && now > lease_->sent_at() + limit + kKillPatience) {
     lease_->beyond_repair = true;
     if (!lease_->mid_reply()) {
@@ -383,7 +383,7 @@ bool Client::kill_query(std::function<void()> done) {
     worker_.telemetry.add(Counter::kCancelsDropped);
     return false;
   }
-  return worker_.start_kill(*lease_, std::move(done));
+  return worker_.start_cancel(*lease_, std::move(done));
 }
 
 void Client::kill_connection() {

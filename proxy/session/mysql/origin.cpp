@@ -14,7 +14,7 @@ Origin::Origin(Worker& worker, OriginSession session)
 }
 
 Origin::~Origin() {
-  if (kills_running > 0) worker_->forget_kills(*this);
+  if (cancels_running > 0) worker_->forget_cancels(*this);
   if (gate_slot && worker_->gate != nullptr) worker_->gate->orphaned(*this);
 }
 
@@ -54,8 +54,8 @@ void Origin::close_stream() {
   worker_->loop.close_later(std::move(stream_), std::chrono::seconds(5));
 }
 
-void Origin::kill_ended() {
-  --kills_running;
+void Origin::cancel_ended() {
+  --cancels_running;
   // It may have come too late for its statement: then it must not hit the next one.
   if (queue_.empty()) dirty = true;
   if (!in_on_data_) settle();
@@ -64,7 +64,7 @@ void Origin::kill_ended() {
 // --- in the pool --------------------------------------------------------------------------------
 
 bool Origin::at_rest() const {
-  return queue_.empty() && !in_transaction() && rest_ == 0 && kills_running == 0;
+  return queue_.empty() && !in_transaction() && rest_ == 0 && cancels_running == 0;
 }
 
 bool Origin::is_reusable() const {
@@ -209,7 +209,7 @@ void Origin::send_home(std::unique_ptr<Origin> self, bool rest_missing) {
     return;
   }
   origin.finishing_ = true;
-  origin.killed_late = false;
+  origin.cancelled_late = false;
   origin.finishing_since = worker.loop.now();
   worker.finish(std::move(self));
   if (!origin.in_on_data_) origin.finish_step();

@@ -152,12 +152,12 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
 
   std::unique_ptr<GateSlot> gate_slot;  ///< kept by the gate
 
-  int kills_running = 0;
-  void kill_ended();
+  int cancels_running = 0;
+  void cancel_ended();
   std::chrono::steady_clock::time_point sent_at() const { return sent_at_; }
   std::chrono::steady_clock::time_point last_reply() const { return last_reply_; }
   std::chrono::steady_clock::time_point finishing_since{};
-  bool killed_late = false;
+  bool cancelled_late = false;
 
  private:
   enum class Phase : std::uint8_t {

@@ -1,108 +1,32 @@
 #include "proxy/session/mysql/plane.hpp"
 
-#include <algorithm>
-#include <utility>
-
-#include "proxy/session/client_tls.hpp"
 #include "proxy/session/mysql/cache_service.hpp"
 #include "proxy/session/mysql/client.hpp"
 #include "proxy/session/mysql/opener.hpp"
 #include "proxy/session/mysql/origin_login.hpp"
 #include "proxy/session/mysql/worker.hpp"
+#include "proxy/session/protocol_plane.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
 namespace {
 
-core::Result<OptionsRef> make_options(const core::Launch& launch) {
-  auto options = std::make_shared<Options>();
-  options->config = launch.config;
-  const core::LocalSettings& local = launch.config.local;
-  if (local.local_password.empty()) {
-    return core::fail("The config has no local password.", "Create it again.");
+struct Mysql {
+  using Options = mysql::Options;
+  using Service = mysql::Service;
+  using Worker = mysql::Worker;
+  using Opener = OriginOpener;
+  using Cache = CacheService;
+  static constexpr auto target = make_origin_target;
+  static auto verifier(const core::LocalSettings& local) {
+    return wire::mysql::PasswordVerifier::of(local.local_password);
   }
-  auto target = make_origin_target(launch.config, launch.certificates);
-  if (!target) return tl::unexpected(target.error());
-  options->target = std::move(*target);
-  auto tls = make_client_tls(local);
-  if (!tls) return tl::unexpected(tls.error());
-  options->client_tls = std::move(*tls);
-  options->verifier = wire::mysql::PasswordVerifier::of(local.local_password);
-  return OptionsRef(std::move(options));
-}
-
-pool::PoolOptions pool_options(const core::Config& config) {
-  const int own = CacheService::own_connections(config);
-  return {std::max(config.origin_connection_limit - own, 1), config.local.idle_timeout,
-          config.local.max_lifetime, config.local.wait_timeout};
-}
-
-class MysqlPlane final : public Plane {
- public:
-  MysqlPlane(const core::Config& config, OptionsRef options, Telemetry& telemetry,
-             const std::vector<net::Loop*>& loops)
-      : service_(telemetry, std::move(options)), opener_(service_) {
-    for (std::size_t i = 0; i < loops.size(); ++i) {
-      service_.workers.push_back(std::make_unique<Worker>(i, *loops[i], service_));
-    }
-    service_.pool = std::make_unique<pool::Pool>(loops, opener_, pool_options(config));
-    cache_ = std::make_unique<CacheService>(service_, config);
-    cache_->attach();
-  }
-
-  ~MysqlPlane() override {
-    cache_->detach();
-    service_.pool.reset();
-    service_.workers.clear();
-  }
-
-  core::Result<void> start() override { return cache_->start(); }
-  PlaneWorker& worker(std::size_t index) override { return *service_.workers[index]; }
-  pool::Pool& pool() override { return *service_.pool; }
-  OriginFacts facts() const override { return service_.facts(); }
-
-  core::Result<void> reload(const core::Launch& launch, bool new_origin) override {
-    auto options = make_options(launch);
-    if (!options) return tl::unexpected(options.error());
-    service_.set_options(*options);
-    for (const auto& worker : service_.workers) {
-      worker->loop.post([target = worker.get(), fresh = *options] { target->options = fresh; });
-    }
-    service_.pool->configure(pool_options(launch.config));
-    cache_->reload(launch.config, new_origin);
-    if (new_origin) {
-      service_.forget_origin();
-      service_.pool->renew();
-    }
-    return {};
-  }
-
-  cache::Cache& cache() override { return cache_->cache(); }
-  std::uint64_t purges() const override { return cache_->purges(); }
-  std::vector<std::string> warnings() const override { return cache_->warnings(); }
-  cache::Purged purge_all() override { return cache_->purge_all(); }
-  cache::Purged purge_tag(const std::string& tag) override { return cache_->purge_tag(tag); }
-  cache::Purged purge_query(const std::string& sql) override { return cache_->purge_query(sql); }
-  core::Result<cache::Purged> purge_table(const std::string& table) override {
-    return cache_->purge_table(table);
-  }
-  core::Result<sql::Explanation> explain(const std::string& sql) override {
-    return cache_->explain(sql);
-  }
-
- private:
-  Service service_;
-  OriginOpener opener_;
-  std::unique_ptr<CacheService> cache_;
 };
 
 }  // namespace
 
 core::Result<std::unique_ptr<Plane>> make_plane(const core::Launch& launch, Telemetry& telemetry,
                                                 const std::vector<net::Loop*>& loops) {
-  auto options = make_options(launch);
-  if (!options) return tl::unexpected(options.error());
-  return std::unique_ptr<Plane>(
-      new MysqlPlane(launch.config, std::move(*options), telemetry, loops));
+  return ProtocolPlane<Mysql>::make(launch, telemetry, loops);
 }
 
 }  // namespace hyperdrive::proxy::session::mysql

@@ -20,6 +20,7 @@
 #include "proxy/net/loop.hpp"
 #include "proxy/net/tls.hpp"
 #include "proxy/pool/pool.hpp"
+#include "proxy/session/clientele.hpp"
 #include "proxy/session/mysql/gate.hpp"
 #include "proxy/session/mysql/origin_login.hpp"
 #include "proxy/session/mysql/session_state.hpp"
@@ -92,15 +93,13 @@ class Service {
   std::atomic<std::uint64_t> kinds_offered_ = kKindMask;
 };
 
-class Worker final : public PlaneWorker {
+class Worker final : public Clientele<Client, Origin> {
  public:
   Worker(std::size_t index, net::Loop& loop, Service& service);
   ~Worker() override;
 
   const std::size_t index;
-  net::Loop& loop;
   Service& service;
-  WorkerTelemetry& telemetry;
   OptionsRef options;
   TextMemo texts;
   Gate* gate = nullptr;  ///< set before the first client
@@ -111,53 +110,24 @@ class Worker final : public PlaneWorker {
   Client* find(std::uint32_t client_id);
   void name(std::uint32_t client_id, Client& client) { by_id_[client_id] = &client; }
 
-  void drain() override;
-  void close_all() override;
-  void on_empty(std::function<void()> done) override;
-  bool draining() const { return draining_; }
-
   // --- for clients and origins
-  /// Destroys the client when this turn's calls have returned.
+  using Clientele::bury;
+  /// The client has left.
   void bury(Client& client);
-  void bury(std::unique_ptr<pool::OriginConnection> origin);
-  /// Looks after a connection whose client is gone until it can go home.
-  void finish(std::unique_ptr<Origin> origin);
-  std::unique_ptr<Origin> take_finishing(Origin& origin);
-  /// KILL QUERY at the origin; `done` when it can hit nobody any more. False: too many.
-  bool start_kill(Origin& origin, std::function<void()> done);
-  void forget_kills(Origin& origin);
   /// Whoever keeps a connection only in case (Client::lingers) is entered here, to give it up as
   /// soon as another client has to wait.
   void linger(Client& client);
   void stop_lingering(Client& client);
   /// Gives back the connection that has been kept the longest; false: none is.
   bool end_a_linger();
-  void bury_login(std::unique_ptr<OriginLogin> login) {
-    dead_logins_.push_back(std::move(login));
-    schedule_burial();
-  }
+  void bury_login(std::unique_ptr<OriginLogin> login);
 
  private:
-  void sweep();
-  void schedule_burial();
-  std::chrono::milliseconds sweep_period() const;
+  std::shared_ptr<void> send_cancel_for(Origin& origin, std::function<void()> done) override;
+  void give_back_place() override;
 
-  std::list<std::unique_ptr<Client>> clients_;
   boost::unordered_flat_map<std::uint32_t, Client*> by_id_;
   std::vector<Client*> lingering_;  // longest first
-  std::vector<std::unique_ptr<Origin>> finishing_;
-  std::vector<std::unique_ptr<Client>> dead_clients_;
-  std::vector<std::unique_ptr<pool::OriginConnection>> dead_origins_;
-  std::vector<std::unique_ptr<OriginLogin>> dead_logins_;
-  struct Kill {
-    std::unique_ptr<OriginLogin> run;
-    Origin* origin;
-  };
-  std::list<Kill> kills_;
-  std::unique_ptr<net::Timer> timer_;
-  std::function<void()> on_empty_;
-  bool draining_ = false;
-  bool burying_ = false;
 };
 
 }  // namespace hyperdrive::proxy::session::mysql

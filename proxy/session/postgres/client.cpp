@@ -187,10 +187,7 @@ void Client::detach_origin(bool rest_missing) {
   unblock(Block::kPressure);  // whoever was to be written to is not ours any more
   if (leaving_ && phase_ == Phase::kReady) {
     worker_.loop.defer([this] {
-      if (phase_ == Phase::kReady && !lease_) {
-        shut_down(pg::sqlstate::kAdminShutdown,
-                  "terminating connection due to administrator command");
-      }
+      if (phase_ == Phase::kReady && !lease_) shut_down();
     });
   }
 }
@@ -345,13 +342,14 @@ void Client::leave() {
   worker_.bury(*this);
 }
 
-void Client::shut_down(std::string_view sqlstate, std::string_view message) {
+void Client::shut_down() {
   if (phase_ == Phase::kGone) return;
   if (lease_ || waiting()) {
     leaving_ = true;
     return;
   }
-  send_error("FATAL", sqlstate, message);
+  send_error("FATAL", pg::sqlstate::kAdminShutdown,
+             "terminating connection due to administrator command");
   close_politely();
 }
 

@@ -111,7 +111,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
 
   // --- for the worker
   void sweep(std::chrono::steady_clock::time_point now);
-  void shut_down(std::string_view sqlstate, std::string_view message);
+  /// The proxy ends: leaves as soon as no transaction is open.
+  void shut_down();
   bool idle() const { return phase_ == Phase::kReady && !lease_ && !waiting(); }
   /// Somebody with our key wants the running statement cancelled. `done`: when that has been passed
   /// on; false: nothing runs.

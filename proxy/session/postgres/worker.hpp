@@ -20,6 +20,7 @@
 #include "proxy/net/loop.hpp"
 #include "proxy/net/tls.hpp"
 #include "proxy/pool/pool.hpp"
+#include "proxy/session/clientele.hpp"
 #include "proxy/session/plane.hpp"
 #include "proxy/session/postgres/cancel_keys.hpp"
 #include "proxy/session/postgres/group.hpp"
@@ -89,6 +90,7 @@ class Service {
   std::uint64_t definitions() const { return definitions_.load(std::memory_order_relaxed); }
   OriginFacts facts() const;
   void set_facts(OriginFacts facts);
+  void forget_origin() { profiles.clear(); }
 
  private:
   mutable std::mutex mutex_;
@@ -98,15 +100,13 @@ class Service {
   std::atomic<std::uint64_t> definitions_{0};
 };
 
-class Worker final : public PlaneWorker {
+class Worker final : public Clientele<Client, Origin> {
  public:
   Worker(std::size_t index, net::Loop& loop, Service& service);
   ~Worker() override;
 
   const std::size_t index;
-  net::Loop& loop;
   Service& service;
-  WorkerTelemetry& telemetry;
   OptionsRef options;
   TextMemo texts;
   Gate* gate = nullptr;  ///< set before the first client
@@ -121,49 +121,22 @@ class Worker final : public PlaneWorker {
   Client* find(std::uint32_t process_id);
   void name(std::uint32_t process_id, Client& client) { by_pid_[process_id] = &client; }
 
-  void drain() override;
-  void close_all() override;
-  bool draining() const { return draining_; }
-  std::size_t client_count() const { return clients_.size(); }
-  void on_empty(std::function<void()> done) override;
-
   // --- for clients and origins
-  /// Destroys the client when this turn's calls have returned.
+  using Clientele::bury;
+  /// The client has left.
   void bury(Client& client);
-  void bury(std::unique_ptr<pool::OriginConnection> origin);
-  /// Looks after a connection whose client is gone until it can go home.
-  void finish(std::unique_ptr<Origin> origin);
-  std::unique_ptr<Origin> take_finishing(Origin& origin);
-  /// Passes a cancel on to the origin; `done` when it can hit nobody any more. False: too many.
-  bool start_cancel(Origin& origin, std::function<void()> done);
-  void forget_cancels(Origin& origin);
   /// A connection that brought a cancel request waits for its end.
   std::uint64_t ask(Client& client);
   void answered(std::uint64_t ticket);
   void unask(Client& client);
 
  private:
-  friend class Client;
-  void sweep();
-  void schedule_burial();
-  std::chrono::milliseconds sweep_period() const;
+  std::shared_ptr<void> send_cancel_for(Origin& origin, std::function<void()> done) override;
+  void give_back_place() override;
 
-  std::list<std::unique_ptr<Client>> clients_;
   boost::unordered_flat_map<std::uint32_t, Client*> by_pid_;
-  std::vector<std::unique_ptr<Origin>> finishing_;
-  std::vector<std::unique_ptr<Client>> dead_clients_;
-  std::vector<std::unique_ptr<pool::OriginConnection>> dead_origins_;
-  struct Cancel {
-    std::unique_ptr<OriginLogin> run;
-    Origin* origin;
-  };
-  std::list<Cancel> cancels_;
   boost::unordered_flat_map<std::uint64_t, Client*> askers_;
-  std::unique_ptr<net::Timer> timer_;
-  std::function<void()> on_empty_;
   std::uint64_t serial_ = 1;  // 0 and 1 have meanings of their own (Origin::unnamed_serial)
-  bool draining_ = false;
-  bool burying_ = false;
 };
 
 }  // namespace hyperdrive::proxy::session::postgres

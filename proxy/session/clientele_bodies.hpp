@@ -1,0 +1,192 @@
+// The bodies of Clientele; see there. Included where a protocol instantiates it, with its Client
+// and Origin complete.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include "proxy/session/clientele.hpp"
+
+namespace hyperdrive::proxy::session {
+
+inline constexpr std::chrono::milliseconds kSweep{100};
+/// Ten thousand idle clients need no look ten times a second.
+inline constexpr std::chrono::milliseconds kSweepOfMany{500};
+inline constexpr std::size_t kMany = 256;
+inline constexpr std::size_t kMaxCancels = 16;
+/// How long a statement may go on whose client has left, and then how long its cancel may take.
+inline constexpr std::chrono::seconds kOrphanPatience{10};
+inline constexpr std::chrono::seconds kCancelPatience{5};
+
+template <class Client, class Origin>
+Clientele<Client, Origin>::Clientele(net::Loop& loop_in, WorkerTelemetry& telemetry_in)
+    : loop(loop_in), telemetry(telemetry_in) {
+  timer_ = loop.timer([this] { sweep(); });
+}
+
+template <class Client, class Origin>
+Clientele<Client, Origin>::~Clientele() = default;
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::destroy_all() {
+  timer_.reset();
+  cancels_.clear();
+  dead_clients_.clear();
+  dead_.clear();
+  finishing_.clear();
+  clients_.clear();
+}
+
+// --- coming and going ---------------------------------------------------------------------------
+
+template <class Client, class Origin>
+Client& Clientele<Client, Origin>::admit(std::unique_ptr<Client> client) {
+  clients_.push_back(std::move(client));
+  clients_.back()->self = std::prev(clients_.end());
+  return *clients_.back();
+}
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::remove(Client& client) {
+  dead_clients_.push_back(std::move(*client.self));
+  clients_.erase(client.self);
+  schedule_burial();
+}
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::bury(std::unique_ptr<pool::OriginConnection> origin) {
+  bury_object(std::move(origin));
+}
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::bury_object(std::shared_ptr<void> object) {
+  dead_.push_back(std::move(object));
+  schedule_burial();
+}
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::schedule_burial() {
+  if (std::exchange(burying_, true)) return;
+  loop.post([this] {
+    burying_ = false;
+    dead_clients_.clear();
+    dead_.clear();
+    if (draining_ && clients_.empty() && on_empty_) std::exchange(on_empty_, nullptr)();
+  });
+}
+
+// --- connections that finish --------------------------------------------------------------------
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::finish(std::unique_ptr<Origin> origin) {
+  finishing_.push_back(std::move(origin));
+  keep_watch();
+}
+
+template <class Client, class Origin>
+std::unique_ptr<Origin> Clientele<Client, Origin>::take_finishing(Origin& origin) {
+  const auto found = std::find_if(finishing_.begin(), finishing_.end(),
+                                  [&](const auto& held) { return held.get() == &origin; });
+  if (found == finishing_.end()) return nullptr;
+  auto taken = std::move(*found);
+  finishing_.erase(found);
+  return taken;
+}
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::end_the_late() {
+  std::vector<Origin*> all;
+  for (const auto& origin : finishing_) all.push_back(origin.get());
+  for (Origin* origin : all) {
+    const auto age = loop.now() - origin->finishing_since;
+    if (age > kOrphanPatience + kCancelPatience) {
+      auto gone = take_finishing(*origin);
+      if (!gone) continue;
+      bury(std::move(gone));
+      give_back_place();
+    } else if (age > kOrphanPatience && !origin->cancelled_late) {
+      origin->cancelled_late = true;
+      start_cancel(*origin, nullptr);
+    }
+  }
+}
+
+// --- cancels ------------------------------------------------------------------------------------
+
+template <class Client, class Origin>
+bool Clientele<Client, Origin>::start_cancel(Origin& origin, std::function<void()> done) {
+  if (cancels_.size() >= kMaxCancels || origin.cancels_running > 0) {
+    telemetry.add(Counter::kCancelsDropped);
+    return false;
+  }
+  telemetry.add(Counter::kCancels);
+  ++origin.cancels_running;
+  const auto at = cancels_.insert(cancels_.end(), Cancel{nullptr, &origin});
+  at->run = send_cancel_for(origin, [this, at, done = std::move(done)] {
+    Cancel ended = std::move(*at);
+    cancels_.erase(at);
+    bury_object(std::move(ended.run));
+    if (ended.origin != nullptr) ended.origin->cancel_ended();
+    if (done) done();
+  });
+  return true;
+}
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::forget_cancels(Origin& origin) {
+  for (Cancel& cancel : cancels_) {
+    if (cancel.origin == &origin) cancel.origin = nullptr;
+  }
+}
+
+// --- time ---------------------------------------------------------------------------------------
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::keep_watch() {
+  if (!timer_->armed()) timer_->arm(kSweep);
+}
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::sweep() {
+  const auto now = loop.now();
+  for (auto at = clients_.begin(); at != clients_.end();) {
+    Client& client = **at++;  // it may leave
+    client.sweep(now);
+  }
+  end_the_late();
+  if (!clients_.empty() || !finishing_.empty()) timer_->arm(sweep_period());
+}
+
+template <class Client, class Origin>
+std::chrono::milliseconds Clientele<Client, Origin>::sweep_period() const {
+  return clients_.size() > kMany ? kSweepOfMany : kSweep;
+}
+
+// --- the end ------------------------------------------------------------------------------------
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::drain() {
+  if (std::exchange(draining_, true)) return;
+  for (auto at = clients_.begin(); at != clients_.end();) {
+    Client& client = **at++;
+    client.shut_down();
+  }
+  schedule_burial();
+}
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::close_all() {
+  draining_ = true;
+  while (!clients_.empty()) clients_.front()->abandon();
+  for (auto& origin : finishing_) bury(std::move(origin));
+  finishing_.clear();
+  schedule_burial();
+}
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::on_empty(std::function<void()> done) {
+  on_empty_ = std::move(done);
+  schedule_burial();
+}
+
+}  // namespace hyperdrive::proxy::session

@@ -97,7 +97,8 @@ void judge(Analysis& analysis, const QueryReader& reader) {
   }
   for (const InputWord& word : analysis.input_words) {
     // What is compared with a column is judged by the column's type, in the catalog.
-    if (word.column.empty()) return refuse(CacheStatus::kVolatile, quoted_word_reason(word));
+    if (word.column.empty() && !word.is_pattern)
+      return refuse(CacheStatus::kVolatile, quoted_word_reason(word));
   }
   analysis.status = CacheStatus::kMiss;
 }

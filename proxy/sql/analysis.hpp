@@ -170,8 +170,9 @@ struct Cast {
 /// `now`, `today`, `tomorrow`, `yesterday` as a word in a string literal.
 struct InputWord {
   std::string literal;
-  std::string column;  ///< the column it is directly compared with; empty: none
-  Name cast;           ///< the type it is directly cast to; empty: none
+  std::string column;       ///< the column it is directly compared with; empty: none
+  Name cast;                ///< the type it is directly cast to; empty: none
+  bool is_pattern = false;  ///< of LIKE: a text, unless ~~ is also an operator of the user's
   friend bool operator==(const InputWord&, const InputWord&) = default;
 };
 
@@ -202,6 +203,7 @@ struct Analysis {
   /// Each `x @@ y` whose kind only the types tell: the columns among x and y.
   std::vector<std::vector<std::string>> text_matches;
   MysqlTraits mysql;
+  bool joins_naturally = false;  ///< NATURAL JOIN: compares columns that the text does not name
   bool text_may_become_time = false;  ///< some cast or call could read a text as a date or time
   bool is_skimmed = false;            ///< read by words only: too large, or unknown to the grammar
   bool literal_blind = false;         ///< holds for every text that differs only in its literals

@@ -4,12 +4,13 @@
 #include <charconv>
 
 #include "proxy/sql/catalog_data.hpp"
+#include "proxy/sql/resolver.hpp"
 
 namespace hyperdrive::proxy::sql {
 namespace {
 
 /// The columns of each of catalog_queries().
-constexpr std::array<std::size_t, 9> kColumnCounts = {6, 2, 2, 2, 2, 7, 4, 7, 4};
+constexpr std::array<std::size_t, 9> kColumnCounts = {6, 2, 2, 2, 2, 8, 5, 8, 4};
 
 std::string_view value(CatalogBuilder::Row row, std::size_t column) {
   return row[column].value_or(std::string_view());
@@ -29,13 +30,13 @@ char letter(CatalogBuilder::Row row, std::size_t column, char otherwise) {
   return text.empty() ? otherwise : text.front();
 }
 
-std::unordered_set<Oid> oid_set(std::string_view list) {
-  std::unordered_set<Oid> oids;
+std::vector<Oid> oid_list(std::string_view list) {
+  std::vector<Oid> oids;
   for (const char* at = list.data(); at < list.data() + list.size();) {
     Oid number = 0;
     const auto [end, error] = std::from_chars(at, list.data() + list.size(), number);
     if (error != std::errc()) break;
-    oids.insert(number);
+    oids.push_back(number);
     at = end + 1;
   }
   return oids;
@@ -52,7 +53,8 @@ void add_relation(CatalogData& data, CatalogBuilder::Row row) {
 void add_function(CatalogData& data, CatalogBuilder::Row row) {
   Function function{std::string(value(row, 0)),    static_cast<int>(oid(row, 2)),
                     static_cast<int>(oid(row, 3)), truth(row, 4),
-                    letter(row, 5, 'v'),           truth(row, 6)};
+                    letter(row, 5, 'v'),           truth(row, 6),
+                    oid_list(value(row, 7))};
   if (function.volatility >= 'v' && function.schema != "pg_catalog") {
     data.has_volatile_function = true;
   }
@@ -60,22 +62,27 @@ void add_function(CatalogData& data, CatalogBuilder::Row row) {
 }
 
 void add_operator(CatalogData& data, CatalogBuilder::Row row) {
-  Operator op{std::string(value(row, 0)), truth(row, 2), letter(row, 3, 'v')};
+  Operator op{std::string(value(row, 0)), truth(row, 2), letter(row, 3, 'v'),
+              oid_list(value(row, 4))};
   if (op.volatility >= 'v') data.has_volatile_operator = true;
   data.operators[std::string(value(row, 1))].push_back(std::move(op));
 }
 
 void add_type(CatalogData& data, CatalogBuilder::Row row) {
-  Type type{std::string(value(row, 0)), oid(row, 2),  letter(row, 3, 'b'), oid(row, 4),
-            letter(row, 5, 'v'),        truth(row, 6)};
+  Type type{std::string(value(row, 0)), oid(row, 2),   letter(row, 3, 'b'),    oid(row, 4),
+            letter(row, 5, 'v'),        truth(row, 6), oid_list(value(row, 7))};
   data.type_names.emplace(type.oid, value(row, 1));
   data.types[std::string(value(row, 1))].push_back(std::move(type));
 }
 
 void add_columns(CatalogData& data, CatalogBuilder::Row row) {
-  ColumnGroup group{letter(row, 1, 'x'), truth(row, 3), oid_set(value(row, 2))};
+  const std::vector<Oid> relations = oid_list(value(row, 2));
+  ColumnGroup group{letter(row, 1, 'x'), truth(row, 3), {relations.begin(), relations.end()}};
   if (group.type_class == 'h' || group.type_class == 'z') {
     data.with_time.insert(group.relations.begin(), group.relations.end());
+    if (group.type_class == 'z') {
+      data.with_timetz.insert(group.relations.begin(), group.relations.end());
+    }
   } else if (group.type_class == 'u') {
     data.with_unsafe.insert(group.relations.begin(), group.relations.end());
   }
@@ -125,6 +132,20 @@ bool has_acting_view(const CatalogData& data) {
   });
 }
 
+/// A literal beside such a parameter or operand is converted, though nothing in the text says so.
+template <class Callables>
+void doubt_hazardous(const CatalogData& data, Callables& callables) {
+  const Resolver resolver(data, {});
+  for (auto& [name, overloads] : callables) {
+    for (auto& one : overloads) {
+      const bool doubted = std::any_of(one.takes.begin(), one.takes.end(),
+                                       [&](Oid type) { return resolver.is_hazardous(type); });
+      if (doubted && one.volatility == 'i') one.volatility = 'l';
+      one.takes = {};
+    }
+  }
+}
+
 bool may_hide_state(const CatalogData& data) {
   return data.has_volatile_function || data.has_volatile_operator ||
          !data.volatile_conversion.empty() || !data.side_effects.empty() || data.has_acting_view;
@@ -158,6 +179,8 @@ core::Result<void> CatalogBuilder::add(std::size_t query, Row row) {
     case 4:
       if (oid(row, 0) == 0) {
         data.volatile_conversion = value(row, 1);
+      } else if (oid(row, 0) == 1) {
+        data.unnamed_cast = value(row, 1);
       } else {
         data.side_effects.emplace(oid(row, 0), value(row, 1));
       }
@@ -178,6 +201,8 @@ core::Result<void> CatalogBuilder::add(std::size_t query, Row row) {
 }
 
 std::shared_ptr<const Catalog> CatalogBuilder::build() {
+  doubt_hazardous(*data_, data_->functions);
+  doubt_hazardous(*data_, data_->operators);
   data_->has_acting_view = sql::has_acting_view(*data_);
   data_->may_hide_state = sql::may_hide_state(*data_);
   auto catalog = std::shared_ptr<const Catalog>(new Catalog(std::move(data_)));

@@ -43,12 +43,14 @@ struct Function {
   bool variadic = false;
   char volatility = 'v';   ///< see catalog_lies.hpp; the worst of an aggregate's parts
   bool takes_row = false;  ///< its one argument may be a row: callable as `t.f`
+  std::vector<Oid> takes;  ///< user's types and timetz among its arguments; until build()
 };
 
 struct Operator {
   std::string schema;
   bool prefix = false;
   char volatility = 'v';
+  std::vector<Oid> takes;  ///< as of a Function
 };
 
 /// A type that is not of pg_catalog.
@@ -58,7 +60,9 @@ struct Type {
   char kind = 'b';  ///< pg_type.typtype
   Oid base = 0;     ///< of a domain
   char input_volatility = 'v';
-  bool has_unsafe_cast = false;  ///< some user-defined cast from or to it is not IMMUTABLE
+  /// Some user-defined cast from or to it, or its CHECK, is not IMMUTABLE.
+  bool has_unsafe_cast = false;
+  std::vector<Oid> parts;  ///< of a composite or a range; of an array among them its elements' type
 };
 
 /// Columns of one name and one class of types.
@@ -77,6 +81,8 @@ struct CatalogData {
   std::unordered_map<Oid, std::string> side_effects;   ///< "trigger audit": a write does anything
   /// "a domain calls f": a VOLATILE function that a conversion runs unnamed; empty: there is none.
   std::string volatile_conversion;
+  /// Why values of different types may meet by a cast that depends on the moment; or empty.
+  std::string unnamed_cast;
   std::unordered_map<Oid, std::string> definitions;  ///< of views and materialised views
   NameMap<std::vector<Function>> functions;
   NameMap<std::vector<Operator>> operators;
@@ -84,6 +90,7 @@ struct CatalogData {
   std::unordered_map<Oid, std::string> type_names;  ///< of `types`, by oid
   NameMap<std::vector<ColumnGroup>> columns;
   std::unordered_set<Oid> with_time;    ///< relations with columns of type time or timetz
+  std::unordered_set<Oid> with_timetz;  ///< … of type timetz
   std::unordered_set<Oid> with_unsafe;  ///< with columns of class u
   bool has_volatile_operator = false;
   bool has_volatile_function = false;

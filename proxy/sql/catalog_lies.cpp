@@ -6,7 +6,7 @@
 // built-in ones where they are called), names of tables, FROM, EXECUTE, the words and types that
 // know the present. A word that only looks like one costs a cached answer; a word that is hidden
 // (dynamic SQL, another language) counts as all of them. Functions written in C are believed: they
-// come with an extension, and nothing can be read in them.
+// come with an extension, and nothing can be read in them (one liar among them is known by name).
 #include "proxy/sql/catalog_lies.hpp"
 
 #include "proxy/sql/builtins.hpp"
@@ -68,6 +68,9 @@ constexpr std::string_view kLies =
     "  FROM pg_catalog.pg_operator x JOIN pg_catalog.pg_proc q ON q.oid = x.oprcode"
     "  JOIN own o ON pg_catalog.strpos(o.body, x.oprname) > 0"
     "  WHERE x.oid >= 16384 AND q.provolatile <> 'i'"
+    // hstore's populate_record reads texts as whatever the record holds.
+    " UNION ALL SELECT oid, 'l' FROM pg_catalog.pg_proc"
+    "  WHERE oid >= 16384 AND prosrc = 'hstore_populate_record'"
     // LANGUAGE internal AS 'now'
     " UNION ALL SELECT p.oid, CASE pg_catalog.max(q.provolatile::text) WHEN 'v' THEN 'w' ELSE 'l' "
     "END"

@@ -29,7 +29,10 @@ constexpr std::string_view kCascades =
     "SELECT confrelid, conrelid FROM pg_catalog.pg_constraint WHERE contype = 'f'"
     " AND (confdeltype IN ('c','n','d') OR confupdtype IN ('c','n','d'))";
 
-// What makes a write to a relation do more than it says; relation 0: whatever converts a value may.
+// What makes a write to a relation do more than it says; relation 0: whatever converts a value may;
+// relation 1: whatever makes types meet may depend on more than they do. Postgres records no
+// dependency on its own functions, so that those are looked for in the expressions themselves:
+// whatever is VOLATILE there and not known to leave nothing behind.
 constexpr std::string_view kSideEffects =
     "SELECT tgrelid, 'trigger ' || tgname FROM pg_catalog.pg_trigger"
     " WHERE NOT tgisinternal AND tgenabled <> 'D'"
@@ -79,7 +82,29 @@ constexpr std::string_view kSideEffects =
     " UNION ALL"
     " SELECT 0::pg_catalog.oid, 'a cast calls ' || p.proname FROM pg_catalog.pg_cast k"
     " JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc"
-    " WHERE {p} >= 'v' AND p.oid >= 16384";
+    " WHERE {p} >= 'v' AND p.oid >= 16384"
+    " UNION ALL"
+    " SELECT e.relation, e.what || ' that calls ' || p.proname FROM ("
+    "  SELECT adrelid AS relation, 'a default' AS what, adbin::pg_catalog.text AS body"
+    "   FROM pg_catalog.pg_attrdef"
+    "  UNION ALL SELECT conrelid, 'a constraint', conbin::pg_catalog.text"
+    "   FROM pg_catalog.pg_constraint WHERE conbin IS NOT NULL"
+    "  UNION ALL SELECT polrelid, 'a policy', pg_catalog.concat(polqual, polwithcheck)"
+    "   FROM pg_catalog.pg_policy"
+    "  UNION ALL SELECT 0, 'a domain''s default', typdefaultbin::pg_catalog.text"
+    "   FROM pg_catalog.pg_type WHERE typtype = 'd' AND typdefaultbin IS NOT NULL) e,"
+    " LATERAL (SELECT DISTINCT m[1]::pg_catalog.oid AS function"
+    "  FROM pg_catalog.regexp_matches(e.body, ':(?:op)?funcid ([0-9]+)', 'g') m) called"
+    " JOIN pg_catalog.pg_proc p ON p.oid = called.function"
+    " WHERE p.provolatile = 'v' AND p.oid < 16384 AND p.proname NOT IN ('nextval', 'random',"
+    "  'clock_timestamp', 'timeofday', 'gen_random_uuid', 'uuidv4', 'uuidv7', 'pg_sleep')"
+    " UNION ALL"
+    " SELECT 1::pg_catalog.oid, 'a cast to ' || t.typname || ' may read the moment, unnamed'"
+    " FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_type t ON t.oid = k.casttarget"
+    " LEFT JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc"
+    " WHERE k.oid >= 16384 AND k.castcontext = 'i' AND (k.castmethod = 'f' AND {p} <> 'i'"
+    "  OR k.castmethod = 'i' AND (t.oid >= 16384 OR t.typcategory IN ('D', 'R')"
+    "   OR t.typname LIKE 'reg%'))";
 
 // Of an aggregate pg_proc says IMMUTABLE whatever its parts are.
 constexpr std::string_view kFunctions =
@@ -90,13 +115,19 @@ constexpr std::string_view kFunctions =
     "   g.aggserialfn, g.aggdeserialfn, g.aggmtransfn, g.aggminvtransfn, g.aggmfinalfn)"
     "   WHERE g.aggfnoid = p.oid)"
     " ELSE {p} END,"
-    " p.pronargs = 1 AND (t.typtype = 'c' OR t.oid IN (2249, 2276, 2283, 2776, 5077, 5079))"
+    " p.pronargs = 1 AND (t.typtype = 'c' OR t.oid IN (2249, 2276, 2283, 2776, 5077, 5079)),"
+    " CASE WHEN p.oid >= 16384 THEN (SELECT pg_catalog.string_agg(element, ',')"
+    "  FROM (SELECT DISTINCT CASE WHEN x.typcategory = 'A' THEN x.typelem ELSE x.oid END"
+    "    ::pg_catalog.text AS element FROM pg_catalog.pg_type x"
+    "    WHERE x.oid = ANY (p.proargtypes::pg_catalog.oid[])) one"
+    "  WHERE element::pg_catalog.oid >= 16384 OR element = '1266') END"
     " FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace"
     " LEFT JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]"
     " WHERE p.prokind <> 'p' AND n.nspname !~ '^pg_temp'";
 
 constexpr std::string_view kOperators =
-    "SELECT DISTINCT n.nspname, o.oprname, o.oprleft = 0, {p}"
+    "SELECT DISTINCT n.nspname, o.oprname, o.oprleft = 0, {p}, pg_catalog.concat(o.oprleft, ',', "
+    "o.oprright)"
     " FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace"
     " JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode WHERE o.oid >= 16384";
 
@@ -107,11 +138,18 @@ constexpr std::string_view kTypes =
     "  WHERE t.oid IN (k.castsource, k.casttarget) AND {p} <> 'i')"
     " OR COALESCE({o} <> 'i' AND o.oid >= 16384, false)"
     " OR t.typtype = 'd' AND EXISTS (SELECT FROM pg_catalog.pg_constraint k"
-    "  JOIN pg_catalog.pg_depend d ON d.objid = k.oid"
-    "   AND d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass"
-    "   AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass"
-    "  JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid"
-    "  WHERE k.contypid = t.oid AND {p} <> 'i')"
+    "  WHERE k.contypid = t.oid AND (k.conbin::pg_catalog.text"
+    "    ~ 'SQLVALUEFUNCTION|COERCEVIAIO|COERCETODOMAIN :|XMLEXPR'"
+    "   OR EXISTS (SELECT FROM pg_catalog.regexp_matches(k.conbin::pg_catalog.text,"
+    "    ':(?:op)?funcid ([0-9]+)', 'g') m"
+    "    JOIN pg_catalog.pg_proc p ON p.oid = m[1]::pg_catalog.oid WHERE {p} <> 'i'))),"
+    " (SELECT pg_catalog.string_agg((CASE WHEN x.typcategory = 'A' THEN x.typelem ELSE x.oid END)"
+    "   ::pg_catalog.text, ',') FROM pg_catalog.pg_type x WHERE x.oid IN ("
+    "   SELECT atttypid FROM pg_catalog.pg_attribute"
+    "    WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped"
+    "   UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE t.typtype IN ('r', 'm')"
+    // Postgres 13 has no multiranges.
+    "    AND t.oid IN (r.rngtypid, (pg_catalog.to_jsonb(r) ->> 'rngmultitypid')::pg_catalog.oid)))"
     " FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace"
     " LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid"
     " LEFT JOIN pg_catalog.pg_proc i ON i.oid = t.typinput"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "proxy/sql/builtins.hpp"
 #include "proxy/sql/query_reader.hpp"
 
 namespace hyperdrive::proxy::sql {
@@ -11,6 +12,28 @@ namespace {
 template <std::size_t N>
 bool one_of(std::string_view word, const std::array<std::string_view, N>& words) {
   return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+/// `(x).*`: the names of its fields are not in the text.
+bool spreads_a_row(Node expression) {
+  const Node indirection = expression.as("A_Indirection")["indirection"];
+  for (const Node step : indirection) {
+    if (step.as("A_Star")) return true;
+  }
+  return false;
+}
+
+/// unnest($1::int[]): its elements are no rows.
+bool unnests_plain_values(Node call) {
+  const Node function = call.as("FuncCall");
+  const Node arguments = function["args"];
+  if (name_of(name_list(function["funcname"])).name != "unnest" || arguments.size() != 1) {
+    return false;
+  }
+  const Node type = arguments.first().as("TypeCast")["typeName"];
+  const Name name = name_of(name_list(type["names"]));
+  const bool is_built_in = name.schema.empty() || name.schema == "pg_catalog";
+  return is_built_in && type["arrayBounds"] && builtin_type(name.name) != TypeClass::kUnknown;
 }
 
 }  // namespace
@@ -41,7 +64,7 @@ void QueryReader::read_cast(const Item& item) {
     const std::string_view value = *constant_string(constant);
     if (has_input_word(value)) {
       const Name name = name_of(name_list(type["names"]));
-      analysis_.input_words.push_back({std::string(value), "", name});
+      analysis_.input_words.push_back({std::string(value), "", name, false});
     }
     return;
   }
@@ -79,6 +102,7 @@ void QueryReader::read_target(const Item& item) {
   } else if (item.derived && !is_column) {
     add_figure_names(value);
   }
+  if (item.derived && spreads_a_row(value)) add_alias("*");
   push(value, item, false);
   push(item.node["indirection"], item, true);
 }
@@ -115,6 +139,30 @@ void QueryReader::add_figure_names(Node expression) {
       next = target.as("ResTarget")["val"];
     }
     expression = next;
+  }
+}
+
+void QueryReader::read_range_function(const Item& item) {
+  add_alias(item.node["alias"]["aliasname"].text());
+  for (const std::string& name : name_list(item.node["alias"]["colnames"])) add_alias(name);
+  const auto read_definitions = [&](Node definitions) {
+    for (const Node element : definitions) {
+      if (const Node column = element.as("ColumnDef")) {
+        add_alias(column["colname"].text());
+        read_type(column["typeName"], Cast::Source::kOther, {});
+      }
+    }
+  };
+  read_definitions(item.node["coldeflist"]);
+  for (const Node element : item.node["functions"]) {
+    const Node pair = element.as("List")["items"];
+    const Node call = pair.first();
+    push(call, item, true);
+    const std::string function = name_of(name_list(call.as("FuncCall")["funcname"])).name;
+    add_alias(function);
+    // The names of its OUT columns, or of a row's fields, are not in the text.
+    if (function != "generate_series" && !unnests_plain_values(call)) add_alias("*");
+    read_definitions(call.next().as("List")["items"]);
   }
 }
 

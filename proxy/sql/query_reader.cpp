@@ -130,6 +130,7 @@ bool QueryReader::visit_from_item(const Item& item) {
     }
   } else if (type == "JoinExpr") {
     if (item.node["usingClause"] || item.node["isNatural"]) add_operator("=");
+    if (item.node["isNatural"].is_true()) analysis_.joins_naturally = true;
     for (const std::string& name : name_list(item.node["usingClause"])) {
       if (is_new('p', name)) analysis_.operands.push_back(name);
     }
@@ -296,30 +297,6 @@ bool QueryReader::is_hidden(std::string_view relation, std::uint32_t scope) cons
   return false;
 }
 
-void QueryReader::read_range_function(const Item& item) {
-  add_alias(item.node["alias"]["aliasname"].text());
-  for (const std::string& name : name_list(item.node["alias"]["colnames"])) add_alias(name);
-  const auto read_definitions = [&](Node definitions) {
-    for (const Node element : definitions) {
-      if (const Node column = element.as("ColumnDef")) {
-        add_alias(column["colname"].text());
-        read_type(column["typeName"], Cast::Source::kOther, {});
-      }
-    }
-  };
-  read_definitions(item.node["coldeflist"]);
-  for (const Node element : item.node["functions"]) {
-    const Node pair = element.as("List")["items"];
-    const Node call = pair.first();
-    push(call, item, true);
-    const std::string function = name_of(name_list(call.as("FuncCall")["funcname"])).name;
-    add_alias(function);
-    // The names of its OUT columns are not in the text.
-    if (function != "generate_series" && function != "unnest") add_alias("*");
-    read_definitions(call.next().as("List")["items"]);
-  }
-}
-
 void QueryReader::read_call(const Item& item) {
   const Name name = name_of(name_list(item.node["funcname"]));
   int count = static_cast<int>(item.node["args"].size());
@@ -419,12 +396,15 @@ void QueryReader::read_operation(const Item& item) {
   std::vector<std::string> fields = name_list(left.as("ColumnRef")["fields"]);
   if (fields.empty()) fields = name_list(right.as("ColumnRef")["fields"]);
   const std::string_view column = fields.empty() ? std::string_view() : fields.back();
-  // LIKE reads its pattern as text, whatever it says; other constants take the column's type.
+  // LIKE reads its pattern as text, whatever it says, unless there is another LIKE; other constants
+  // take the column's type.
   const auto read_side = [&](Node value) {
     const Node constant = value.as("A_Const");
     if (!constant || !constant["sval"]) {
       push(value, item, true);
-    } else if (!matches_text) {
+    } else if (matches_text) {
+      read_pattern(constant);
+    } else {
       read_constant(constant, column);
     }
   };
@@ -454,8 +434,13 @@ void QueryReader::read_text_match(Node left, Node right) {
 void QueryReader::read_constant(Node a_const, std::string_view column) {
   const std::optional<std::string_view> value = constant_string(a_const);
   if (value && has_input_word(*value)) {
-    analysis_.input_words.push_back({std::string(*value), std::string(column)});
+    analysis_.input_words.push_back({std::string(*value), std::string(column), {}, false});
   }
+}
+
+void QueryReader::read_pattern(Node a_const) {
+  const std::string_view value = *constant_string(a_const);
+  if (has_input_word(value)) analysis_.input_words.push_back({std::string(value), {}, {}, true});
 }
 
 }  // namespace hyperdrive::proxy::sql

@@ -67,6 +67,7 @@ class QueryReader {
   void read_type(Node type_name, Cast::Source source, std::vector<std::string> columns);
   void read_column(const Item& item);
   void read_constant(Node a_const, std::string_view column);
+  void read_pattern(Node a_const);
   void read_target(const Item& item);
   void note_session_call(std::string_view function, Node call);
   void note_set_config(Node arguments);

@@ -3,9 +3,6 @@
 #include <algorithm>
 
 namespace hyperdrive::proxy::sql {
-namespace {
-
-constexpr int kMostViews = 32;  // nesting; deeper ones are refused
 
 std::string shown(const Name& name) {
   return name.schema.empty() ? name.name : name.schema + "." + name.name;
@@ -14,6 +11,10 @@ std::string shown(const Name& name) {
 std::string shown(const Relation& relation) {
   return relation.schema == "public" ? relation.name : relation.schema + "." + relation.name;
 }
+
+namespace {
+
+constexpr int kMostViews = 32;  // nesting; deeper ones are refused
 
 std::string_view volatility_word(char volatility) {
   switch (volatility) {
@@ -78,6 +79,7 @@ void Resolver::read(const Analysis& analysis) {
   judge_text_search(analysis);
   judge_columns(analysis);
   judge_times();
+  judge_unnamed_casts();
 }
 
 // --- relations -----------------------------------------------------------------------------------
@@ -270,169 +272,6 @@ void Resolver::judge_attribute(const std::string& name) {
       judge_builtin(call, function.volatility);
     }
   }
-}
-
-// --- types ---------------------------------------------------------------------------------------
-
-TypeClass Resolver::classify(const Name& type, bool& composite) const {
-  TypeClass result = TypeClass::kUnknown;
-  if (type.schema.empty() || type.schema == "pg_catalog") result = builtin_type(type.name);
-  const auto named = data_.types.find(type.name);
-  if (named == data_.types.end()) return result;
-  for (const Type& known : named->second) {
-    if (!is_visible(known.schema, type)) continue;
-    const TypeClass found = classify_user_type(known, composite, 0);
-    // The worse of the two, should a user's type hide a built-in one.
-    if (result == TypeClass::kUnknown || result == TypeClass::kInert) result = found;
-  }
-  return result;
-}
-
-TypeClass Resolver::classify_user_type(const Type& type, bool& composite, int depth) const {
-  if (type.has_unsafe_cast) return TypeClass::kRefused;
-  switch (type.kind) {
-    case 'e':
-      return TypeClass::kInert;
-    case 'b':
-      return type.input_volatility == 'i' ? TypeClass::kInert : TypeClass::kRefused;
-    case 'd':
-      return classify_oid(type.base, depth + 1);
-    default:
-      // Composites, ranges: their parts may be times.
-      composite = true;
-      return TypeClass::kTime;
-  }
-}
-
-TypeClass Resolver::classify_oid(Oid type, int depth) const {
-  // pg_type.dat: the built-in types that know the present, or the catalogs, or today's date.
-  static constexpr std::array<Oid, 12> kTimes = {1082, 1083, 1114, 1184, 3908, 3910,
-                                                 3912, 1115, 1182, 1183, 1185, 4534};
-  static constexpr std::array<Oid, 2> kTimetz = {1266, 1270};
-  static constexpr std::array<Oid, 16> kInert = {16,  17,  19,   20,   21,   23,   25,   114,
-                                                 700, 701, 1042, 1043, 1186, 1700, 2950, 3802};
-  const auto among = [type](const auto& oids) {
-    return std::find(oids.begin(), oids.end(), type) != oids.end();
-  };
-  if (among(kInert)) return TypeClass::kInert;
-  if (among(kTimes)) return TypeClass::kTime;
-  if (among(kTimetz)) return TypeClass::kTimetz;
-  const auto name = data_.type_names.find(type);
-  if (name == data_.type_names.end() || depth > kMostViews) return TypeClass::kRefused;
-  bool composite = false;
-  for (const Type& known : data_.types.find(name->second)->second) {
-    if (known.oid == type) return classify_user_type(known, composite, depth);
-  }
-  return TypeClass::kRefused;
-}
-
-char Resolver::column_class(const Analysis& analysis, const std::string& column) const {
-  for (const std::string& alias : analysis.aliases) {
-    if (alias == "*" || alias == column) return '?';
-  }
-  const auto named = data_.columns.find(column);
-  if (named == data_.columns.end()) return '?';
-  char result = '?';
-  for (const ColumnGroup& group : named->second) {
-    const bool meant = group.everywhere || std::any_of(named_.begin(), named_.end(), [&](Oid oid) {
-                         return group.relations.contains(oid);
-                       });
-    if (!meant) continue;
-    if (result != '?' && result != group.type_class) return '?';
-    result = group.type_class;
-  }
-  return result;
-}
-
-/// The text does not name the functions that casts and domains run.
-void Resolver::judge_conversion(const Cast& cast, bool is_call) {
-  if (data_.volatile_conversion.empty()) return;
-  const bool from_expression = cast.source == Cast::Source::kOther && !is_call;
-  if (!from_expression && !data_.types.contains(cast.type.name)) return;
-  refuse_volatile("a conversion to " + shown(cast.type) +
-                  " may be VOLATILE: " + data_.volatile_conversion);
-  may_write_anything("converts values, and " + data_.volatile_conversion);
-}
-
-void Resolver::judge_cast(const Cast& cast, bool is_call) {
-  judge_conversion(cast, is_call);
-  bool composite = false;
-  const std::string type = shown(cast.type);
-  switch (classify(cast.type, composite)) {
-    case TypeClass::kInert:
-      return;
-    case TypeClass::kTimetz:
-      may_hold_time_ = true;
-      return refuse_volatile("time with time zone depends on today's date");
-    case TypeClass::kCatalog:
-      // A configuration named in the text, as in to_tsvector('english'::regconfig, x).
-      if (type.ends_with("regconfig") && cast.source == Cast::Source::kLiteral) return;
-      return refuse_volatile("input of type " + type + " is STABLE: it reads the catalogs");
-    case TypeClass::kRefused:
-      return refuse_volatile("input or a cast of type " + type + " is not IMMUTABLE");
-    case TypeClass::kUnknown:
-      if (!is_call) refuse_volatile("type " + type + " is not known to the catalogs read so far");
-      return;
-    case TypeClass::kTime:
-      break;
-  }
-  if (cast.type.name == "time") may_hold_time_ = true;
-  if (cast.source == Cast::Source::kLiteral || cast.source == Cast::Source::kParameter) return;
-  bool safe = cast.source == Cast::Source::kNoText && !composite;
-  for (const std::string& column : cast.columns) {
-    const char column_type = column_class(*analysis_, column);
-    safe = safe && (column_type == 'd' || column_type == 'h' || column_type == 'n');
-  }
-  if (!safe) {
-    refuse_volatile("the cast to " + type +
-                    " may read a text such as 'today', which depends on the moment");
-  }
-}
-
-void Resolver::judge_input_words(const Analysis& analysis) {
-  for (const InputWord& word : analysis.input_words) {
-    if (word.column.empty()) continue;  // judged by the text alone
-    const char type = column_class(analysis, word.column);
-    if (type == 't' || type == 'n' || type == 'v' || type == 'j') continue;
-    refuse_volatile("'" + word.literal.substr(0, 40) +
-                    "' may be read as a date or time that depends on the moment it is asked");
-  }
-}
-
-void Resolver::judge_text_search(const Analysis& analysis) {
-  for (const std::vector<std::string>& columns : analysis.text_matches) {
-    const bool safe = std::any_of(columns.begin(), columns.end(), [&](const std::string& column) {
-      const char type = column_class(analysis, column);
-      return type == 'v' || type == 'j';
-    });
-    if (!safe) refuse_volatile("@@ may read a text by default_text_search_config");
-  }
-}
-
-void Resolver::judge_columns(const Analysis& analysis) {
-  for (const Oid oid : named_) {
-    if (!data_.with_unsafe.contains(oid)) continue;
-    refuse_volatile("a column of " + shown(*data_.relation(oid)) +
-                    " has a type whose output or casts are not IMMUTABLE");
-    if (!data_.volatile_conversion.empty()) may_write_anything(data_.volatile_conversion);
-  }
-  if (data_.with_time.empty()) return;
-  const bool names_one = std::any_of(named_.begin(), named_.end(),
-                                     [&](Oid oid) { return data_.with_time.contains(oid); });
-  for (const std::string& column : analysis.operands) {
-    if (column == "*" && names_one) refuse_volatile("UNION may read a text as a time of today");
-    if (column_class(analysis, column) == 'z') {
-      refuse_volatile(column + " is a time with time zone, which is compared by today's date");
-    }
-  }
-}
-
-void Resolver::judge_times() {
-  if (!forbids_timetz_) return;
-  const bool holds = may_hold_time_ || std::any_of(named_.begin(), named_.end(), [&](Oid oid) {
-                       return data_.with_time.contains(oid);
-                     });
-  if (holds) refuse_volatile("timezone() of a time depends on today's date");
 }
 
 // --- writes --------------------------------------------------------------------------------------

@@ -12,6 +12,10 @@
 
 namespace hyperdrive::proxy::sql {
 
+/// As people write them.
+std::string shown(const Name& name);
+std::string shown(const Relation& relation);
+
 /// One resolution; lives for one call of Catalog::resolve.
 class Resolver {
  public:
@@ -25,6 +29,10 @@ class Resolver {
   /// Adds what writing to these reaches.
   void write(const Name& target, Reach reach);
   void write(Oid target, Reach reach);
+
+  /// Whether a literal that is read as this type depends on more than itself and the settings:
+  /// timetz, a domain whose CHECK asks the clock, rows and ranges of such.
+  bool is_hazardous(Oid type) const;
 
   const std::string& volatile_reason() const { return volatile_reason_; }
   const std::string& uncacheable_reason() const { return uncacheable_reason_; }
@@ -53,10 +61,12 @@ class Resolver {
   void judge_attribute(const std::string& name);
   void judge_conversion(const Cast& cast, bool is_call);
   void judge_cast(const Cast& cast, bool is_call);
+  bool uses_own_operators(const Analysis& analysis) const;
   void judge_input_words(const Analysis& analysis);
   void judge_text_search(const Analysis& analysis);
   void judge_columns(const Analysis& analysis);
   void judge_times();
+  void judge_unnamed_casts();
 
   TypeClass classify(const Name& type, bool& composite) const;
   TypeClass classify_oid(Oid type, int depth) const;

@@ -29,7 +29,12 @@ def pg():
                    create trigger touch before insert on touched for each row execute function touch();
                    create view hiding as select set_config('search_path', 's2', false);
                    create function dated(d date default current_date) returns text language sql immutable
-                     as $$ select d::text $$;""")
+                     as $$ select d::text $$;
+                   create table changing (id int, x text default set_config('search_path', 's2', false));
+                   create table checked (id int check (set_config('search_path', 's2', false) is not null));
+                   create domain changed as text check (set_config('search_path', 's2', false) is not null);
+                   create extension hstore; create type one_day as (day date);
+                   create table words (v text); insert into words values ('today');""")
         yield pg
 
 
@@ -107,3 +112,40 @@ def test_a_word_for_the_present_in_a_binary_text_parameter_is_seen(pg):
         wait_for(lambda: (ask("2026-01-01"), p.stats()["cache"]["hit"])[1] > 0, 10, "a text that is none is cached")
         assert ask("now") != ask("now")
         assert ask(" NOW ") != ask(" NOW ")
+
+
+@pytest.mark.parametrize("trap", [
+    "insert into changing (id) values (1)", "insert into checked values (1)", "select 'x'::changed",
+    "with w as (insert into changing (id) values (2) returning 1) select 1", "copy changing (id) from program 'echo 3'"])
+def test_what_a_default_or_check_leaves_in_a_connection_reaches_nobody_else(pg, shared, trap):
+    p = shared("hyperdrive")
+    with Connection.open(p.url()) as other, Connection.open(p.url()) as c:
+        before = other.query(STATE)
+        run(c, trap, False)
+        assert other.query(STATE) == before
+
+
+def hits(p, ask):
+    before = p.stats()["cache"]["hit"]
+    ask()
+    return p.stats()["cache"]["hit"] - before
+
+
+def test_a_record_filled_from_a_text_may_read_the_present(pg):
+    with proxy(pg) as p, Connection.open(p.url()) as c:
+        wait_for(lambda: hits(p, lambda: c.query("select id from trap")), 10, "the catalogs are known")
+        filled = "select (row(null)::one_day #= hstore('day', v)).day from words"
+        assert not hits(p, lambda: (c.query(filled), c.query(filled)))
+
+
+def test_where_a_cast_reads_the_present_unnamed_nothing_is_kept(pg):
+    with proxy(pg) as p, Connection.open(p.url()) as c:
+        compared = "select v from words where day = v"
+        c.query("alter table words add day date")
+        wait_for(lambda: hits(p, lambda: c.query("select id from trap")), 10, "the catalogs are known")
+        c.query("create cast (text as date) with inout as implicit")
+        try:
+            wait_for(lambda: "unnamed" in p.admin("POST", "/v1/explain", '{"sql": "select 1"}')[1], 10, "the cast is known")
+            assert not hits(p, lambda: (c.query(compared), c.query(compared)))
+        finally:
+            c.query("drop cast (text as date); alter table words drop day")

@@ -109,3 +109,30 @@ CREATE FUNCTION honest_rows(int[]) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SEL
 CREATE FUNCTION honest_caller(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT twice(twice($1))';
 CREATE FUNCTION honest_text(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS 'SELECT upper(trim(both from $1)) || ''!''';
 CREATE FUNCTION random_stable() RETURNS float8 LANGUAGE sql STABLE AS 'SELECT random()';
+
+-- Types that read more than their text.
+CREATE DOMAIN past AS timestamptz CHECK (VALUE < now());
+CREATE DOMAIN past_form AS timestamptz CHECK (VALUE < CURRENT_TIMESTAMP);
+CREATE DOMAIN mine AS text CHECK (VALUE = CURRENT_USER OR VALUE = 'x');
+CREATE DOMAIN inner_past AS timestamptz CHECK (VALUE::past IS NOT NULL);
+CREATE DOMAIN clock AS timetz;
+CREATE TYPE shift AS RANGE (subtype = timetz);
+CREATE TYPE opening AS (day int, at timetz);
+CREATE TYPE opening_days AS (openings opening[]);
+CREATE TYPE dated AS (a int, remark date);
+CREATE TYPE plain_pair AS (a int, b text[]);
+CREATE TABLE dated_rows (id int, one dated, many dated[]);
+INSERT INTO dated_rows VALUES (1, (1, '2024-01-01'), ARRAY[(1, '2024-01-01')::dated]);
+CREATE TABLE remarks (remark text);
+CREATE FUNCTION honest_dated() RETURNS dated LANGUAGE sql IMMUTABLE AS 'SELECT ROW(1, NULL)::dated';
+CREATE FUNCTION takes_timetz(timetz) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1::text';
+CREATE FUNCTION takes_past(past[]) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE FUNCTION takes_timetz_op(int, timetz) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $2::text';
+CREATE OPERATOR +~ (LEFTARG = int, RIGHTARG = timetz, FUNCTION = takes_timetz_op);
+CREATE FUNCTION honest_epoch(int, timestamptz) RETURNS numeric LANGUAGE sql IMMUTABLE AS 'SELECT extract(epoch from $2)';
+CREATE OPERATOR +@ (LEFTARG = int, RIGHTARG = timestamptz, FUNCTION = honest_epoch);
+CREATE FUNCTION honest_before(timestamptz, timestamptz) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 < $2';
+CREATE OPERATOR other.~~ (LEFTARG = timestamptz, RIGHTARG = timestamptz, FUNCTION = honest_before);
+CREATE TABLE changing (id int, x text DEFAULT set_config('search_path', 'other', false));
+CREATE TABLE checked (id int CHECK (set_config('search_path', 'other', false) IS NOT NULL));
+CREATE TABLE usual (id int DEFAULT (random() * 9)::int, at timestamptz DEFAULT clock_timestamp(), key uuid DEFAULT gen_random_uuid(), n bigserial);

@@ -33,11 +33,19 @@ def pg():
         yield pg
 
 
+class Knowing(Proxy):
+    """One that knows the catalogs from its start: what is counted here does not depend on when they come."""
+
+    def start(self):
+        super().start()
+        self.wait_known()
+
+
 def proxy(pg, mode="none", **local):
     limit = local.pop("limit", 8)
     caching = {"disabled": False} | local.pop("caching", {})
     env = local.pop("env", None)
-    return Proxy(pg, caching=caching, origin_connection_limit=limit, env=env, local={"invalidation": mode} | local)
+    return Knowing(pg, caching=caching, origin_connection_limit=limit, env=env, local={"invalidation": mode} | local)
 
 
 def counts(p):

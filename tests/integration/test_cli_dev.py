@@ -318,7 +318,9 @@ def test_ten_starts_at_once_start_one_proxy(hd):
 
 def test_lines_tell_the_age_the_stale_write_and_the_reason(hd):
     bound(hd, "HYPERDRIVE")
-    script = ("for sql in 'select name from products where id = 1' 'select name from products where id = 1' "
+    once = f'psql "${VARIABLE}HYPERDRIVE" -Atc "select name from products where id = 1"'
+    script = (f"until {once} && hyperdrive stats shop --json | tr -d ' ' | grep -q '\"hit\":[1-9]'; do sleep 0.1; done; "
+              "for sql in 'select name from products where id = 1' 'select name from products where id = 1' "
               "\"update products set name = name where id = 2\" 'select name from products where id = 1' 'select now()'; do "
               f'psql "${VARIABLE}HYPERDRIVE" -Atc "$sql"; done')
     result = hd.run("dev", "--", "sh", "-c", script)

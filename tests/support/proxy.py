@@ -165,6 +165,11 @@ class Proxy:
                 document["config"][key] = value
         return self.admin("POST", "/v1/reload", json.dumps(document))
 
+    def wait_known(self):
+        """Until the origin's catalogs have been read: before that a read waits for them a while, and goes on without
+        the cache if they do not come."""
+        wait_for(lambda: self.admin("POST", "/v1/explain", '{"sql": "select 1"}')[0] == 200, 20, "the catalogs are known")
+
     def wait_quiet(self, clients: int = 0):
         """Until no client is there and every origin connection is idle."""
         def quiet():

@@ -344,19 +344,20 @@ def parsed_apart(c, sql) -> int:
     return int(pgwire.data_row(next(body for kind, body in c.until_ready() if kind == "D"))[0])
 
 
-def seen_by_all(c, version) -> bool:
-    """Every read shows `version`, in both shapes: no older answer is kept."""
-    return all(int(c.value(sql)) >= version and parsed_apart(c, sql) >= version for sql in READS)
+def seen_by_all(last, version) -> bool:
+    """Each reader itself has seen `version` in each of its reads: no question of before is on its way any more."""
+    return all(seen.get(sql, 0) >= version for seen in last for sql in READS)
 
 
-def fire(p, write, seconds, settled=lambda version: True):
+def fire(p, write, seconds, settled=lambda last, version: True):
     """Writers raise versions; readers never see less than what was acknowledged before they asked: with the write, or
     where nobody tells the proxy of it, once it is `settled`."""
     told, done, wrong, checks = [0] * 1, threading.Event(), [], [0]
+    each = [{} for _ in range(4)]
 
     def reader(number):
         c = Connection.open(p.url())
-        last = {}
+        last = each[number]
         while not done.is_set():
             sql = READS[(checks[0] + number) % len(READS)]
             least = max(told[0], last.get(sql, 0))
@@ -374,7 +375,7 @@ def fire(p, write, seconds, settled=lambda version: True):
     while time.monotonic() < end or (checks[0] <= 500 and time.monotonic() < end + 60):
         version += 1
         write(version)
-        wait_for(lambda: settled(version), 20, "the write is seen", every=0.001)
+        wait_for(lambda: settled(each, version), 20, "the write is seen", every=0.001)
         told[0] = version
         time.sleep(0.004)
     done.set()
@@ -417,14 +418,14 @@ def test_no_reader_goes_back_behind_an_acknowledged_write(pg):
 
 def test_replication_sees_writes_that_went_past_the_proxy(pg):
     prepare_versions(pg)
-    with proxy(pg, "replication") as p, Connection.open(p.url()) as probe:
+    with proxy(pg, "replication") as p:
         writer = psycopg2.connect(pg.url())
         writer.autocommit = True
 
         def write(version):
             with writer.cursor() as cursor:
                 cursor.execute(f"update version set v = {version}; update parted set v = {version}")
-        wrong, checks = fire(p, write, 6, settled=lambda version: seen_by_all(probe, version))
+        wrong, checks = fire(p, write, 6, settled=seen_by_all)
         seen = counts(p)
     assert not wrong, wrong[:5]
     assert checks > 300 and seen["hit"] > 50, (checks, seen)

@@ -171,6 +171,7 @@ class Crowd:
         self.url, self.reads, self.told, self.done = url, (), {}, False
         self.checks, self.errors, self.wrong, self.broken = 0, 0, [], []
         self.rounds = {number: 0 for number in range(len(shapes))}
+        self.seen = {number: {} for number in range(len(shapes))}
         self.threads = [threading.Thread(target=self.run, args=(n, shape), daemon=True) for n, shape in enumerate(shapes)]
 
     def run(self, number, shape):
@@ -178,7 +179,7 @@ class Crowd:
             reader = shape(self.url)
             while not self.done:
                 for scene, sql in self.reads:
-                    self.read(reader, scene, sql)
+                    self.read(number, reader, scene, sql)
                 self.rounds[number] += 1
                 if not self.reads:
                     time.sleep(0.001)
@@ -186,7 +187,7 @@ class Crowd:
         except BaseException as error:
             self.broken.append(f"{shape.__name__}: {error!r}")
 
-    def read(self, reader, scene, sql):
+    def read(self, number, reader, scene, sql):
         least = self.told.get(scene, 0)
         try:
             seen = reader.read(sql)
@@ -197,6 +198,7 @@ class Crowd:
             self.errors += 1
             return
         self.checks += 1
+        self.seen[number][scene, sql] = seen
         if seen < least:
             self.wrong.append((scene, type(reader).__name__, sql, f"saw {seen} after {least}"))
 
@@ -226,17 +228,15 @@ def hits(p):
     return p.stats()["cache"]["hit"]
 
 
-def settle(crowd, pg_url, reads, version):
-    """Until every shape has seen this version of every read."""
-    deadline = time.monotonic() + 3 * PATIENCE
-    readers = [Simple(pg_url), Unnamed(pg_url)]
-    late = list(reads)
-    while late and time.monotonic() < deadline:
-        late = [(scene, sql) for scene, sql in late for reader in readers if reader.read(sql) < version]
-        time.sleep(0.005)
-    for reader in readers:
-        reader.close()
-    return late
+def settle(crowd, version):
+    """Until each reader itself has seen this version of every read; then no question of before is on its way any more.
+    What somebody has not seen in time."""
+    def late():
+        return {read for seen in crowd.seen.values() for read in crowd.reads if seen.get(read, 0) < version}
+    deadline = time.monotonic() + 5 * PATIENCE
+    while late() and not crowd.broken and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return sorted(late())
 
 
 def play(p, url, crowd, scene, versions, late=None):
@@ -254,7 +254,7 @@ def play_with(p, writer, crowd, scene, versions, late):
     for version in range(1, versions + 1):
         scene.write(writer, version)
         if late is not None:
-            late += settle(crowd, p.url(), crowd.reads, version)
+            late += settle(crowd, version)
         crowd.told[scene.name] = version
         crowd.go_round(2 if version % 3 else 3)
     crowd.reads = ()

@@ -58,7 +58,7 @@ class MysqlResolver {
 
   void read(const Analysis& analysis);
   enum class Reach { kCascades, kAddsOnly };
-  void write(const Name& target, const Analysis& analysis, Reach reach);
+  void write(const Name& target, Reach reach);
   void may_write_anything(std::string reason);
   MysqlResolution take(const Analysis& analysis);
 

@@ -146,8 +146,8 @@ void MysqlResolver::judge_times(const Analysis& analysis) {
 // --- writing
 // ----------------------------------------------------------------------------------------
 
-void MysqlResolver::write(const Name& target, const Analysis& analysis, Reach reach) {
-  if (is_cte(target, analysis)) return;
+/// A WITH query of the same name may stand anywhere in the text: what is written is the table.
+void MysqlResolver::write(const Name& target, Reach reach) {
   const std::string_view database = database_of(target);
   const MysqlTable* table = database.empty() ? nullptr : data_.find(database, target.name);
   if (table == nullptr) {
@@ -225,7 +225,7 @@ MysqlResolution MysqlCatalog::resolve(const Analysis& analysis, std::string_view
     }
     const auto reach =
         statement.only_adds ? MysqlResolver::Reach::kAddsOnly : MysqlResolver::Reach::kCascades;
-    for (const Name& target : statement.writes) resolver.write(target, analysis, reach);
+    for (const Name& target : statement.writes) resolver.write(target, reach);
   }
   return resolver.take(analysis);
 }
@@ -246,9 +246,8 @@ std::vector<MysqlTableId> MysqlCatalog::tables_matching(std::string_view glob,
 std::vector<MysqlTableId> MysqlCatalog::reach(std::string_view database,
                                               std::string_view table) const {
   MysqlResolver resolver(*data_, database);
-  Analysis none;
-  resolver.write({std::string(database), std::string(table)}, none,
-                 MysqlResolver::Reach::kCascades);
+  const Analysis none;
+  resolver.write({std::string(database), std::string(table)}, MysqlResolver::Reach::kCascades);
   MysqlResolution resolution = resolver.take(none);
   if (resolution.writes_everything) return {};
   return std::move(resolution.writes);

@@ -291,6 +291,10 @@ WRITES = [
     ("set @x = 1; update item set price = price + 1 where id = 1", "select price from item where id = 1"),
     ("begin; update item set price = price + 1 where id = 1; commit", "select price from item where id = 1"),
     ("insert into slow select max(id) + 1 from slow", "select max(id) from slow"),
+    ("insert into slow with slow as (select 99 as id) select id from slow", "select count(*) from slow"),
+    ("update slow set id = id + (with slow as (select 1 as id) select id from slow)", "select max(id) from slow"),
+    ("delete from slow where id in (with slow as (select max(id) + 0 as id from (select * from `slow`) x) "
+     "select id from slow)", "select count(*) from slow"),
     ("/*!50000 update slow set id = id + 1 */", "select max(id) from slow"),
     ("prepare p from 'update slow set id = id + 1'; execute p", "select max(id) from slow"),
     ("execute immediate 'update slow set id = id + 1'", "select max(id) from slow"),

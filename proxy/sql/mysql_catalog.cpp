@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "proxy/sql/mysql_analysis.hpp"
+#include "proxy/sql/mysql_builtins.hpp"
 #include "proxy/sql/mysql_catalog_data.hpp"
 
 namespace hyperdrive::proxy::sql {
@@ -33,15 +34,17 @@ constexpr std::array<std::string_view, kQueries> kCatalogQueries = {
     " WHERE " HYPERDRIVE_USER_DATABASES("TABLE_SCHEMA"),
     "SELECT TABLE_SCHEMA, TABLE_NAME, VIEW_DEFINITION FROM information_schema.VIEWS"
     " WHERE " HYPERDRIVE_USER_DATABASES("TABLE_SCHEMA"),
-    "SELECT DISTINCT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
+    "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, ACTION_STATEMENT"
+    " FROM information_schema.TRIGGERS"
     " WHERE " HYPERDRIVE_USER_DATABASES("EVENT_OBJECT_SCHEMA"),
     // The parent first, then the child that a change of the parent changes.
     "SELECT UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME, CONSTRAINT_SCHEMA, TABLE_NAME"
     " FROM information_schema.REFERENTIAL_CONSTRAINTS"
     " WHERE UPDATE_RULE NOT IN ('RESTRICT', 'NO ACTION')"
     " OR DELETE_RULE NOT IN ('RESTRICT', 'NO ACTION')",
-    "SELECT ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES"
-    " WHERE ROUTINE_TYPE <> 'PROCEDURE' AND " HYPERDRIVE_USER_DATABASES("ROUTINE_SCHEMA"),
+    "SELECT ROUTINE_SCHEMA, ROUTINE_NAME, ROUTINE_TYPE,"
+    " ROUTINE_DEFINITION IS NULL OR LOWER(ROUTINE_DEFINITION) LIKE '%role%'"
+    " FROM information_schema.ROUTINES WHERE " HYPERDRIVE_USER_DATABASES("ROUTINE_SCHEMA"),
     "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, GENERATION_EXPRESSION"
     " FROM information_schema.COLUMNS WHERE " HYPERDRIVE_USER_DATABASES("TABLE_SCHEMA")
     " AND (DATA_TYPE IN ('time', 'date', 'datetime', 'timestamp')"
@@ -76,6 +79,19 @@ std::uint64_t hash(std::string_view first, std::string_view second) {
   eat(0);
   for (const char c : second) eat(static_cast<unsigned char>(c));
   return value;
+}
+
+/// Whether a trigger's body may make temporary tables or take locks: of settings and user variables
+/// the origin tells, of these it does not.
+bool leaves_state(const std::string& body) {
+  const auto analysis = analyse_mysql("CREATE TRIGGER " + body);
+  const auto& words = analysis->mysql.words;
+  for (const std::string_view word : {"temporary", "get_lock", "call"}) {
+    if (std::binary_search(words.begin(), words.end(), std::string(word))) return true;
+  }
+  return std::any_of(analysis->functions.begin(), analysis->functions.end(), [](const Call& call) {
+    return !call.name.schema.empty() || !mysql_function_writes_nothing(lowered(call.name.name));
+  });
 }
 
 /// Engines whose rows change by statements of this origin alone.
@@ -144,6 +160,7 @@ MysqlCatalog::~MysqlCatalog() = default;
 
 std::size_t MysqlCatalog::table_count() const { return data_->tables.size(); }
 const std::string& MysqlCatalog::blind_spot() const { return data_->blind_spot; }
+bool MysqlCatalog::calls_may_set_role() const { return data_->calls_may_set_role; }
 std::uint64_t MysqlCatalog::fingerprint() const { return data_->fingerprint; }
 
 std::string MysqlCatalog::table_name(MysqlTableId table) const {
@@ -161,7 +178,7 @@ MysqlCatalogBuilder::MysqlCatalogBuilder(bool lower_case_names)
 MysqlCatalogBuilder::~MysqlCatalogBuilder() = default;
 
 core::Result<void> MysqlCatalogBuilder::add(std::size_t query, Row row) {
-  constexpr std::array<std::size_t, kQueries> kWidths = {4, 3, 2, 4, 2, 5, 1};
+  constexpr std::array<std::size_t, kQueries> kWidths = {4, 3, 3, 4, 4, 5, 1};
   if (query >= kQueries || row.size() != kWidths[query]) {
     return core::fail("The origin's information_schema answered in an unknown form.");
   }
@@ -176,7 +193,8 @@ core::Result<void> MysqlCatalogBuilder::add(std::size_t query, Row row) {
     return {};
   }
   if (query == kFunctions) {
-    data.functions.insert(lowered(text(0)) + '\0' + lowered(text(1)));
+    if (text(2) != "PROCEDURE") data.functions.insert(lowered(text(0)) + '\0' + lowered(text(1)));
+    data.calls_may_set_role = data.calls_may_set_role || text(3) != "0";
     return {};
   }
   MysqlTable& table = data.tables[data.id(text(0), text(1))];
@@ -191,6 +209,7 @@ core::Result<void> MysqlCatalogBuilder::add(std::size_t query, Row row) {
     table.definition = text(2);
   } else if (query == kTriggers) {
     table.has_trigger = true;
+    table.trigger_leaves_state = table.trigger_leaves_state || leaves_state(text(2));
   } else if (query == kForeignKeys) {
     table.cascades.push_back(data.id(text(2), text(3)));
   } else {

@@ -42,6 +42,8 @@ struct MysqlResolution {
   bool writes_everything = false;
   std::string writes_reason;  ///< why everything: "trigger on shop.orders"
   bool changes_catalog = false;
+  /// A trigger may make temporary tables or take locks, of which the origin does not tell.
+  bool leaves_state = false;
   /// A parameter of a date's type, or of type TIME, may make the answer depend on today's date.
   bool times_meet_parameters = false;
   bool dates_meet_parameters = false;
@@ -71,6 +73,8 @@ class MysqlCatalog {
   std::size_t table_count() const;
   /// Why every write counts as one of everything; empty: it does not.
   const std::string& blind_spot() const;
+  /// A stored procedure holds the word, or its body cannot be seen.
+  bool calls_may_set_role() const;
   /// Changes when anything does that a catalog is made of.
   std::uint64_t fingerprint() const;
 

@@ -23,6 +23,7 @@ struct MysqlTable {
   std::string definition;  ///< of a view
   bool is_view = false;
   bool has_trigger = false;
+  bool trigger_leaves_state = false;
   bool stands_for_others = false;  ///< its rows may be those of other tables
   std::string today;  ///< a virtual column's reason why its value depends on the moment
   std::vector<std::string> times;  ///< columns of type TIME, in lower case
@@ -37,6 +38,7 @@ struct MysqlCatalogData {
   std::unordered_map<MysqlTableId, MysqlTable> tables;
   std::unordered_set<std::string> functions;  ///< database, a zero byte, name in lower case
   std::string blind_spot;
+  bool calls_may_set_role = false;
   std::uint64_t fingerprint = 0;
 
   /// Analyses of view definitions, made when first asked for.
@@ -79,6 +81,7 @@ class MysqlResolver {
   int depth_ = 0;
   std::string volatile_reason_, uncacheable_reason_, anything_reason_;
   std::set<MysqlTableId> reads_, writes_;
+  bool leaves_state_ = false;
   bool reads_view_ = false;
   bool reads_dates_ = false;  ///< the text does, or that of a view
   bool makes_times_ = false;  ///< likewise

@@ -177,6 +177,7 @@ void MysqlResolver::write_table(const MysqlTable& table, Reach reach) {
     return;
   }
   if (!table.unfit.empty()) return may_write_anything(full + " " + table.unfit);
+  leaves_state_ = leaves_state_ || table.trigger_leaves_state;
   if (table.has_trigger) return may_write_anything("trigger on " + full);
   if (!writes_.insert(table.id).second || reach == Reach::kAddsOnly) return;
   for (const MysqlTableId id : table.cascades) {
@@ -196,6 +197,7 @@ MysqlResolution MysqlResolver::take(const Analysis& analysis) {
   MysqlResolution resolution;
   resolution.writes_everything = !anything_reason_.empty();
   resolution.writes_reason = std::move(anything_reason_);
+  resolution.leaves_state = leaves_state_;
   resolution.changes_catalog = changes_catalog(analysis);
   resolution.writes.assign(writes_.begin(), writes_.end());
   resolution.tables.assign(reads_.begin(), reads_.end());

@@ -82,6 +82,7 @@ class CacheGate final : public Gate {
   void landed(CacheTap& tap, bool clean);
   Label classify(Client& client, const Asker& asker, const Plan& plan, const TextInfo& text);
   void mark_writes(Origin& origin, const Plan& plan);
+  static void mark_state(Origin& origin, const Plan& plan);
   std::string stale_reason(const cache::Found& found);
 
   Worker& worker_;

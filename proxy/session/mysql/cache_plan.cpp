@@ -195,6 +195,8 @@ void Planner::judge(Plan& plan, const TextInfo& text) {
   plan.reason = resolution.reason;
   plan.writes_everything = resolution.writes_everything;
   plan.changes_catalog = resolution.changes_catalog;
+  plan.calls_keep_role = !known_.catalog->calls_may_set_role();
+  plan.leaves_state = resolution.leaves_state;
   plan.times_meet_parameters = resolution.times_meet_parameters;
   plan.dates_meet_parameters = resolution.dates_meet_parameters;
   for (const auto id : resolution.writes) plan.writes.push_back(&cache_.epochs().table(id));

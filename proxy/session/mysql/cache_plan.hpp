@@ -45,6 +45,8 @@ struct Plan {
   bool writes_everything = false;
   bool changes_catalog = false;
   bool prepares_xa = false;
+  bool calls_keep_role = false;  ///< no procedure can be one that sets a role
+  bool leaves_state = false;     ///< see sql::MysqlResolution
 
   bool writes_anything() const { return writes_everything || changes_catalog || !writes.empty(); }
 };

@@ -23,6 +23,8 @@ void CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const S
   Label label;
   if (planner_.policy().disabled) {
     label = {CacheStatus::kDisabled, "caching is disabled"};
+    origin.error_may_hide_state = true;
+    origin.calls_keep_role = false;
     // Whoever enables the cache meanwhile must not keep what this changes.
     if (!text.read_only) {
       PendingWrites& writes = slot_of(origin);
@@ -33,6 +35,7 @@ void CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const S
     const Asker& asker = planner_.asker(state);
     const Plan& plan = planner_.plan(text, asker);
     if (plan.writes_anything()) mark_writes(origin, plan);
+    mark_state(origin, plan);
     label = visit.label ? std::move(*visit.label) : classify(client, asker, plan, text);
   }
   const auto tap = visit.tap.lock();
@@ -51,6 +54,13 @@ void CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const S
   }
   client.set_cache_outcome(label.status, std::move(label.reason));
   forget_if_idle(client);
+}
+
+/// What is understood of it touches tables, and no session.
+void CacheGate::mark_state(Origin& origin, const Plan& plan) {
+  origin.error_may_hide_state = plan.writes_everything;
+  origin.calls_keep_role = plan.calls_keep_role;
+  if (plan.leaves_state) origin.dirty = true;
 }
 
 void CacheGate::mark_writes(Origin& origin, const Plan& plan) {

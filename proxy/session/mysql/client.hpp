@@ -52,6 +52,9 @@ class Client final : public net::StreamHandler, public pool::Waiter {
 
   // --- from its origin connection
   std::uint64_t capabilities() const { return capabilities_; }
+  bool hears_state_changes() const {
+    return state_ && state_->find("session_track_state_change") != nullptr;
+  }
   net::Stream& stream() { return *stream_; }
   /// Whole packets and pieces; `headers`: where those lie whose numbers are to be raised by
   /// `delta`.
@@ -173,6 +176,9 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool need_origin(TextInfo* text);
   bool prepare_lease(TextInfo* text);
   static bool uses_variables(TextInfo& text);
+  bool may_set_role(TextInfo& text) const;
+  static bool tells_of_state(TextInfo& text, std::uint64_t results);
+  static bool tells_of_state(const sql::Statement& statement);
   void reopen();
   void reopened(LoginResult result);
   void forward(const Message& message, Reply reply, net::Bytes payload = {});

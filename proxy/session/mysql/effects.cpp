@@ -156,6 +156,15 @@ void Client::apply_effects(const Outcome& outcome) {
   TextInfo& text = *running_.text;
   may_linger_ = worth_lingering(outcome);
   if (text.hidden) lease_->dirty = true;
+  constexpr std::uint16_t kParseError = 1064;
+  if (outcome.failed && lease_->error_may_hide_state && outcome.code != kParseError) {
+    lease_->dirty = true;
+  }
+  if (outcome.state_changed != 0 && !tells_of_state(text, outcome.state_changed)) {
+    pin(Feature::kUnknown);
+    // COM_RESET_CONNECTION leaves the role.
+    if (may_set_role(text)) lease_->beyond_repair = true;
+  }
   bool ends = false;
   bool sets_only = false;
   if (!text.plain) {
@@ -193,6 +202,49 @@ void Client::apply_effects(const Outcome& outcome) {
     set_state(with_database(state_, change.value));
     lease_->database = state_->database;
   });
+}
+
+/// Whether what the text says explains that the session has changed; else a stored program or a
+/// trigger has changed it. `results`: see Outcome::state_changed.
+bool Client::tells_of_state(TextInfo& text, std::uint64_t results) {
+  if (text.plain || text.hidden) return false;
+  const auto& statements = TextMemo::analysis(text).statements;
+  for (std::size_t i = 0; i < 64; ++i) {
+    if ((results >> i & 1) == 0) continue;
+    if (i >= statements.size() || !tells_of_state(statements[i])) return false;
+  }
+  return true;
+}
+
+bool Client::may_set_role(TextInfo& text) const {
+  if (text.hidden || (text.plain && text.read_only)) return !lease_->calls_keep_role;
+  if (text.plain) return false;  // a trigger runs as whoever made it
+  const sql::Analysis& analysis = TextMemo::analysis(text);
+  if (analysis.mysql.has_executable_comment) return true;
+  return std::any_of(analysis.statements.begin(), analysis.statements.end(),
+                     [this](const sql::Statement& one) {
+                       if (one.command == "CALL") return !lease_->calls_keep_role;
+                       return one.effect == Effect::kExecute || (one.state & state::kUnknown) != 0;
+                     });
+}
+
+bool Client::tells_of_state(const sql::Statement& statement) {
+  switch (statement.effect) {
+    case Effect::kSet:
+    case Effect::kSetLocal:
+    case Effect::kPrepare:
+    case Effect::kDeallocate:
+    case Effect::kCreateTemp:
+      return true;
+    case Effect::kExecute:
+      return false;
+    default:
+      break;
+  }
+  if (statement.command == "CALL" || statement.command == "DO") return false;
+  // Of a temporary table, perhaps.
+  if (statement.command == "DROP" || statement.command == "ALTER") return true;
+  return statement.command == "SET STATEMENT" || (statement.state & ~state::kLastStatement) != 0;
 }
 
 /// What SET TRANSACTION waits for is over: with a transaction, or a statement on tables that have
@@ -247,7 +299,11 @@ void Client::apply_statement(const sql::Statement& statement, std::string_view t
   if ((statement.state & state::kTempObject) != 0) pin(Feature::kTempTable);
   if ((statement.state & state::kAdvisoryLock) != 0) pin(Feature::kAdvisoryLock);
   if ((statement.state & state::kTableLock) != 0) pin(Feature::kTableLock);
-  if ((statement.state & state::kUnknown) != 0) pin(Feature::kUnknown);
+  if ((statement.state & state::kUnknown) != 0) {
+    pin(Feature::kUnknown);
+    // SET ROLE, and what may be it: COM_RESET_CONNECTION leaves the role.
+    if (statement.command != "XA" && statement.command != "HANDLER") lease_->beyond_repair = true;
+  }
   if (statement.effect == Effect::kPrepare) pin(Feature::kPrepare);
   // It may have left anything; most leave nothing, so nobody is pinned for it.
   if (statement.command == "CALL" || statement.command == "DO" ||
@@ -353,7 +409,8 @@ void Client::ended(const Expected& entry, const Outcome& outcome) {
     case Purpose::kCommand: {
       if (auto tap = std::exchange(tap_, nullptr)) {
         const bool clean = !outcome.failed && outcome.results == 1 && outcome.warnings == 0 &&
-                           !lease_->in_transaction() && lease_->autocommit();
+                           outcome.state_changed == 0 && !lease_->in_transaction() &&
+                           lease_->autocommit();
         tap->on_end(clean);
       }
       cache_status_ = sql::CacheStatus::kDisabled;

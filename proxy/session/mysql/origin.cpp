@@ -25,13 +25,11 @@ void Origin::take_session(OriginSession session) {
   // The login's OK reports a change of state (its schema): that is no flag of later packets.
   status_ = static_cast<std::uint16_t>(session.status & ~wire::mysql::status::kSessionStateChanged);
   stream_ = std::move(session.stream);
-  auto fresh = std::make_shared<State>();
   database = worker_->options->target->database;
   databases_seen = worker_->service.databases_altered.load(std::memory_order_relaxed);
-  fresh->database = database;
-  applied = std::move(fresh);
+  applied = nullptr;
   multi_statements = origin_has(my::capability::kMultiStatements);
-  dirty = beyond_repair = false;
+  dirty = beyond_repair = error_may_hide_state = false;
   virgin = true;
   last_client = diagnostics_of = 0;
   last_statement = 0;
@@ -176,6 +174,7 @@ Baseline Origin::baseline() const {
   // MariaDB maps the default collation by a setting, at login and at SET NAMES alike.
   if (!identity_.is_mariadb) baseline.names = "utf8mb4 COLLATE utf8mb4_general_ci";
   baseline.ignore_space = origin_has(my::capability::kIgnoreSpace);
+  baseline.tracks_state = origin_has(my::capability::kSessionTrack);
   return baseline;
 }
 

@@ -59,8 +59,10 @@ struct Outcome {
   std::uint16_t code = 0;  ///< failed
   net::Bytes sqlstate;     ///< failed; valid during the call only, like all views here
   net::Bytes message;
-  net::Bytes error;             ///< failed: the ERR packet's payload
-  net::Bytes session_state;     ///< of the last OK
+  net::Bytes error;          ///< failed: the ERR packet's payload
+  net::Bytes session_state;  ///< of the last OK
+  /// Whose OK says that something of the session has changed: bit i of result i, 63 of all later.
+  std::uint64_t state_changed = 0;
   bool failed_here = false;     ///< the proxy has refused it; the origin knows of no error
   bool ends_with_rows = false;  ///< the last result was one of rows
   std::uint32_t results = 0;
@@ -132,15 +134,19 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   // --- the session there
   const Identity& identity() const { return identity_; }
   std::uint64_t kind() const { return identity_.capabilities & kKindMask; }
-  /// What it has been set to; null: to be set anew (after a reset).
+  /// What it has been set to; null: to be set anew (after the login, after a reset).
   StateRef applied;
   std::string database;
   std::uint32_t databases_seen = 0;  ///< Service::databases_altered when it was entered
   bool multi_statements = true;
   bool dirty = false;          ///< only COM_RESET_CONNECTION makes it clean
   bool beyond_repair = false;  ///< only a new connection is clean
-  bool unfinished = false;     ///< a transaction may be open whatever the status says
-  bool virgin = true;          ///< nothing of anybody has run since it was fresh or reset
+  /// The statement that runs may change the session by what its text does not show (a trigger, a
+  /// stored function); the origin tells of that, but not where the statement fails.
+  bool error_may_hide_state = false;
+  bool calls_keep_role = false;  ///< no stored procedure there can set a role
+  bool unfinished = false;       ///< a transaction may be open whatever the status says
+  bool virgin = true;            ///< nothing of anybody has run since it was fresh or reset
   // See last_statement.hpp.
   std::uint32_t last_client = 0;     ///< who ran the newest of its statements
   std::uint64_t last_statement = 0;  ///< … its number by that client; 0: one of the proxy's own

@@ -431,6 +431,9 @@ void Origin::ok_packet(my::Bytes payload, bool ends_rows) {
   outcome_.affected_rows = ok.affected_rows;
   if (ok.last_insert_id != 0) outcome_.last_insert_id = ok.last_insert_id;
   outcome_.session_state = ok.session_state;
+  if (!ok.session_state.empty()) {
+    outcome_.state_changed |= std::uint64_t{1} << std::min<std::uint32_t>(outcome_.results, 63);
+  }
   outcome_.ends_with_rows = ends_rows;
   ++outcome_.results;
   const bool more = (ok.status & my::status::kMoreResultsExists) != 0;
@@ -444,8 +447,15 @@ void Origin::ok_packet(my::Bytes payload, bool ends_rows) {
   }
   std::string built;
   constexpr std::uint64_t kShape = capability::kSessionTrack | capability::kDeprecateEof;
-  const bool alike =
-      owner_ == nullptr || ((owner_->capabilities() ^ identity_.capabilities) & kShape) == 0;
+  // Changes of state were asked for by the proxy, not by the client.
+  std::string told;
+  const bool tells = !ok.session_state.empty() && forwards() && !owner_->hears_state_changes();
+  if (tells) {
+    told = my::without_changes(ok.session_state, my::SessionTrack::kStateChange);
+    ok.session_state = told;
+  }
+  const bool alike = owner_ == nullptr ||
+                     (!tells && ((owner_->capabilities() ^ identity_.capabilities) & kShape) == 0);
   if (!alike && forwards()) {
     built = ends_rows ? end_packet(ok) : my::build_ok(ok, owner_->capabilities());
   }

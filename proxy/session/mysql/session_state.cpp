@@ -120,7 +120,10 @@ std::string item(const Variable& variable, const Baseline& baseline) {
   return "SESSION " + name + " = " + variable.value;
 }
 
+constexpr std::string_view kTracking = "session_track_state_change";
+
 std::string default_of(const std::string& name, const Baseline& baseline) {
+  if (name == kTracking) return "ON";
   if (name == "sql_mode" && baseline.ignore_space) {
     return "CONCAT(@@global.sql_mode, ',IGNORE_SPACE')";
   }
@@ -148,6 +151,9 @@ std::string difference(const StateRef& from, const StateRef& to, const Baseline&
     if (is_charset(variable.name)) continue;
     const std::string* now = from ? from->find(variable.name) : nullptr;
     if (now == nullptr || *now != variable.value) add(sql, item(variable, baseline));
+  }
+  if (!from && baseline.tracks_state && to->find(kTracking) == nullptr) {
+    add(sql, item({std::string(kTracking), "ON"}, baseline));
   }
   if (!from && baseline.ignore_space && to->find("sql_mode") == nullptr) {
     add(sql, item({"sql_mode", default_of("sql_mode", baseline)}, baseline));

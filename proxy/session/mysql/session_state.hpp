@@ -45,6 +45,7 @@ struct Baseline {
   std::string names = "utf8mb4";  ///< what "names" goes back to, as Variable::value
   bool is_mariadb = true;
   bool ignore_space = false;  ///< sql_mode's default has IGNORE_SPACE added
+  bool tracks_state = false;  ///< the origin tells of changes that no text shows
 };
 /// A SET statement that takes a session from `from` to `to`; empty:
 /// none is needed. The database is not its matter.

@@ -156,6 +156,11 @@ class Reader {
       if (depth == 0 && symbol(at_, ",")) break;
     }
     value(found, begin, at_);
+    // It is what tells of changes that no text shows.
+    if (found.name == "session_track_state_change" && lower(found.value) != "on" &&
+        found.value != "1") {
+      found.kind = Kind::kUnknown;
+    }
     ++at_;
     out_.push_back(std::move(found));
   }

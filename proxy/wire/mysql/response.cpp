@@ -113,6 +113,19 @@ bool for_each_change(Bytes state, const std::function<void(const SessionChange&)
   return entries.ok();
 }
 
+std::string without_changes(Bytes state, SessionTrack type) {
+  std::string kept;
+  PayloadWriter out(kept);
+  Cursor entries(state);
+  while (entries.ok() && entries.left() != 0) {
+    const std::uint8_t its_type = entries.u8();
+    const Bytes data = entries.lenenc_string();
+    if (!entries.ok()) break;
+    if (its_type != static_cast<std::uint8_t>(type)) out.u8(its_type).lenenc_string(data);
+  }
+  return kept;
+}
+
 ReplyKind reply_kind(Bytes payload) {
   if (payload.empty()) return ReplyKind::kMalformed;
   switch (first_of(payload)) {

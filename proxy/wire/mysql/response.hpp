@@ -53,6 +53,8 @@ struct SessionChange {
 /// All changes in an OK's session state, in order; false when it is malformed (what came before the
 /// fault has been visited).
 bool for_each_change(Bytes state, const std::function<void(const SessionChange&)>& visit);
+/// The entries but for those of one type.
+std::string without_changes(Bytes state, SessionTrack type);
 
 /// What a command's first reply is.
 enum class ReplyKind { kOk, kErr, kLocalInfile, kResultSet, kMalformed };

@@ -1,0 +1,207 @@
+"""What a MySQL session becomes by its own statements, and by triggers and stored programs, shows in no other session and
+in nobody's cached answer."""
+
+import pytest
+
+from support.mariadb import MariaDB
+from support.mysql_raw import USUAL, SESSION_TRACK, Raw
+from support.proxy import Proxy
+
+SCHEMA = """
+create table item (id int primary key, name varchar(40), price decimal(10,2), made datetime, seen timestamp null);
+insert into item select seq, concat('item ', seq), seq * 1.5, '2024-01-02 03:04:05', '2024-07-02 03:04:05' from seq_1_to_30;
+create table pad (c char(5)); insert into pad values ('ab');
+create table zoned (id int primary key); insert into zoned values (1);
+create trigger zone before insert on zoned for each row set time_zone = '+07:00';
+create table noted (id int); create trigger note before insert on noted for each row set @audit = 5;
+create table locking (id int);
+create table making (id int);
+create table waits (id int); create trigger wait before insert on waits for each row set lock_wait_timeout = 17;
+delimiter //
+create trigger locks before insert on locking for each row begin declare x int; set x = get_lock('kept', 0); end//
+create trigger makes after insert on making for each row begin create temporary table if not exists kept as select 1 id; end//
+create procedure set_zone() begin set time_zone = '+07:00'; end//
+create procedure set_zone_and_fail() begin set time_zone = '+07:00'; select * from no_such_table; end//
+create procedure make_temp() begin create temporary table kept as select 1 id; end//
+create function zone_fn() returns int begin set time_zone = '+07:00'; return 1; end//
+create function failing_fn() returns int begin set time_zone = '+07:00'; insert into zoned values (1); return 1; end//
+create view zone_view as select zone_fn() x//
+create view failing_view as select failing_fn() x//
+"""
+HIDDEN = ["call set_zone()", "call set_zone_and_fail()", "call make_temp()", "select zone_fn()", "do zone_fn()",
+          "set @x = zone_fn()", "select * from zone_view", "select * from failing_view", "insert into zoned values (2)",
+          "insert into zoned values (1)", "insert into noted values (1)", "insert into waits values (1)",
+          "execute immediate \"set time_zone = '+07:00'\"", "begin not atomic set time_zone = '+07:00'; end",
+          "if 1 then set time_zone = '+07:00'; end if", "set time_zone = '+07:00', no_such_variable = 1",
+          "set statement time_zone = '+07:00' for select zone_fn()", "/*!50000 set time_zone = '+07:00' */",
+          "set time_zone = '+07:00'; select * from no_such_table"]
+# Only the schema tells of these, which is read for the cache.
+ONLY_WITH_A_CACHE = ["insert into locking values (1)", "insert into making values (1)"]
+READ = "select from_unixtime(0), name from item where id = 1"
+ALL = ("select from_unixtime(0), @audit, @x, @@lock_wait_timeout, @@time_zone, is_used_lock('kept'),"
+       " (select count(*) from item)")
+
+
+@pytest.fixture(scope="module")
+def db():
+    with MariaDB() as db:
+        db.sql(SCHEMA)
+        yield db
+
+
+@pytest.fixture(scope="module", params=["pin", "hyperdrive"])
+def mode(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def caching(db, mode):
+    with Proxy(db, caching={"disabled": False}, origin_connection_limit=2,
+               local={"invalidation": "writes", "session_features": mode}) as p:
+        yield p
+
+
+@pytest.fixture(scope="module")
+def lone(db, mode):
+    with Proxy(db, caching={"disabled": True}, origin_connection_limit=1, local={"session_features": mode}) as p:
+        yield p
+
+
+def ask_all(client, sql):
+    answer = client.ask(sql)
+    while answer[-1][1][0] != 0xFF and answer[-1][1][3] & 8:
+        answer = client.result()
+
+
+def payloads(client, sql):
+    return [payload for _, payload in client.ask(sql)]
+
+
+def check_others(p, db):
+    with Raw(db) as direct, Raw(p) as other:
+        assert payloads(other, ALL) == payloads(direct, ALL)
+        for _ in range(3):
+            assert payloads(other, READ) == payloads(direct, READ)
+        assert payloads(other, "select * from kept") == payloads(direct, "select * from kept")
+
+
+@pytest.mark.parametrize("sql", HIDDEN + ONLY_WITH_A_CACHE)
+def test_what_a_stored_program_leaves_reaches_nobody_else_nor_the_cache(db, caching, sql):
+    with Raw(caching) as warm, Raw(caching) as writer:
+        warm.ask(READ)
+        ask_all(writer, sql)
+        for _ in range(2):
+            writer.ask(READ)
+            writer.ask("select from_unixtime(0), 5 from item where id = 2")
+        caching.admin("POST", "/v1/purge", '{"all":true}')
+        writer.ask(READ)
+    check_others(caching, db)
+    db.sql("delete from zoned where id > 1")
+
+
+@pytest.mark.parametrize("begin", ["", "begin"])
+@pytest.mark.parametrize("sql", HIDDEN)
+def test_what_a_stored_program_leaves_reaches_nobody_else_without_a_cache(db, lone, sql, begin):
+    with Raw(lone) as writer:
+        if begin:
+            writer.ask(begin)
+        ask_all(writer, sql)
+        if begin:
+            writer.ask("commit")
+    check_others(lone, db)
+    db.sql("delete from zoned where id > 1")
+
+
+@pytest.mark.parametrize("sql", ["call set_zone()", "select zone_fn()", "insert into zoned values (2)", "do zone_fn()",
+                                 "begin not atomic set time_zone = '+07:00'; end", "insert into waits values (1)"])
+def test_with_pin_a_session_keeps_what_a_stored_program_has_set(db, lone, mode, sql):
+    if mode != "pin":
+        pytest.skip("kept with pin only")
+    with Raw(lone) as client, Raw(db) as direct:
+        ask_all(client, sql)
+        db.sql("delete from zoned where id > 1")
+        ask_all(direct, sql)
+        assert payloads(client, ALL) == payloads(direct, ALL)
+    db.sql("delete from zoned where id > 1")
+
+
+def test_a_session_hears_of_changes_only_what_it_asked_for(db, lone):
+    tracking = USUAL | SESSION_TRACK
+    with Raw(lone, tracking) as client, Raw(db, tracking) as direct:
+        for sql in ["set lock_wait_timeout = 9", "set time_zone = '+01:00'", "call set_zone()", "select zone_fn()"]:
+            assert payloads(client, sql) == payloads(direct, sql), sql
+        client.ask("set session_track_state_change = 1"), direct.ask("set session_track_state_change = 1")
+        assert payloads(client, "set lock_wait_timeout = 8") == payloads(direct, "set lock_wait_timeout = 8")
+
+
+# --- settings of sessions' own ----------------------------------------------------------------------------------------
+
+STATEMENTS = [
+    "select 'a' || 'b', not 1 between -5 and 5", "select 1 / 3 from item where id = 1", "select 'é', hex('é'), 'a' = 'A'",
+    "select dayname(made), date_format(made, '%W %b'), week(made) from item where id = 1", "select concat(c, '|') from pad",
+    "select from_unixtime(0), seen, unix_timestamp('2024-01-01') from item where id = 1", "select 'a\\\\b'",
+    "select group_concat(name order by id) from item", "select id from item order by id", 'select "id" from item where id = 1',
+    "select charset('a'), collation('a'), name = 'ITEM 1' from item where id = 1", "select cast(5 as char), round(2.5)",
+    "select cast(1 as unsigned) - 1, cast('2024-00-10' as date)", "select cast('10:00:00.9' as time)",
+]
+SETTINGS = [
+    "names latin1", "names utf8mb3", "names utf8mb4 collate utf8mb4_bin", "names cp1251", "names binary", "character set latin1",
+    "character_set_results = latin1", "character_set_results = NULL", "character_set_connection = latin1",
+    "character_set_client = latin1", "collation_connection = latin1_swedish_ci", "collation_connection = utf8mb4_bin",
+    "time_zone = '+05:00'", "time_zone = '-11:00'", "sql_mode = ''", "sql_mode = 'ANSI'", "sql_mode = 'PIPES_AS_CONCAT'",
+    "sql_mode = 'NO_BACKSLASH_ESCAPES'", "sql_mode = 'HIGH_NOT_PRECEDENCE'", "sql_mode = 'NO_UNSIGNED_SUBTRACTION'",
+    "sql_mode = 'PAD_CHAR_TO_FULL_LENGTH'", "sql_mode = 'TIME_ROUND_FRACTIONAL'", "sql_mode = 4", "sql_mode = 1048576",
+    "sql_mode = 'ORACLE'", "sql_mode = 'MSSQL'", "sql_mode = concat(@@sql_mode, ',ANSI')", "group_concat_max_len = 5",
+    "div_precision_increment = 9", "lc_time_names = 'de_DE'", "default_week_format = 3", "sql_select_limit = 2",
+    "@@session.sql_select_limit = 3", "local sql_select_limit = 4", "statement sql_select_limit = 2 for do 1",
+]
+
+
+def test_no_setting_of_a_session_shows_in_anothers_answer(db, caching):
+    differ = set()
+    with Raw(caching) as usual:
+        known = {sql: [payloads(usual, sql) for _ in range(2)][-1] for sql in STATEMENTS}
+        for setting in SETTINGS:
+            with Raw(caching) as client, Raw(db) as direct:
+                assert payloads(client, "set " + setting) == payloads(direct, "set " + setting), setting
+                for sql in STATEMENTS:
+                    right = payloads(direct, sql)
+                    assert [payloads(client, sql) for _ in range(2)] == [right, right], (setting, sql)
+                    if right != known[sql]:
+                        differ.add(setting)
+            for sql in STATEMENTS:
+                assert payloads(usual, sql) == known[sql], (setting, sql)
+    assert len(differ) == len(SETTINGS) - 1  # all but the one that ends with its statement
+
+
+@pytest.mark.parametrize("charset", [8, 33, 45, 46, 63, 224])
+def test_the_character_set_of_a_login_is_the_sessions_own(db, caching, charset):
+    with Raw(caching) as usual, Raw(caching, charset=charset) as client, Raw(db, charset=charset) as direct:
+        for sql in STATEMENTS:
+            usual.ask(sql)
+            assert payloads(client, sql) == payloads(direct, sql), sql
+
+
+@pytest.mark.parametrize("caching", [True, False])
+@pytest.mark.parametrize("sql", ["set role reader", "call become_reader()", "execute immediate 'set role reader'",
+                                 "begin not atomic set role reader; end", "/*!50000 set role reader */",
+                                 "set statement lock_wait_timeout = 9 for set role reader"])
+def test_a_role_is_the_sessions_own(db, mode, sql, caching):
+    """COM_RESET_CONNECTION does not take it away."""
+    db.sql("create or replace role reader; create database if not exists closed; create table if not exists closed.secret as"
+           " select 42 x; grant select on closed.* to reader; create or replace user plain@'%' identified by 'plain-secret';"
+           " create or replace procedure become_reader() sql security invoker set role reader;"
+           " grant all on shop.* to plain@'%'; grant reader to plain@'%'")
+    local = {"session_features": mode, "invalidation": "writes"}
+    read = "select x from closed.secret"
+    with Proxy(db, origin_user="plain", origin_password="plain-secret", caching={"disabled": not caching},
+               origin_connection_limit=3 if caching else 1, local=local) as p:
+        with Raw(p) as entitled:
+            assert entitled.ask(sql)[-1][1][:1] != b"\xff"
+            for _ in range(2):
+                entitled.ask(read)
+                if mode == "hyperdrive":
+                    with Raw(p) as other:
+                        assert other.ask(read)[-1][1][:1] == b"\xff"
+        with Raw(p) as other:
+            assert other.ask(read)[-1][1][:1] == b"\xff"

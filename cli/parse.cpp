@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cli/command_tree.hpp"
+#include "core/config/conceal.hpp"
 #include "core/config/suggest.hpp"
 
 namespace hyperdrive::cli {
@@ -50,13 +51,21 @@ struct Spelled {
   std::string value;
 };
 
+/// As in wrangler, quotes around what follows an `=` are taken off: some shells (cmd.exe, the
+/// scripts of a package.json) hand `--database='shop'` over as it is written.
+std::string_view unquoted(std::string_view value) {
+  const bool quoted = value.size() > 1 && (value.front() == '\'' || value.front() == '"') &&
+                      value.back() == value.front();
+  return quoted ? value.substr(1, value.size() - 2) : value;
+}
+
 Spelled spell_long(std::span<const Flag> flags, std::string_view word) {
   Spelled result;
   word.remove_prefix(2);
   const auto equals = word.find('=');
   if (equals != std::string_view::npos) {
     result.has_value = true;
-    result.value = std::string(word.substr(equals + 1));
+    result.value = std::string(unquoted(word.substr(equals + 1)));
   }
   result.written = std::string(word.substr(0, equals));
   const std::string name = kebab_case(result.written);
@@ -376,11 +385,14 @@ std::vector<SecretSpan> secret_spans(std::span<const std::string> words) {
   std::vector<SecretSpan> spans;
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (words[i] == "--") break;
-    if (!words[i].starts_with("--")) continue;
-    const Spelled spelled = spell_long(secrets, words[i]);
-    if (spelled.flag == nullptr) continue;
+    const Spelled spelled = words[i].starts_with("--") ? spell_long(secrets, words[i]) : Spelled{};
+    if (spelled.flag == nullptr) {
+      // A misspelt flag's value, or a connection string in the place of a name.
+      if (const auto at = core::url_password(words[i])) spans.push_back({i, *at});
+      continue;
+    }
     if (spelled.has_value) {
-      spans.push_back({i, words[i].size() - spelled.value.size()});
+      spans.push_back({i, words[i].find('=') + 1});
     } else if (i + 1 < words.size()) {
       spans.push_back({++i, 0});
     }

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/file.hpp"
+#include "core/config/conceal.hpp"
 #include "core/config/json.hpp"
 
 namespace hyperdrive::cli {
@@ -78,14 +79,18 @@ void Output::document_if_json(const nlohmann::ordered_json& json) {
 void Output::warn(std::string_view text) {
   if (mode_.quiet) return;
   write_line(STDERR_FILENO,
-             fmt::format("{} {}", paint("▲ [WARNING]", Style::kYellow, err_terminal_), text));
+             fmt::format("{} {}", paint("▲ [WARNING]", Style::kYellow, err_terminal_),
+                         core::concealed(text)));
 }
 
 void Output::note(std::string_view text) {
-  if (!mode_.json && !mode_.quiet) write_line(STDERR_FILENO, text);
+  if (!mode_.json && !mode_.quiet) write_line(STDERR_FILENO, core::concealed(text));
 }
 
-void Output::error(const core::Error& error) {
+void Output::error(const core::Error& told) {
+  core::Error error = told;
+  error.message = core::concealed(told.message);
+  error.hint = core::concealed(told.hint);
   if (mode_.json) {
     write_line(STDERR_FILENO, core::error_json(error).dump(
                                   2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
@@ -136,6 +141,10 @@ std::string printable(std::string_view text) {
     }
   }
   return result;
+}
+
+std::string counted(std::uint64_t number, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", number, number == 1 ? one : many);
 }
 
 }  // namespace hyperdrive::cli

@@ -1,7 +1,9 @@
 // Standard output and standard error of a command: colour only on a terminal, one JSON document
-// with --json, nothing but results with --quiet.
+// with --json, nothing but results with --quiet. What goes to standard error shows no password of a
+// URL (core/config/conceal.hpp): a connection string in a wrong place comes back in an error.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -39,7 +41,7 @@ class Output {
   void warn(std::string_view text);
   /// A line on standard error for people, left out with --json and --quiet.
   void note(std::string_view text);
-  void error(const core::Error& error);
+  void error(const core::Error& told);
 
   /// `text` coloured for standard output, or as it is when that is no terminal.
   std::string styled(std::string_view text, Style style) const;
@@ -60,5 +62,8 @@ class Output {
 /// Control characters made visible (`\n` → `\\n`, ESC → `\\x1b`), so that text from elsewhere (SQL,
 /// names, a server's words) cannot drive the terminal.
 std::string printable(std::string_view text);
+
+/// `1 config`, `2 configs`.
+std::string counted(std::uint64_t number, std::string_view one, std::string_view many);
 
 }  // namespace hyperdrive::cli

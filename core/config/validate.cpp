@@ -1,4 +1,5 @@
 #include "core/config/validate.hpp"
+#include "core/config/conceal.hpp"
 
 #include <fmt/format.h>
 
@@ -113,6 +114,9 @@ Result<void> validate_name(std::string_view name) {
     return usage(fmt::format("The name of a config has at most {} bytes; this one has {}.",
                              kMaxNameBytes, name.size()),
                  "Choose a shorter one.");
+  if (url_password(name))
+    return usage("The name of the config looks like a connection string.",
+                 "Give both: hyperdrive create <name> --connection-string …");
   return check_text(name, "The name of the config");
 }
 

@@ -63,6 +63,27 @@ def test_nothing_printed_and_nothing_stored_holds_the_password(hd):
         assert os.stat(os.path.join(hd.home, name)).st_mode & 0o077 == 0, name
 
 
+SLIPS = [["create", "x", URL], ["create", URL], ["create", URL, "--database", "d"], ["get", URL], ["delete", URL, "--yes"], [URL],
+         ["cert", URL], ["create", "x", "--max-age", URL], ["create", "x", "--sslmode", URL], ["create", "x", "--scheme", URL],
+         ["create", "x", "--local-port", URL, "--connection-string", URL], ["create", "x", "--cache-rule", URL, "--connection-string", URL],
+         ["create", "x", "--host", URL, "--user", "u", "--password", "p", "--database", "d", "--no-verify"],
+         ["create", "x", "--connection-string-env", URL], ["create", "x", "--databse", URL], ["create", "x", f"--databse={URL}"],
+         ["create", "x", "--connection-string", URL + ":x", "extra"], ["start", URL], ["url", URL], ["logs", URL], ["bind", URL],
+         ["bind", "x", "--binding", URL], ["unbind", URL], ["test", URL], ["doctor", URL], ["stats", URL], ["status", URL],
+         ["cache", "purge", URL], ["cache", "explain", URL, "select 1"], ["init", URL], ["completions", URL], ["export", URL],
+         ["apply", "-f", URL], ["push", URL], ["list", "-c", URL], ["list", "--cwd", URL], ["list", "-e", URL], ["help", URL],
+         ["create", "x", "--connection-string", f"host=h password={PASSWORD}"], ["create", "x", f"host=h password={PASSWORD}"],
+         ["create", "x", "--cache-url", f"redis://:{PASSWORD}@h:99999", "--connection-string", URL],
+         ["create", "x", "--cache-url", f"http://:{PASSWORD}@h", "--connection-string", URL], ["dev", URL]]
+
+
+def test_a_connection_string_in_the_wrong_place_is_not_repeated(hd):
+    for number, words in enumerate(SLIPS):
+        result = hd.run(*words, *(["--json"] if number % 2 else []), env={"CLOUDFLARE_API_TOKEN": "x"})
+        assert PASSWORD not in result.stdout + result.stderr, words
+    assert files_with(hd.folder, PASSWORD) == []
+
+
 def test_the_process_list_shows_no_secret(hd):
     program = os.path.join(hd.folder, "slow-proxy")
     with open(program, "w") as f:
@@ -70,7 +91,9 @@ def test_the_process_list_shows_no_secret(hd):
     os.chmod(program, 0o700)
     for flags in (["--connection-string", URL], [f"--connectionString={URL}"],
                   ["--host", "127.0.0.1", "--user", "u", "--database", "d", "--password", PASSWORD],
-                  ["--host=127.0.0.1", "--user=u", "--database=d", f"--originPassword={PASSWORD}"]):
+                  ["--host=127.0.0.1", "--user=u", "--database=d", f"--originPassword={PASSWORD}"],
+                  ["--connection-string", "postgresql://app:x@127.0.0.1/d", "--cache-url", f"redis://:{PASSWORD}@127.0.0.1:1"],
+                  ["--connection-string", URL.replace("postgresql", "mysql").replace("5432", "3306")]):
         process = subprocess.Popen([os.path.join(BIN, "hyperdrive"), "create", "x", *flags], env=hd.env | {"HYPERDRIVE_PROXY": program},
                                    cwd=hd.cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

@@ -27,7 +27,11 @@ core::Result<std::optional<WranglerFile>> read_wrangler_file(Context& context) {
   }
   if (!reading->problems.empty()) {
     std::string list;
-    for (const std::string& problem : reading->problems) list += fmt::format("- {}\n", problem);
+    for (const wrangler::Problem& problem : reading->problems) {
+      list +=
+          fmt::format("- {}{}\n", problem.line == 0 ? "" : fmt::format("line {}: ", problem.line),
+                      problem.text);
+    }
     return core::fail(fmt::format("{} is not a valid wrangler file.", shown),
                       list + "Mend it first; nothing was changed.");
   }

@@ -20,11 +20,18 @@
 
 namespace hyperdrive::core::wrangler {
 
+/// What wrangler refuses, in its words: bindings without name or id …
+struct Problem {
+  std::string text;
+  std::size_t line = 0;  ///< 0: not known
+  bool operator==(const Problem&) const = default;
+};
+
 /// A reading of a file: its bindings, top level first, then by environment in the file's order.
 struct Reading {
   std::vector<Binding> bindings;
   std::vector<std::string> environments;
-  std::vector<std::string> problems;  ///< what wrangler refuses: bindings without name or id …
+  std::vector<Problem> problems;
   std::vector<std::string> warnings;  ///< what wrangler warns of: unexpected fields
 };
 

@@ -48,7 +48,8 @@ std::optional<std::string> string_at(const json& object, const char* key) {
   return text;
 }
 
-/// Lines of the binding stanzas in the file's order, with their environments.
+/// Lines of the binding stanzas in the file's order, with their environments; of what stands in
+/// their place where that is no array.
 struct Place {
   std::string environment;
   std::size_t line;
@@ -56,7 +57,10 @@ struct Place {
 
 void places_in(std::string_view text, const Node& array, const std::string& environment,
                std::vector<Place>& places) {
-  if (array.kind != Node::Kind::kArray) return;
+  if (array.kind != Node::Kind::kArray) {
+    places.push_back({environment, line_of(text, array.span.begin)});
+    return;
+  }
   for (const Item& item : array.items) {
     places.push_back({environment, line_of(text, item.span.begin)});
   }
@@ -90,6 +94,12 @@ std::vector<Place> places_in_toml(std::string_view text, std::string_view file,
     }
     const auto written = find_written(*statements, path);
     if (written && written->rest.empty()) places_in(text, *written->node, environment, places);
+    const auto table = std::find_if(statements->begin(), statements->end(), [&](const auto& one) {
+      return one.kind == Statement::Kind::kTable && one.header == path;
+    });
+    if (table != statements->end()) {
+      places.push_back({environment, line_of(text, table->span.begin)});
+    }
   };
   add("", {"hyperdrive"});
   for (const auto& name : environments) add(name, {"env", name, "hyperdrive"});
@@ -127,19 +137,22 @@ std::vector<std::string> environments_in_order(const json& tree, std::string_vie
 void read_element(const json& element, const std::string& field, Reading& reading, Place place) {
   if (!element.is_object()) {
     reading.problems.push_back(
-        fmt::format("\"hyperdrive\" bindings should be objects, but got {}", shown(element)));
+        {fmt::format("\"hyperdrive\" bindings should be objects, but got {}", shown(element)),
+         place.line});
     return;
   }
   const auto name = string_at(element, "binding");
   const auto id = string_at(element, "id");
   if (!name) {
     reading.problems.push_back(
-        fmt::format("\"{}\" bindings should have a string \"binding\" field but got {}.", field,
-                    shown(element)));
+        {fmt::format("\"{}\" bindings should have a string \"binding\" field but got {}.", field,
+                     shown(element)),
+         place.line});
   }
   if (!id) {
     reading.problems.push_back(
-        fmt::format("\"{}\" bindings must have a \"id\" field but got {}.", field, shown(element)));
+        {fmt::format("\"{}\" bindings must have a \"id\" field but got {}.", field, shown(element)),
+         place.line});
   }
   for (const auto& [key, value] : element.items()) {
     static constexpr std::string_view kKnown[] = {"binding", "id", "localConnectionString",
@@ -159,15 +172,17 @@ void read_scope(const json& scope, const std::string& environment, const std::ve
   if (!scope.is_object()) return;
   const auto array = scope.find("hyperdrive");
   if (array == scope.end()) return;
+  auto place = std::find_if(places.begin(), places.end(),
+                            [&](const Place& p) { return p.environment == environment; });
   const std::string prefix =
       environment.empty() ? "hyperdrive" : fmt::format("env.{}.hyperdrive", environment);
   if (!array->is_array()) {
     reading.problems.push_back(
-        fmt::format("The field \"{}\" should be an array but got {}.", prefix, shown(*array)));
+        {fmt::format("The field \"{}\" should be an array but got {}.", prefix, shown(*array)),
+         place == places.end() ? 0 : place->line});
     return;
   }
   std::vector<std::string> names;
-  auto place = places.begin();
   for (std::size_t i = 0; i < array->size(); ++i) {
     place = std::find_if(place, places.end(),
                          [&](const Place& p) { return p.environment == environment; });
@@ -178,8 +193,10 @@ void read_scope(const json& scope, const std::string& environment, const std::ve
   std::sort(names.begin(), names.end());
   for (auto twice = names.begin();
        (twice = std::adjacent_find(twice, names.end())) != names.end();) {
+    const auto last = std::find_if(reading.bindings.rbegin(), reading.bindings.rend(),
+                                   [&](const Binding& b) { return b.name == *twice; });
     reading.problems.push_back(
-        fmt::format("{} assigned to multiple Hyperdrive Config bindings.", *twice));
+        {fmt::format("{} assigned to multiple Hyperdrive Config bindings.", *twice), last->line});
     twice = std::upper_bound(twice, names.end(), *twice);
   }
 }

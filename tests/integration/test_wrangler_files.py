@@ -146,7 +146,7 @@ def test_two_bindings_of_one_name_are_refused(hd, folder):
     with open(path, "w") as f:
         f.write(text)
     result = hd.run("bind", "shop", cwd=folder)
-    assert result.returncode == 1 and "A assigned to multiple Hyperdrive Config bindings" in result.stderr
+    assert result.returncode == 1 and "line 1: A assigned to multiple Hyperdrive Config bindings" in result.stderr
     assert read(path).decode() == text
 
 

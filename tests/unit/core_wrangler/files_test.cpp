@@ -201,13 +201,36 @@ TEST_CASE("reading tells bindings, environments, and what wrangler would say") {
   REQUIRE(reading);
   CHECK(reading->environments == std::vector<std::string>{"b", "a"});
   CHECK(reading->problems ==
-        std::vector<std::string>{
-            R"("hyperdrive[0]" bindings should have a string "binding" field but got {"id":"a"}.)",
-            R"("hyperdrive[1]" bindings must have a "id" field but got {"binding":"X"}.)"});
+        std::vector<Problem>{
+            {R"("hyperdrive[0]" bindings should have a string "binding" field but got {"id":"a"}.)",
+             1},
+            {R"("hyperdrive[1]" bindings must have a "id" field but got {"binding":"X"}.)", 1}});
   CHECK(reading->warnings ==
         std::vector<std::string>{R"(Unexpected fields found in hyperdrive[2] field: "foo")"});
   REQUIRE(reading->bindings.size() == 3);
   CHECK(reading->bindings[2].environment == "a");
   CHECK(reading->bindings[2].line == 2);
   CHECK(reading->bindings[2].local_connection_string == "l");
+}
+
+TEST_CASE("a problem names the line of what is wrong") {
+  const auto lines = [](std::string_view text, Format format) {
+    const auto reading = read_bindings(text, format, "x");
+    REQUIRE(reading);
+    std::vector<std::size_t> lines;
+    for (const Problem& problem : reading->problems) lines.push_back(problem.line);
+    return lines;
+  };
+  using Lines = std::vector<std::size_t>;
+  const std::string binding = "binding = 'A'\nid = '1'\n";
+  CHECK(lines("a = 1\nhyperdrive = 5\n", Format::kToml) == Lines{2});
+  CHECK(lines("a = 1\n[hyperdrive]\n" + binding, Format::kToml) == Lines{2});
+  CHECK(lines("[env.s]\n[env.s.hyperdrive]\n" + binding, Format::kToml) == Lines{2});
+  CHECK(lines("[[hyperdrive]]\n" + binding + "[[hyperdrive]]\n" + binding, Format::kToml) ==
+        Lines{4});
+  CHECK(lines("[[env.s.hyperdrive]]\n" + binding + "[[env.s.hyperdrive]]\nid = '1'\n",
+              Format::kToml) == Lines{4});
+  CHECK(lines("{\n\"env\": {\"s\": {\n\"hyperdrive\": {}}}}", Format::kJsonc) == Lines{3});
+  CHECK(lines("{\"hyperdrive\": [\n{\"binding\": \"A\", \"id\": \"1\"},\n5]}", Format::kJsonc) ==
+        Lines{3});
 }

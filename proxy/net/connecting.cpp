@@ -125,7 +125,7 @@ void Connecting::looked_up() {
   if (lookup->error != 0) {
     const std::string why =
         lookup->error == EAI_SYSTEM ? std::strerror(errno) : ::gai_strerror(lookup->error);
-    return fail(ConnectError::Kind::kResolve, "cannot resolve " + host_ + ": " + why);
+    return fail(ConnectError::Kind::kResolve, why);
   }
   addresses_ = std::move(lookup->addresses);
   try_next();
@@ -156,9 +156,7 @@ void Connecting::try_next() {
     watch_ = loop_.watch_writable(fd_, [this] { on_writable(); });
     return;
   }
-  std::string message = "cannot connect to " + host_ + " port " + std::to_string(port_);
-  if (!failures_.empty()) message += ": " + failures_;
-  fail(kind_of(last_error_), std::move(message));
+  fail(kind_of(last_error_), failures_.empty() ? std::strerror(last_error_) : failures_);
 }
 
 void Connecting::on_writable() {
@@ -178,7 +176,7 @@ void Connecting::on_writable() {
 
 void Connecting::on_timeout() {
   if (lookup_) {
-    return fail(ConnectError::Kind::kTimeout, "looking up " + host_ + " took too long");
+    return fail(ConnectError::Kind::kTimeout, "looking up the name took too long");
   }
   attempt_failed(ETIMEDOUT);
   try_next();

@@ -13,6 +13,19 @@ bool mentions(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
+/// What became of each address tried; the place itself is named by the sentence around it.
+std::string tried(const std::string& place, const std::string& message) {
+  const std::string lead = place + ": ";
+  const bool same = message.starts_with(lead) && !mentions(message, "; ");
+  return same ? message.substr(lead.size()) : message;
+}
+
+std::string refusal(const std::string& place, const std::string& message) {
+  const std::string words = tried(place, message);
+  if (words == "Connection refused") return fmt::format("The connection to {} was refused.", place);
+  return fmt::format("The connection to {} was refused: {}.", place, words);
+}
+
 }  // namespace
 
 LoginFailure login_failure(int code, std::string message, std::string hint, bool transient) {
@@ -30,17 +43,17 @@ LoginFailure connect_failure(const BaseTarget& target, const net::ConnectError& 
           fmt::format("The host name \"{}\" does not resolve: {}.", target.host, error.message),
           "Check the spelling of the host name, and this machine's DNS.", true);
     case net::ConnectError::Kind::kRefused:
-      return login_failure(
-          code::kConnectionRefused,
-          fmt::format("The connection to {} was refused: {}.", target.place(), error.message),
-          "Check that the database runs there and listens on that port.", true);
+      return login_failure(code::kConnectionRefused, refusal(target.place(), error.message),
+                           "Check that the database runs there and listens on that port.", true);
     case net::ConnectError::Kind::kUnreachable:
     case net::ConnectError::Kind::kTimeout:
       break;
   }
-  return login_failure(
-      code::kUnreachable, fmt::format("{} cannot be reached: {}.", target.place(), error.message),
-      "Check host and port, and firewalls between this machine and the origin.", true);
+  return login_failure(code::kUnreachable,
+                       fmt::format("{} cannot be reached: {}.", target.place(),
+                                   tried(target.place(), error.message)),
+                       "Check host and port, and firewalls between this machine and the origin.",
+                       true);
 }
 
 LoginFailure broken_failure(const BaseTarget& target, const OriginDialogue& dialogue,

@@ -36,7 +36,10 @@ std::vector<std::string> nearest(std::string_view name, std::span<const std::str
     std::size_t distance = edit_distance(name, candidate, limit);
     // A name cut short is a likelier slip than as many wrong letters.
     if (distance > limit && name.size() >= 3 && candidate.starts_with(name)) distance = limit;
-    if (distance <= limit) near.emplace_back(distance, candidate);
+    // One letter for another one is no likeness.
+    if (distance <= limit && distance < std::max(name.size(), candidate.size())) {
+      near.emplace_back(distance, candidate);
+    }
   }
   std::sort(near.begin(), near.end());
   std::vector<std::string> result;

@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <set>
+#include <string_view>
 #include <vector>
 
 #include "core/base/file.hpp"
@@ -119,8 +120,9 @@ std::set<std::uint16_t> held_by(const std::string& pid, const Inodes& inodes) {
     const ssize_t length = ::readlinkat(at, entry->d_name, target, sizeof target - 1);
     if (length <= 0) continue;
     target[length] = 0;
-    unsigned long inode = 0;
-    if (std::sscanf(target, "socket:[%lu]", &inode) != 1) continue;
+    constexpr std::string_view kSocket = "socket:[";
+    if (!std::string_view(target, static_cast<std::size_t>(length)).starts_with(kSocket)) continue;
+    const unsigned long inode = std::strtoul(target + kSocket.size(), nullptr, 10);
     if (const auto found = inodes.find(inode); found != inodes.end()) held.insert(found->second);
   }
   return held;

@@ -35,6 +35,7 @@ struct Flag {
   Offer offer = Offer::kNothing;
   bool secret = false;  ///< its value is wiped from the process title
   bool hidden = false;  ///< accepted, not shown
+  bool on = false;      ///< a boolean that is on unless said otherwise: shown as `--no-name`
 };
 
 struct Positional {

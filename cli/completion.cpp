@@ -93,9 +93,10 @@ void offer_commands(Completion& completion, const std::string& group, std::strin
 void offer_flags(Completion& completion, const std::vector<Flag>& flags, std::string_view typed) {
   for (const Flag& flag : flags) {
     if (flag.hidden) continue;
-    add(completion, typed, "--" + std::string(flag.name), flag.help);
-    if (flag.kind == FlagKind::kBoolean && typed.starts_with("--no-")) {
-      add(completion, typed, "--no-" + std::string(flag.name), flag.help);
+    const std::string negated = "--no-" + std::string(flag.name);
+    if (!flag.on) add(completion, typed, "--" + std::string(flag.name), flag.help);
+    if (flag.on || (flag.kind == FlagKind::kBoolean && typed.starts_with("--no-"))) {
+      add(completion, typed, negated, flag.help);
     }
   }
 }

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "cli/command_tree.hpp"
+#include "cli/commands/all.hpp"
 #include "cli/output/table.hpp"
+#include "core/config/settings.hpp"
 
 namespace hyperdrive::cli {
 namespace {
@@ -72,10 +74,10 @@ std::string usage_line(const Command& command) {
   return line;
 }
 
-/// `-c, --config` / `    --origin-host, --host`.
+/// `-c, --config` / `    --origin-host, --host` / `    --no-verify`.
 std::string spelling(const Flag& flag) {
   std::string letter = "    ";
-  std::string names = fmt::format("--{}", flag.name);
+  std::string names = fmt::format("--{}{}", flag.on ? "no-" : "", flag.name);
   std::string_view aliases = flag.aliases;
   while (!aliases.empty()) {
     const auto end = std::min(aliases.find(' '), aliases.size());
@@ -116,6 +118,17 @@ std::string type_of(const Flag& flag) {
   return type;
 }
 
+/// The type, and what holds if a new config is not told: an update leaves alone what it is not
+/// told.
+std::string type_of(const Flag& flag, const Command* command) {
+  std::string type = type_of(flag);
+  const core::Setting* setting = command == &kCreate ? core::find_setting(flag.name) : nullptr;
+  if (setting == nullptr) return type;
+  const std::string value = core::default_text(*setting);
+  if (!value.empty()) type += fmt::format(" [default: {}]", value);
+  return type;
+}
+
 struct Group {
   std::string_view title;
   std::vector<const Flag*> flags;
@@ -141,10 +154,10 @@ std::vector<Group> grouped(const std::vector<Flag>& flags) {
   return groups;
 }
 
-std::vector<Row> flag_rows(const Group& group) {
+std::vector<Row> flag_rows(const Group& group, const Command* command) {
   std::vector<Row> rows;
   for (const Flag* flag : group.flags) {
-    rows.emplace_back(spelling(*flag), fmt::format("{}  {}", flag->help, type_of(*flag)));
+    rows.emplace_back(spelling(*flag), fmt::format("{}  {}", flag->help, type_of(*flag, command)));
   }
   return rows;
 }
@@ -202,7 +215,7 @@ std::string overview(std::string_view group, std::size_t width) {
   const auto globals = global_flags();
   const std::vector<Flag> flags_here(globals.begin(), globals.end());
   for (const Group& flags : grouped(flags_here)) {
-    text += fmt::format("\n{}\n{}", flags.title, rows_text(flag_rows(flags), width));
+    text += fmt::format("\n{}\n{}", flags.title, rows_text(flag_rows(flags, nullptr), width));
   }
   if (group.empty()) {
     text += "\nFIRST STEPS\n" +
@@ -226,7 +239,7 @@ std::string command_help(const Command& command, std::size_t width) {
   }
   const auto flags = all_flags(command);
   for (const Group& group : grouped(flags)) {
-    text += fmt::format("\n{}\n{}", group.title, rows_text(flag_rows(group), width));
+    text += fmt::format("\n{}\n{}", group.title, rows_text(flag_rows(group, &command), width));
   }
   if (!command.examples.empty()) {
     std::vector<Row> rows;
@@ -236,31 +249,45 @@ std::string command_help(const Command& command, std::size_t width) {
   return text;
 }
 
+namespace {
+
+void append_flags(std::string& text, const Group& group, const Command* command) {
+  for (const Flag* flag : group.flags) {
+    std::string names = spelling(*flag);
+    names.erase(0, names.find_first_not_of(' '));
+    text += fmt::format("- `{}` {} {}\n", names, flag->help, type_of(*flag, command));
+  }
+  text += "\n";
+}
+
+void append_command(std::string& text, const Command& command) {
+  text += fmt::format("## hyperdrive {}\n{}.\n\n", command.path, command.summary);
+  if (!command.details.empty()) text += fmt::format("{}\n\n", command.details);
+  text += fmt::format("```\n{}\n```\n\n", usage_line(command));
+  const auto flags = all_flags(command);
+  for (const Group& group : grouped(flags)) {
+    if (group.title == kGlobal) continue;
+    text += fmt::format("{}:\n\n", group.title == kOptions ? "Options" : group.title);
+    append_flags(text, group, &command);
+  }
+  text += "```sh\n";
+  for (const Example& example : command.examples) {
+    text += fmt::format("{}    # {}\n", example.line, example.says);
+  }
+  text += "```\n\n";
+}
+
+}  // namespace
+
 std::string commands_markdown() {
   std::string text =
       "# Commands\n\nMade from the program by `hyperdrive __docs`; `hyperdrive <command> --help` "
-      "prints the same. Every command also takes the global flags of `hyperdrive --help`.\n\n";
+      "prints the same.\n\n## Global flags\nEvery command takes them.\n\n";
+  const auto globals = global_flags();
+  const std::vector<Flag> flags(globals.begin(), globals.end());
+  for (const Group& group : grouped(flags)) append_flags(text, group, nullptr);
   for (const Command* command : commands()) {
-    if (command->hidden) continue;
-    text += fmt::format("## hyperdrive {}\n{}.\n\n", command->path, command->summary);
-    if (!command->details.empty()) text += fmt::format("{}\n\n", command->details);
-    text += fmt::format("```\n{}\n```\n\n", usage_line(*command));
-    const auto flags = all_flags(*command);
-    for (const Group& group : grouped(flags)) {
-      if (group.title == kGlobal) continue;
-      text += fmt::format("{}:\n\n", group.title == kOptions ? "Options" : group.title);
-      for (const Flag* flag : group.flags) {
-        std::string names = spelling(*flag);
-        names.erase(0, names.find_first_not_of(' '));
-        text += fmt::format("- `{}` {} {}\n", names, flag->help, type_of(*flag));
-      }
-      text += "\n";
-    }
-    text += "```sh\n";
-    for (const Example& example : command->examples) {
-      text += fmt::format("{}    # {}\n", example.line, example.says);
-    }
-    text += "```\n\n";
+    if (!command->hidden) append_command(text, *command);
   }
   if (text.ends_with("\n\n")) text.pop_back();
   return text;

@@ -21,7 +21,9 @@ constexpr std::uint16_t kDefaultPort = 8790;
 constexpr std::size_t kTokenLength = 40;
 
 constexpr Flag kFlags[] = {
-    {.name = "port", .kind = FlagKind::kNumber, .help = "Port on 127.0.0.1 (0: any free one)"},
+    {.name = "port",
+     .kind = FlagKind::kNumber,
+     .help = "Port on 127.0.0.1 (default: 8790; 0: any free one)"},
     {.name = "token-env", .help = "Name of the environment variable that holds the bearer token"},
     {.name = "token-file", .help = "File that holds the bearer token", .offer = Offer::kFiles},
     {.name = "verify",

@@ -37,7 +37,8 @@ constexpr Flag kFlags[] = {
      .help = "Delete the configs that the file does not declare"},
     {.name = "verify",
      .kind = FlagKind::kBoolean,
-     .help = "--no-verify: store new and changed origins without connecting to them"},
+     .help = "Store new and changed origins without connecting to them",
+     .on = true},
 };
 
 constexpr Example kExamples[] = {

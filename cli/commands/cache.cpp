@@ -69,7 +69,7 @@ Outcome purge(Context& context) {
   if (!answer) return tl::unexpected(answer.error());
   context.out().document_if_json(*answer);
   const auto purged = answer->value("purged", std::int64_t{0});
-  context.out().say(fmt::format("✅ Purged {} {}", purged, purged == 1 ? "answer" : "answers"));
+  context.out().say(fmt::format("✅ Purged {}", counted(purged, "answer", "answers")));
   return 0;
 }
 

@@ -148,7 +148,7 @@ void check_registry(Context& context, Findings& findings) {
                         "export",
                         0});
   } else {
-    findings.push_back({"ok", "registry", fmt::format("{} configs", *configs), "", 0});
+    findings.push_back({"ok", "registry", counted(*configs, "config", "configs"), "", 0});
   }
   check_key((*registry)->home(), *configs, findings);
   check_seals(**registry, *configs, findings);
@@ -209,8 +209,9 @@ void check_wrangler_file(Context& context, Findings& findings) {
     findings.push_back({"failed", "wrangler", file.error().message, file.error().hint, 0});
   } else if (*file) {
     findings.push_back({"ok", "wrangler",
-                        fmt::format("{}, {} Hyperdrive bindings", display_path((*file)->path),
-                                    (*file)->reading.bindings.size()),
+                        fmt::format("{}, {}", display_path((*file)->path),
+                                    counted((*file)->reading.bindings.size(), "Hyperdrive binding",
+                                            "Hyperdrive bindings")),
                         "", 0});
   }
 }

@@ -65,13 +65,15 @@ std::string cache_lines(const ordered_json& cache) {
   const std::int64_t hits = count(cache, "hit") + count(cache, "stale");
   const std::int64_t asked = hits + count(cache, "miss");
   std::string text = fmt::format(
-      "  {:<20} {} hits, {} misses, {} stale, {} uncacheable{}\n", "cache", count(cache, "hit"),
-      count(cache, "miss"), count(cache, "stale"),
+      "  {:<20} {}, {}, {} stale, {} uncacheable{}\n", "cache",
+      counted(count(cache, "hit"), "hit", "hits"), counted(count(cache, "miss"), "miss", "misses"),
+      count(cache, "stale"),
       count(cache, "uncacheable") + count(cache, "volatile") + count(cache, "transaction"),
       asked == 0 ? "" : fmt::format(" ({:.0f} % from the cache)", 100.0 * hits / asked));
-  text += fmt::format("  {:<20} {} entries, {} KiB, {} evicted, {} ms at the origin saved\n", "",
-                      count(cache, "entries"), count(cache, "bytes") / 1024,
-                      count(cache, "evictions"), count(cache, "origin_ms_saved"));
+  text += fmt::format("  {:<20} {}, {} KiB, {} evicted, {} ms at the origin saved\n", "",
+                      counted(count(cache, "entries"), "entry", "entries"),
+                      (count(cache, "bytes") + 1023) / 1024, count(cache, "evictions"),
+                      count(cache, "origin_ms_saved"));
   if (count(cache, "stale_hits") > 0) {
     text += fmt::format(
         "  {:<20} {} hits were older than a write seen here; --invalidation writes "
@@ -93,12 +95,13 @@ std::string stats_text(const std::string& name, const ordered_json& stats) {
   const auto latency = stats.value("latency", ordered_json::object());
   return fmt::format("{}\n  {:<20} {} now, {} since the start\n", name, "clients",
                      count(stats, "clients"), count(stats, "client_connects")) +
-         fmt::format("  {:<20} {} open ({} idle), {} clients waiting, {} opened\n",
-                     "origin connections", count(stats, "origin_connections"), count(stats, "idle"),
-                     count(stats, "waiting"), count(stats, "origin_connects")) +
-         fmt::format("  {:<20} {} in {} transactions, {} errors\n", "queries",
-                     count(stats, "queries"), count(stats, "transactions"),
-                     count(stats, "errors")) +
+         fmt::format("  {:<20} {} open ({} idle), {} waiting, {} opened\n", "origin connections",
+                     count(stats, "origin_connections"), count(stats, "idle"),
+                     counted(count(stats, "waiting"), "client", "clients"),
+                     count(stats, "origin_connects")) +
+         fmt::format("  {:<20} {}, {} at the origin, {}\n", "queries", count(stats, "queries"),
+                     counted(count(stats, "transactions"), "transaction", "transactions"),
+                     counted(count(stats, "errors"), "error", "errors")) +
          latency_line(latency, "query", "as clients felt it") +
          latency_line(latency, "hit", "from the cache") +
          latency_line(latency, "origin", "at the origin") +

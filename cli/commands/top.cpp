@@ -43,6 +43,9 @@ std::string milliseconds(const ordered_json& json, const char* key) {
 }
 
 std::string classes_text(const ordered_json& answer, std::size_t width) {
+  if (answer.value("classes", ordered_json::array()).empty()) {
+    return "No statement yet since the first look. From now on they are counted.";
+  }
   const std::size_t line = width == 0 ? 200 : width;
   std::string text = fmt::format("{:>8} {:>6} {:>9} {:>9} {:>10}  {:<13} {}\n", "count", "hit %",
                                  "p50 ms", "p99 ms", "total ms", "status", "query");
@@ -133,7 +136,10 @@ Outcome top(Context& context) {
 const Command kTop{
     .path = "top",
     .summary = "Watch the queries that cost most",
-    .details = "A class is a statement with its literals taken out. Into a pipe it prints once.",
+    .details =
+        "A class is a statement with its literals taken out. A proxy counts them from the first "
+        "look "
+        "on; until then they cost it nothing. Into a pipe it prints once.",
     .positionals = kPositionals,
     .flags = kFlags,
     .examples = kExamples,

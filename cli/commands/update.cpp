@@ -17,7 +17,8 @@ constexpr Flag kFlags[] = {
     {.name = "name", .help = "Give your config a new name"},
     {.name = "verify",
      .kind = FlagKind::kBoolean,
-     .help = "--no-verify: store a changed origin without connecting to it"},
+     .help = "Store a changed origin without connecting to it",
+     .on = true},
 };
 
 constexpr Positional kPositionals[] = {

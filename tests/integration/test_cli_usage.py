@@ -52,6 +52,7 @@ def create(hd, name, *flags):
     (["update", "x", "--max-age", "5", "--origin-user", ""], 64, "--origin-user must not be empty"),
     (["create", "x", "--connection-string", URL, "--sslmode", ""], 64, "--sslmode must not be empty"),
     (["create", "x", "--host", "h", "--scheme=", "--database", "d", "--user", "u", "--password", "p"], 64, "--origin-scheme"),
+    (["create", URL, "--database", "d"], 64, "looks like a connection string"),
 ])
 def test_wrong_usage_says_what_and_what_to_do(hd, words, code, says):
     result = hd.run(*words)
@@ -287,6 +288,9 @@ def test_a_newer_registry_is_refused_and_left_alone(hd):
     (["--connection-string", URL, "--max-age=0o17", "--swr=1e2"], {"caching": {"max_age": 15, "stale_while_revalidate": 100}}),
     (["--connection-string", URL, "--name", "ignored"], {"name": "n"}),
     (["--connection-string", URL, "--", "ignored", "--too"], {"name": "n"}),
+    (["--host=\"h\"", "--database='d'", "--user='u'", "--password='p'", "--max-age=\"5\"", "--caching-disabled='false'"],
+     {"origin": {"host": "h", "database": "d", "user": "u"}, "caching": {"max_age": 5, "disabled": False}}),
+    (["--host", "h", "--database", "'d'", "--user='u", "--password", "p"], {"origin": {"database": "'d'", "user": "'u"}}),
 ])
 def test_what_wrangler_accepts_is_accepted(hd, flags, stored):
     hd("create", "n", "--no-verify", *flags)

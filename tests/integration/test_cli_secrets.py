@@ -144,6 +144,39 @@ def test_a_running_proxy_shows_no_secret(hd):
         hd("stop", "x")
 
 
+def test_secrets_of_every_kind_come_out_nowhere(hd):
+    """The cache's password, Access, API tokens, an HTTP proxy's password, keys of certificates, what `apply` refers to."""
+    redis, access, token, gate, declared = (f"{PASSWORD}-{kind}" for kind in ("redis", "access", "token", "gate", "apply"))
+    cloud = {"CLOUDFLARE_API_TOKEN": token, "CLOUDFLARE_ACCOUNT_ID": "0" * 32,
+             "CLOUDFLARE_API_BASE_URL": f"http://user:{gate}@127.0.0.1:9/client/v4", "http_proxy": f"http://u:{gate}@127.0.0.1:9"}
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=x"],
+                   cwd=hd.cwd, check=True, capture_output=True)
+    with open(os.path.join(hd.cwd, "key.pem")) as f:
+        key = f.read().splitlines()[5]
+    with open(os.path.join(hd.cwd, "good.toml"), "w") as f:
+        f.write('version = 1\n[[configs]]\nname = "declared"\nconnection_string = "env:DECLARED"\n')
+    said = ""
+    for words, env in (
+            (["create", "pg", "--connection-string", URL, "--cache-url", f"redis://:{redis}@127.0.0.1:1", "--no-verify"], {}),
+            (["create", "my", "--connection-string", URL.replace("postgresql", "mysql"), "--no-verify"], {}),
+            (["create", "acc", "--host", "h", "--user", "u", "--database", "d", "--password", PASSWORD, "--access-client-id", "x",
+              "--access-client-secret", access, "--no-verify"], {}),
+            (["apply", "-f", "good.toml", "--no-verify"], {"DECLARED": f"postgres://u:{declared}@127.0.0.1:1/d"}),
+            (["apply", "-f", "good.toml"], {"DECLARED": f"postgres://u:{declared}@127.0.0.1:x/d"}),
+            (["cert", "upload", "mtls-certificate", "--cert", "cert.pem", "--key", "key.pem", "--name", "me"], {}),
+            (["cert", "upload", "mtls-certificate", "--cert", "key.pem", "--key", "cert.pem", "--name", "swapped"], {}),
+            *((words, cloud) for words in (["push"], ["pull"], ["diff", "--json"])),
+            *((words, {}) for words in (["list", "--json"], ["get", "pg", "--all"], ["get", "acc", "--json"], ["export"],
+                                        ["export", "--json"], ["test", "my"], ["doctor", "--json"], ["cert", "list", "--json"]))):
+        result = hd.run(*words, env=env)
+        said += result.stdout + result.stderr
+    os.remove(os.path.join(hd.cwd, "key.pem"))
+    for secret in (PASSWORD, key):
+        assert secret not in said
+        assert files_with(hd.folder, secret) == []
+    assert {c["name"] for c in hd.json("list", "--json")} == {"pg", "my", "acc", "declared"}
+
+
 def test_an_altered_row_is_reported_and_not_used(hd):
     import sqlite3
     hd("create", "x", "--connection-string", URL, "--no-verify")

@@ -155,9 +155,11 @@ bool DevProxies::runs(const Proxy& proxy) const {
   return state && state->phase != core::ProxyPhase::kStopped;
 }
 
-bool DevProxies::all_running() const {
-  return std::all_of(proxies_.begin(), proxies_.end(),
-                     [this](const Proxy& proxy) { return !proxy.ours || runs(proxy); });
+std::string DevProxies::ended() const {
+  for (const Proxy& proxy : proxies_) {
+    if (proxy.ours && !runs(proxy)) return proxy.name;
+  }
+  return {};
 }
 
 }  // namespace hyperdrive::cli

@@ -43,8 +43,8 @@ class DevProxies {
   /// Starts a proxy for each that was another's and has ended. To be called again and again.
   core::Result<void> take_over();
 
-  /// Whether every proxy of ours still runs; take_over() sees to those of others.
-  bool all_running() const;
+  /// The config whose proxy of ours runs no more, or nothing; take_over() sees to those of others.
+  std::string ended() const;
 
  private:
   struct Proxy {

@@ -49,15 +49,20 @@ core::Result<std::vector<BoundConfig>> configs_of(Context& context) {
   return all;
 }
 
-/// Until a signal comes or a proxy ends by itself.
+/// Whoever stops or deletes it elsewhere ends it as a crash does.
+std::string ended_text(const std::string& name) {
+  return fmt::format("The proxy of '{}' has ended: by itself, or stopped from elsewhere.",
+                     printable(name));
+}
+
+/// Until a signal comes or a proxy of ours ends.
 Outcome stay(Context& context, DevProxies& proxies, const InterruptFlag& interrupted) {
   context.out().note("Ctrl-C ends it.");
   while (!interrupted.raised()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     if (auto kept = proxies.take_over(); !kept) return tl::unexpected(kept.error());
-    if (!proxies.all_running()) {
-      return core::fail("A proxy has ended by itself.",
-                        "`hyperdrive logs <config>` shows its last words.");
+    if (const std::string name = proxies.ended(); !name.empty()) {
+      return core::fail(ended_text(name), fmt::format("Its last words: hyperdrive logs {}", name));
     }
   }
   return interrupted.signal() == SIGINT ? static_cast<int>(core::Exit::kInterrupted)
@@ -79,10 +84,12 @@ Outcome run_command(Context& context, const std::vector<BoundConfig>& bound, Dev
     if (well) {
       // The command goes on without its database: it is the user's to end.
       const auto kept = proxies.take_over();
-      well = kept && proxies.all_running();
+      const std::string name = kept ? proxies.ended() : "";
+      well = kept && name.empty();
       if (!kept) context.out().warn(kept.error().message);
-      if (kept && !well) {
-        context.out().warn("A proxy has ended by itself; `hyperdrive logs <config>` tells more.");
+      if (!name.empty()) {
+        context.out().warn(
+            fmt::format("{} Its last words: hyperdrive logs {}", ended_text(name), name));
       }
     }
     if (interrupted.raised()) {

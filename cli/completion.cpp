@@ -47,7 +47,8 @@ Position position_after(std::span<const std::string> words, std::vector<Flag>& f
   flags = flags_at(nullptr);
   for (const std::string& word : words) {
     if (at.open_flag != nullptr) {
-      at.open_flag = nullptr;
+      // bash hands `--sslmode=require` over as three words.
+      if (word != "=") at.open_flag = nullptr;
     } else if (word == "--") {
       at.after_dashes = true;
       return at;
@@ -95,9 +96,11 @@ void offer_flags(Completion& completion, const std::vector<Flag>& flags, std::st
     if (flag.hidden) continue;
     const std::string negated = "--no-" + std::string(flag.name);
     if (!flag.on) add(completion, typed, "--" + std::string(flag.name), flag.help);
-    if (flag.on || (flag.kind == FlagKind::kBoolean && typed.starts_with("--no-"))) {
-      add(completion, typed, negated, flag.help);
-    }
+    if (flag.on) add(completion, typed, negated, flag.help);
+    const bool can_be_off = flag.kind == FlagKind::kBoolean && !flag.on && flag.name != "help" &&
+                            flag.name != "version";
+    // Its help says what the flag does, not what it does not do.
+    if (can_be_off && typed.starts_with("--no-")) add(completion, typed, negated);
   }
 }
 
@@ -118,6 +121,12 @@ void offer_bindings(Completion& completion, Context& context, std::string_view t
   auto file = read_wrangler_file(context);
   if (!file || !*file) return;
   for (const auto& binding : (*file)->reading.bindings) add(completion, typed, binding.name);
+}
+
+void offer_environments(Completion& completion, Context& context, std::string_view typed) {
+  auto file = read_wrangler_file(context);
+  if (!file || !*file) return;
+  for (const std::string& name : (*file)->reading.environments) add(completion, typed, name);
 }
 
 void offer_templates(Completion& completion, std::string_view typed) {
@@ -156,6 +165,27 @@ void offer(Completion& completion, Context& context, Offer what, std::string_vie
   }
 }
 
+void offer_value(Completion& completion, Context& context, const Flag& flag,
+                 std::string_view typed) {
+  if (flag.name == "env") return offer_environments(completion, context, typed);
+  offer(completion, context, flag.offer, flag.choices, typed);
+}
+
+/// `--flag=value` in one word, as zsh and fish have it: the candidates are whole words, too. False:
+/// it is none.
+bool offer_joined(Completion& completion, Context& context, const std::vector<Flag>& flags,
+                  std::string_view typed) {
+  const auto equals = typed.find('=');
+  if (!typed.starts_with("--") || equals == std::string_view::npos) return false;
+  const Flag* flag = flag_named(flags, typed.substr(0, equals));
+  if (flag == nullptr) return true;
+  offer_value(completion, context, *flag, typed.substr(equals + 1));
+  for (Candidate& candidate : completion.candidates) {
+    candidate.text.insert(0, typed.substr(0, equals + 1));
+  }
+  return true;
+}
+
 void offer_positional(Completion& completion, Context& context, const Position& at,
                       std::string_view typed) {
   const auto positionals = at.command->positionals;
@@ -179,9 +209,10 @@ Completion complete(Context& context, std::span<const std::string> words) {
     return completion;
   }
   if (at.open_flag != nullptr) {
-    offer(completion, context, at.open_flag->offer, at.open_flag->choices, typed);
+    offer_value(completion, context, *at.open_flag, typed == "=" ? "" : typed);
     return completion;
   }
+  if (offer_joined(completion, context, flags, typed)) return completion;
   if (typed.starts_with("-")) {
     offer_flags(completion, flags, typed);
     return completion;

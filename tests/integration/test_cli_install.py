@@ -35,8 +35,14 @@ def test_what_is_offered(hd):
     assert offered(hd, "create", "x", "--origin-password-file", "") == [":files"]
     assert offered(hd, "dev", "--", "np") == [":command"]
     with open(os.path.join(hd.cwd, "wrangler.toml"), "w") as f:
-        f.write('name = "x"\n[[hyperdrive]]\nbinding = "MY_DB"\nid = "1"\n')
+        f.write('name = "x"\n[[hyperdrive]]\nbinding = "MY_DB"\nid = "1"\n[env.staging]\n[env.production]\n')
     assert offered(hd, "unbind", "M") == ["MY_DB"]
+    assert offered(hd, "bind", "prod-db", "-e", "") == ["staging", "production"]
+    assert offered(hd, "create", "x", "--no-v") == ["--no-verify"]
+    assert "--no-help" not in offered(hd, "create", "x", "--no-")
+    assert offered(hd, "create", "x", "--origin-scheme=po") == ["--origin-scheme=postgres", "--origin-scheme=postgresql"]
+    assert offered(hd, "create", "x", "--origin-scheme", "=", "po") == ["postgres", "postgresql"], "as bash splits it"
+    assert offered(hd, "create", "x", "--origin-scheme", "=") == ["postgres", "postgresql", "mysql"]
 
 
 def test_completion_creates_no_installation():

@@ -197,7 +197,7 @@ std::string set_dotenv(std::string_view text,
   for (const auto& [name, value] : variables) {
     const auto assignments = Scanner(result).run();
     const auto last = std::find_if(assignments.rbegin(), assignments.rend(),
-                                   [&](const Assignment& a) { return a.name == name; });
+                                   [&name = name](const Assignment& a) { return a.name == name; });
     if (last != assignments.rend()) {
       if (last->text == value) continue;
       const Span span = last->value;

@@ -99,10 +99,26 @@ def test_stats_count_what_happens(proxy):
     assert after["origin_connections"] >= 1 and after["waiting"] == 0
     assert after["latency"]["query"]["count"] > before["latency"]["query"]["count"]
     assert 0 < after["latency"]["query"]["p50_us"] <= after["latency"]["query"]["max_us"] * 1.13 + 1
+    assert after["latency"]["origin"]["count"] > before["latency"]["origin"]["count"], "what the origin itself took"
+    assert after["latency"]["query"]["max_us"] >= after["latency"]["origin"]["max_us"]
     assert set(after["cache"]) >= {"hit", "miss", "stale", "disabled", "uncacheable", "volatile", "transaction",
                                    "multiplestatements", "notaquery", "parseerror", "oversizedquery",
                                    "oversizedresult", "bypass", "stale_hits", "bytes", "entries", "evictions",
                                    "coalesced", "origin_ms_saved"}
+
+
+def test_the_wait_for_a_connection_is_part_of_what_the_client_felt(pg):
+    with Proxy(pg, origin_connection_limit=1, caching={"disabled": True}) as proxy, psycopg.connect(proxy.url()) as holder:
+        holder.execute("select 1")
+        waiter = threading.Thread(target=lambda: psycopg.connect(proxy.url(), autocommit=True).execute("select 2").connection.close())
+        waiter.start()
+        wait_for(lambda: get(proxy, "/v1/stats")["waiting"] == 1)
+        began = time.monotonic()
+        wait_for(lambda: time.monotonic() - began > 0.2)
+        holder.rollback()
+        waiter.join(20)
+        latency = get(proxy, "/v1/stats")["latency"]
+        assert latency["wait"]["max_us"] > 200_000 and latency["query"]["max_us"] > 200_000
 
 
 def test_parameters_are_not_in_events(proxy):

@@ -49,8 +49,9 @@ void Client::on_drained() {
 
 void Client::granted(std::unique_ptr<pool::OriginConnection> connection) {
   const auto waited = worker_.loop.now() - Waiter::since();
-  worker_.telemetry.wait.add(static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(waited).count()));
+  waited_us_ = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(waited).count());
+  worker_.telemetry.wait.add(waited_us_);
   std::unique_ptr<Origin> origin(static_cast<Origin*>(connection.release()));
   if (phase_ == Phase::kWaiting || phase_ == Phase::kGone) {
     worker_.pool().release(std::move(origin));

@@ -288,6 +288,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool leaving_ = false;         // go when the present work is done
   bool killed_ = false;          // by the time limit
   bool reply_begun_ = false;
+  std::uint64_t waited_us_ = 0;                    // for the lease, until a statement has run on it
   std::chrono::steady_clock::time_point since_{};  // of the phase; kReady: of the last activity
 };
 

@@ -1,6 +1,7 @@
 // Client: what texts do to the session, and what that means for the lease.
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "proxy/session/mysql/client.hpp"
 
@@ -123,7 +124,7 @@ void Client::ending(const Outcome& outcome) {
                        running_.command == my::Command::kStmtBulkExecute;
   if (counted) {
     worker_.telemetry.add(Counter::kQueries);
-    worker_.telemetry.query.add(micros);
+    worker_.telemetry.query.add(micros + std::exchange(waited_us_, 0));
     worker_.telemetry.origin.add(micros);
     if (!lease_->in_transaction()) worker_.telemetry.add(Counter::kTransactions);
   }

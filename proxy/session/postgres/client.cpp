@@ -93,9 +93,9 @@ void Client::on_drained() {
 // --- the origin connection ----------------------------------------------------------------------
 
 void Client::granted(std::unique_ptr<pool::OriginConnection> connection) {
-  const auto waited = worker_.loop.now() - Waiter::since();
+  waited_ = worker_.loop.now() - Waiter::since();
   worker_.telemetry.wait.add(static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(waited).count()));
+      std::chrono::duration_cast<std::chrono::microseconds>(waited_).count()));
   std::unique_ptr<Origin> origin(static_cast<Origin*>(connection.release()));
   if (phase_ == Phase::kGone) {
     worker_.pool().release(std::move(origin));

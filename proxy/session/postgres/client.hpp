@@ -9,11 +9,13 @@
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proxy/net/stream.hpp"
@@ -81,6 +83,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::uint32_t id() const { return process_id_; }
   /// Never another client's.
   std::uint64_t serial() const { return serial_; }
+  /// How long it waited for the origin connection that it gets now; asked once.
+  std::chrono::steady_clock::duration take_wait() { return std::exchange(waited_, {}); }
   /// What a client's name means now; the empty name is the unnamed statement.
   struct Meaning {
     TextRef text;
@@ -311,6 +315,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::uint16_t lost_ = 0;   // bits by Feature: for the present statement's event
   sql::CacheStatus cache_status_ = sql::CacheStatus::kDisabled;
   bool reapply_ = false;                           // a RESET took the startup's settings away too
+  std::chrono::steady_clock::duration waited_{};   // for the lease, until it is told of it
   std::chrono::steady_clock::time_point since_{};  // of the phase; kReady: of the last activity
 };
 

@@ -159,6 +159,7 @@ void Origin::retire(std::unique_ptr<OriginConnection> self) {
 void Origin::lease_to(Client& client) {
   owner_ = &client;
   parked_ = false;
+  waited_ = client.take_wait();
 }
 
 void Origin::write(net::Bytes bytes) {

@@ -177,7 +177,8 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   std::uint64_t answer_bytes_ = 0;
   std::chrono::steady_clock::time_point last_reply_{};
   std::chrono::steady_clock::time_point last_ready_{};
-  std::size_t rest_ = 0;  // bytes of the present message still to come
+  std::chrono::steady_clock::duration waited_{};  // of the owner for this lease; then zero
+  std::size_t rest_ = 0;                          // bytes of the present message still to come
   wire::postgres::TransactionStatus status_ = wire::postgres::TransactionStatus::kIdle;
   bool rest_forwards_ = false;
   bool open_ = false;      // extended messages since the last Sync

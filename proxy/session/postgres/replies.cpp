@@ -1,6 +1,8 @@
 // Origin: replies. Headers are read, rows only counted; runs of messages go to the client in one
 // copy, and only where a message must not pass is the run cut.
+#include <algorithm>
 #include <array>
+#include <utility>
 
 #include "proxy/session/postgres/client.hpp"
 #include "proxy/session/postgres/origin.hpp"
@@ -380,6 +382,13 @@ void Origin::undo(Expected& entry, bool failed_itself) {
   }
 }
 
+namespace {
+std::uint64_t micros(std::chrono::steady_clock::duration duration) {
+  const auto count = std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+  return static_cast<std::uint64_t>(std::max<long>(count, 0));
+}
+}  // namespace
+
 Origin::Pass Origin::ready(net::Bytes body) {
   const auto status = pg::parse_ready_for_query(body);
   if (!status || in_flight_.empty()) return Pass::kBroken;
@@ -410,8 +419,8 @@ Origin::Pass Origin::ready(net::Bytes body) {
   }
   answer_bytes_ = 0;
   const auto spent = worker_->loop.now() - entry.start;
-  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(spent).count();
-  worker_->telemetry.query.add(static_cast<std::uint64_t>(std::max<long>(micros, 0)));
+  worker_->telemetry.origin.add(micros(spent));
+  worker_->telemetry.query.add(micros(spent + std::exchange(waited_, {})));
   if (*status == pg::TransactionStatus::kIdle) worker_->telemetry.add(Counter::kTransactions);
   owner_->ready(*status);
   return Pass::kForward;

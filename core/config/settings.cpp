@@ -259,7 +259,7 @@ constexpr std::array kSettings = {
             "(docs/shared-cache.md).",
             false, set_cache_url, get_text<&L::cache_url>, same<&L::cache_url>},
     Setting{"verify_sample", "verify-sample", "SHARE", Kind::kNumber, "0-1",
-            "The share of cache hits that is asked again at the origin and compared (Postgres).",
+            "The share of cache hits that is asked again at the origin and compared.",
             true, set_verify_sample, get_verify_sample, same<&L::verify_sample>},
     Setting{"connect_timeout", "connect-timeout", "DURATION", Kind::kDuration, "100ms-1h",
             "How long connecting to the origin, TLS and login included, may take.", true,

@@ -181,6 +181,33 @@ def test_the_character_set_of_a_login_is_the_sessions_own(db, caching, charset):
             usual.ask(sql)
             assert payloads(client, sql) == payloads(direct, sql), sql
 
+def change_user(client, where, database, charset=45):
+    """COM_CHANGE_USER; gives the first byte of what it ends with."""
+    login = where.login()
+    client.socket.sendall(client.framed(b"\x11" + login["user"].encode() + b"\0\0" + database.encode() + b"\0"
+                                        + bytes([charset, 0]) + b"mysql_native_password\0"))
+    sequence, payload = client.packet()
+    if payload[:1] == b"\xfe":
+        scramble = payload[payload.index(b"\0", 1) + 1:][:20]
+        client.socket.sendall(client.framed(client.native(login["password"].encode(), scramble), sequence + 1))
+        payload = client.packet()[1]
+    return payload[0]
+
+
+@pytest.mark.parametrize("charset", [45, 8])
+def test_a_changed_user_begins_afresh_and_shares_only_with_its_like(db, caching, charset):
+    with Raw(caching) as usual, Raw(caching) as client, Raw(db) as direct:
+        for sql in STATEMENTS:
+            usual.ask(sql)
+        for one, where in ((client, caching), (direct, db)):
+            one.ask("set time_zone = '+07:00', sql_mode = 'ANSI', group_concat_max_len = 5, @audit = 1")
+            one.ask("set names latin1")
+            one.ask("begin")
+            assert change_user(one, where, caching.database, charset) == 0
+        for sql in STATEMENTS + [ALL]:
+            for _ in range(2):
+                assert payloads(client, sql) == payloads(direct, sql), sql
+
 
 @pytest.mark.parametrize("caching", [True, False])
 @pytest.mark.parametrize("sql", ["set role reader", "call become_reader()", "execute immediate 'set role reader'",

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "proxy/session/mysql/cache_tap.hpp"
+#include "proxy/session/mysql/verify_tap.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
 
@@ -121,6 +122,7 @@ Offer CacheGate::look_up(Client& client, const Question& question, const Asker& 
     found.entry = landing.entry;
     cache_.counters().add(cache::Count::kCoalesced);
   }
+  if (found.state == Found::State::kFresh && is_sampled()) return verify(client, question, found);
   if (found.entry && !is_turn_to_refresh(found)) return answer(client, question, found);
   return missed(client, plan, std::move(landing.leader));
 }
@@ -197,6 +199,43 @@ Offer CacheGate::missed(Client& client, const Plan& plan, cache::Leader leader) 
   offer.verdict = Verdict::kCapture;
   offer.tap = std::move(tap);
   return offer;
+}
+
+/// A share of the hits is answered by the origin and compared, if a connection is at hand (a cheap
+/// generator is random enough for that).
+bool CacheGate::is_sampled() {
+  const double share = planner_.policy().verify_sample;
+  if (share <= 0 || worker_.pool().gauges().idle == 0) return false;
+  dice_ ^= dice_ << 13;
+  dice_ ^= dice_ >> 7;
+  dice_ ^= dice_ << 17;
+  return static_cast<double>(dice_ >> 11) * 0x1p-53 < share;
+}
+
+Offer CacheGate::verify(Client& client, const Question& question, const Found& found) {
+  visits_[&client].label = Label{CacheStatus::kHit, "asked again at the origin (verify)"};
+  Offer offer;
+  offer.verdict = Verdict::kCapture;
+  offer.tap = std::make_shared<VerifyTap>(
+      cache_, found.entry, (client.capabilities() & wire::mysql::capability::kDeprecateEof) != 0,
+      [this, text = question.text.text, entry = found.entry] {
+        announce_difference(text, *entry);
+      });
+  return offer;
+}
+
+void CacheGate::announce_difference(const std::string& text, const cache::Entry& entry) {
+  if (!worker_.service.telemetry.listening()) return;
+  QueryEvent event;
+  event.at = std::chrono::system_clock::now();
+  event.sql = text;
+  event.status = sql::name(CacheStatus::kHit);
+  event.reason = "verify: the origin answers differently now";
+  event.rows = entry.row_count();
+  event.age_us = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(worker_.loop.now() - entry.created())
+          .count());
+  worker_.service.telemetry.sink()->publish(std::move(event));
 }
 
 /// Who finds an answer stale first gets it at once; the next one asks the origin for all, if a

@@ -75,6 +75,9 @@ class CacheGate final : public Gate {
   void forget_wait(Client& client);
   void forget_if_idle(Client& client);
   Offer await_catalog(Client& client);
+  bool is_sampled();
+  Offer verify(Client& client, const Question& question, const cache::Found& found);
+  void announce_difference(const std::string& text, const cache::Entry& entry);
   bool is_turn_to_refresh(const cache::Found& found);
   static sql::CacheStatus status_of(const cache::Found& found);
   Offer wait(Client& client, std::chrono::milliseconds time);
@@ -93,6 +96,7 @@ class CacheGate final : public Gate {
   boost::unordered_flat_map<std::uint64_t, Client*> waits_;
   boost::unordered_flat_set<std::uint64_t> to_refresh_;  // hashes of keys found stale here
   std::uint64_t next_ticket_ = 1;
+  std::uint64_t dice_ = 0x9e3779b97f4a7c15;
   std::string key_, scratch_;
   std::shared_ptr<CacheGate*> self_;  // for what other threads post back
 };

@@ -20,10 +20,18 @@ std::string tried(const std::string& place, const std::string& message) {
   return same ? message.substr(lead.size()) : message;
 }
 
+/// A name may have several addresses: each that was tried is named, the refusal once.
 std::string refusal(const std::string& place, const std::string& message) {
-  const std::string words = tried(place, message);
-  if (words == "Connection refused") return fmt::format("The connection to {} was refused.", place);
-  return fmt::format("The connection to {} was refused: {}.", place, words);
+  constexpr std::string_view kRefused = ": Connection refused";
+  std::string words = tried(place, message);
+  if (words == kRefused.substr(2)) return fmt::format("The connection to {} was refused.", place);
+  if (!mentions(words, kRefused)) {
+    return fmt::format("The connection to {} was refused: {}.", place, words);
+  }
+  for (auto at = words.find(kRefused); at != std::string::npos; at = words.find(kRefused, at)) {
+    words.erase(at, kRefused.size());
+  }
+  return fmt::format("The connection to {} was refused (tried: {}).", place, words);
 }
 
 }  // namespace

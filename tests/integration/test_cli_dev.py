@@ -273,6 +273,7 @@ def test_a_port_in_use_is_named_with_its_holder_and_the_next_free_one(hd):
     ("postgresql://app:app-secret@127.0.0.1:{port}/nothing", 2014),
     ("postgresql://app:app-secret@127.0.0.1:{port}/shop?sslmode=require", 2012),
     ("postgresql://app:app-secret@127.0.0.1:{closed}/shop", 2011),
+    ("postgresql://app:app-secret@localhost:{closed}/shop", 2011),
     ("postgresql://app:app-secret@nothing.invalid/shop", 2008),
 ])
 def test_create_tells_the_code_and_stores_nothing(hd, origin, url, code):

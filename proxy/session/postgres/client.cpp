@@ -109,7 +109,8 @@ void Client::granted(std::unique_ptr<pool::OriginConnection> connection) {
 void Client::attach(std::unique_ptr<Origin> origin) {
   lease_ = std::move(origin);
   lease_->lease_to(*this);
-  reapply_ = false;
+  reapply_ = ends_ = false;
+  own_reading_ = 0;
   if (worker_.gate != nullptr) worker_.gate->leased(*lease_);
   if (lease_->apply(settings_)) {
     // At login nothing waits yet, and learn_profile() waits for them anyway.

@@ -230,14 +230,20 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void make_room();
   void close_on_origin(std::uint64_t id);
   Expected& prepare_on_origin(const StatementRef& statement, ReplyAction action);
-  StatementRef statement_for(TextInfo& text, std::span<const std::uint32_t> types);
-  StatementRef statement_for(TextInfo& text, const wire::postgres::Oids& types);
   void plan_changed();
   Expected& poison(std::string_view sqlstate, std::string_view text, std::string_view hint = {});
   void forward_extended(net::Bytes bytes);
   Portal find_portal(std::string_view name) const;
   void forget_portals();
   void bind_portal(std::string_view name, TextRef text, NamedRef named);
+
+  // reading.cpp
+  StatementRef statement_for(TextInfo& text, std::span<const std::uint32_t> types);
+  StatementRef statement_for(TextInfo& text, const wire::postgres::Oids& types);
+  bool is_prepared(Named& named);
+  void note_reading(const Findings& findings);
+  std::uint64_t reading();
+  std::uint64_t own_number();
 
   // session_state.cpp
   Step apply_policy(const Message& message, TextInfo& text, bool& handled);
@@ -297,6 +303,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::uint32_t process_id_ = 0;
   const std::uint64_t serial_;
   std::uint64_t own_definitions_ = 0;  // changes with the session's temporary objects
+  std::uint64_t own_reading_ = 0;      // of texts, on this connection: see reading()
   std::uint16_t pins_ = 0;             // bits by Feature
   bool defines_ = false;               // the present transaction has changed definitions
   Phase phase_ = Phase::kStartup;
@@ -304,6 +311,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool skip_to_sync_ = false;    // without an origin: after a refusal
   bool asks_sequences_ = false;  // has asked for lastval() or currval()
   bool begins_ = false;          // a BEGIN is on its way
+  bool ends_ = false;            // a COMMIT, ROLLBACK … is
   bool check_failed_ = false;
   bool streaming_drops_ = false;
   bool own_ = false;      // nobody's: the proxy asks

@@ -39,35 +39,6 @@ void Client::forward_extended(net::Bytes bytes) {
   lease_->set_open(true);
 }
 
-StatementRef Client::statement_for(TextInfo& text, std::span<const std::uint32_t> types) {
-  // Who prepares after a DDL must be told the new shape: nothing from before it will do.
-  const std::uint64_t definitions = worker_.service.definitions();
-  if (text.definitions != definitions) {
-    text.statements.clear();
-    text.definitions = definitions;
-  }
-  const std::uint64_t fingerprint =
-      (parse_fingerprint(settings_) * 31 + definitions) * 31 + own_definitions_;
-  for (auto at = text.statements.begin(); at != text.statements.end(); ++at) {
-    if ((*at)->retired.load(std::memory_order_relaxed)) {
-      text.statements.erase(at);
-      break;
-    }
-    if ((*at)->fingerprint == fingerprint &&
-        std::equal(types.begin(), types.end(), (*at)->types.begin(), (*at)->types.end())) {
-      return *at;
-    }
-  }
-  StatementRef statement = worker_.service.statements.get(text.text, types, fingerprint);
-  if (text.statements.size() < 16) text.statements.push_back(statement);
-  return statement;
-}
-
-StatementRef Client::statement_for(TextInfo& text, const pg::Oids& types) {
-  std::vector<std::uint32_t> oids(types.begin(), types.end());
-  return statement_for(text, std::span<const std::uint32_t>(oids));
-}
-
 // --- Parse --------------------------------------------------------------------------------------
 
 Client::Step Client::parse(const Message& message) {
@@ -151,7 +122,7 @@ Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef
 /// The name is taken, which the origin is to say itself, after whatever else is wrong with the
 /// text: it gets the new text under the old statement's name.
 void Client::parse_again(const pg::Parse& parse, const NamedRef& existing) {
-  if (!lease_->prepared().use(existing->statement->id)) {
+  if (!is_prepared(*existing)) {
     if (in_failed_transaction()) return refuse_name(parse);
     inject(*existing);
   }
@@ -232,7 +203,7 @@ void Client::inject(const Named& named) {
 }
 
 Client::Step Client::ensure_prepared(const NamedRef& named, net::Bytes rest) {
-  if (lease_->prepared().use(named->statement->id)) {
+  if (is_prepared(*named)) {
     if (!named->unconfirmed || describes(rest)) return Step::kDone;
     named->unconfirmed = false;
     return check(named->statement->name, named);
@@ -360,8 +331,7 @@ Client::Step Client::bind_unnamed(const Message& message, const pg::BindNames& n
 
 Client::Step Client::bind_named(const Message& message, const pg::BindNames& names,
                                 const NamedRef& named) {
-  const Statement& statement = *named->statement;
-  if (statement.retired.load(std::memory_order_relaxed) && told(named->told)) {
+  if (named->statement->retired.load(std::memory_order_relaxed) && told(named->told)) {
     plan_changed();
     return Step::kDone;
   }
@@ -369,7 +339,7 @@ Client::Step Client::bind_named(const Message& message, const pg::BindNames& nam
   if (ensure_prepared(named, message.rest) == Step::kBlocked) return Step::kBlocked;
   if (worker_.gate != nullptr) worker_.gate->will_bind(*this, *named->text);
   std::string& out = worker_.scratch;
-  pg::append_bind_renamed(out, message.header, names, statement.name);
+  pg::append_bind_renamed(out, message.header, names, named->statement->name);
   out += message.body.substr(names.size, kInlineBind);
   forward_extended(out);
   out.clear();

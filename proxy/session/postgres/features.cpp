@@ -18,11 +18,15 @@ class Examiner {
   void look_at(const sql::Statement& statement) {
     follow_transaction(statement);
     settings(statement);
+    rereading(statement);
     feature(statement);
     functions(statement);
   }
 
-  Findings take() { return std::move(findings_); }
+  Findings take() {
+    if (!knows_rereading_ || findings_.ends) findings_.rereading = 0;
+    return std::move(findings_);
+  }
 
  private:
   void follow_transaction(const sql::Statement& statement) {
@@ -30,10 +34,14 @@ class Examiner {
       case Effect::kBegin:
         in_transaction_ = findings_.begins = true;
         break;
+      case Effect::kRollbackTo:
+        findings_.ends = true;
+        break;
       case Effect::kCommit:
       case Effect::kRollback:
       case Effect::kPrepareTransaction:
         in_transaction_ = statement.transaction.chain;
+        findings_.ends = true;
         break;
       default:
         break;
@@ -55,6 +63,26 @@ class Examiner {
       findings_.lost |= bit(feature);
     } else if (!all_tracked) {
       findings_.pins |= bit(feature);
+    }
+  }
+
+  void rereading(const sql::Statement& statement) {
+    const bool resets = statement.settings.empty() && statement.effect == Effect::kReset;
+    const bool discards = statement.effect == Effect::kDiscard && statement.argument == "ALL";
+    if (resets || discards) {
+      findings_.rereads = true;
+      knows_rereading_ = false;
+    }
+    // What set_config() does depends on whether it is reached.
+    const bool surely = statement.effect == Effect::kSet || statement.effect == Effect::kSetLocal;
+    std::uint64_t& hash = findings_.rereading;
+    for (const sql::Setting& setting : statement.settings) {
+      const bool custom = setting.name.find('.') != std::string::npos;
+      if (custom || !decides_reading(setting.name)) continue;
+      findings_.rereads = true;
+      knows_rereading_ = knows_rereading_ && surely;
+      hash = mix(hash, std::hash<std::string>{}(setting.name));
+      hash = mix(hash, setting.is_default ? 1 : std::hash<std::string>{}(setting.value));
     }
   }
 
@@ -126,6 +154,7 @@ class Examiner {
 
   const bool pins_;
   bool in_transaction_;
+  bool knows_rereading_ = true;
   Findings findings_;
 };
 

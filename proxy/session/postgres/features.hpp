@@ -30,6 +30,13 @@ struct Findings {
   Leftovers left;                       ///< what the connection must be cleaned of
   std::vector<std::string_view> dirty;  ///< settings whose value there is unknown afterwards
   bool begins = false;
+  /// A setting that decides how texts are understood may change, until the end of the transaction
+  /// or for longer.
+  bool rereads = false;
+  /// The same for the same SETs, which therefore do the same where the same was before; 0: what they
+  /// do cannot be told, or a transaction or savepoint ends in the text.
+  std::uint64_t rereading = 0;
+  bool ends = false;  ///< a transaction or a savepoint: what was set in it may be undone
 };
 
 Findings examine(const sql::Analysis& analysis, core::SessionFeatures policy, bool in_transaction);

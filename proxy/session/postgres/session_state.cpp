@@ -60,6 +60,7 @@ void Client::note(const Findings& findings) {
   left.seed |= findings.left.seed;
   left.beyond_repair |= findings.left.beyond_repair;
   for (const std::string_view name : findings.dirty) lease_->mark_dirty(name);
+  note_reading(findings);
   begins_ = begins_ || findings.begins;
   const std::uint16_t fresh = findings.pins & static_cast<std::uint16_t>(~pins_);
   for (std::size_t i = 0; i < kFeatureCount; ++i) {
@@ -281,7 +282,7 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
 /// who prepared in between, and for what a rollback brings back.
 void Client::defined(const sql::Statement& statement) {
   if (statement.effect == Effect::kCreateTemp) {
-    own_definitions_ = worker_.next_serial();
+    own_definitions_ = own_number();
     return;
   }
   const bool changes = statement.effect == Effect::kUnknownWrite ||
@@ -360,7 +361,7 @@ void Client::ready(pg::TransactionStatus status) {
     if (error_in_group_) settings_ = snapshot_;
     snapshot_ = settings_;
     if (lease_->in_flight().empty()) {
-      begins_ = false;
+      begins_ = ends_ = false;
       forget_portals();
     }
     if (session_) session_->savepoints.clear();

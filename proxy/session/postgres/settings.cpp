@@ -7,6 +7,8 @@
 #include <map>
 #include <mutex>
 
+#include "proxy/session/postgres/statements.hpp"
+
 namespace hyperdrive::proxy::session::postgres {
 namespace {
 
@@ -132,16 +134,46 @@ bool may_be_reset_by_name(std::string_view name) {
   return name == "session_authorization" || (is_tracked(name) && name != "lc_messages");
 }
 
+bool decides_reading(std::string_view name) {
+  static constexpr std::array<std::string_view, 26> kReadAlike = {
+      "application_name",
+      "client_min_messages",
+      "commit_delay",
+      "constraint_exclusion",
+      "default_tablespace",
+      "default_transaction_deferrable",
+      "default_transaction_isolation",
+      "default_transaction_read_only",
+      "effective_cache_size",
+      "idle_in_transaction_session_timeout",
+      "idle_session_timeout",
+      "lc_messages",
+      "lock_timeout",
+      "maintenance_work_mem",
+      "plan_cache_mode",
+      "random_page_cost",
+      "statement_timeout",
+      "synchronous_commit",
+      "temp_buffers",
+      "temp_tablespaces",
+      "transaction_deferrable",
+      "transaction_isolation",
+      "transaction_read_only",
+      "transaction_snapshot",
+      "transaction_timeout",
+      "work_mem"};
+  if (std::binary_search(kReadAlike.begin(), kReadAlike.end(), name)) return false;
+  // How a plan is found, not what it gives.
+  return !name.starts_with("enable_") && !name.starts_with("jit") && !name.starts_with("geqo");
+}
+
 std::uint64_t parse_fingerprint(const SettingsRef& settings) {
   if (!settings) return 0;
   std::uint64_t hash = 0;
-  for (const std::string_view name :
-       {"role", "row_security", "search_path", "session_authorization",
-        "standard_conforming_strings", "transform_null_equals"}) {
-    const std::string* value = settings->find(name);
-    if (value == nullptr) continue;
-    hash = hash * 31 + std::hash<std::string_view>{}(name);
-    hash = hash * 31 + std::hash<std::string_view>{}(*value);
+  for (const auto& [name, value] : settings->pairs()) {
+    if (!decides_reading(name)) continue;
+    hash = mix(hash, std::hash<std::string_view>{}(name));
+    hash = mix(hash, std::hash<std::string_view>{}(value));
   }
   return hash;
 }

@@ -3,14 +3,11 @@
 #include <algorithm>
 
 namespace hyperdrive::proxy::session::postgres {
-namespace {
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   hash ^= value + 0x9e3779b97f4a7c15ull + (hash << 6) + (hash >> 2);
   return hash * 0xff51afd7ed558ccdull;
 }
-
-}  // namespace
 
 bool StatementRegistry::Key::operator==(const Key& other) const {
   return fingerprint == other.fingerprint && text == other.text &&
@@ -24,7 +21,7 @@ std::size_t StatementRegistry::Hash::operator()(const Key& key) const {
 }
 
 StatementRef StatementRegistry::get(std::string_view text, std::span<const std::uint32_t> types,
-                                    std::uint64_t fingerprint) {
+                                    std::uint64_t fingerprint, std::uint64_t reading) {
   const std::lock_guard lock(mutex_);
   if (const auto found = index_.find(Key{text, types, fingerprint}); found != index_.end()) {
     order_.splice(order_.begin(), order_, found->second);
@@ -36,6 +33,7 @@ StatementRef StatementRegistry::get(std::string_view text, std::span<const std::
   fresh->text = text;
   fresh->types.assign(types.begin(), types.end());
   fresh->fingerprint = fingerprint;
+  fresh->reading = reading;
   order_.push_front(fresh);
   index_.emplace(key_of(*fresh), order_.begin());
   if (order_.size() > capacity_) {

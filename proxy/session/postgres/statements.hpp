@@ -24,12 +24,16 @@
 
 namespace hyperdrive::proxy::session::postgres {
 
+/// One more value into a hash.
+std::uint64_t mix(std::uint64_t hash, std::uint64_t value);
+
 struct Statement {
   std::uint64_t id = 0;
   std::string name;  ///< "hyperdrive_7"
   std::string text;
   std::vector<std::uint32_t> types;
   std::uint64_t fingerprint = 0;
+  std::uint64_t reading = 0;  ///< the part of the fingerprint that settings make
   /// Its row shape has changed: nobody new may get it.
   mutable std::atomic<bool> retired = false;
   /// The origin has accepted it once.
@@ -45,7 +49,7 @@ class StatementRegistry {
   explicit StatementRegistry(std::size_t capacity = 8192) : capacity_(capacity) {}
 
   StatementRef get(std::string_view text, std::span<const std::uint32_t> types,
-                   std::uint64_t fingerprint);
+                   std::uint64_t fingerprint, std::uint64_t reading = 0);
   /// The next get() of the same text makes another one.
   void retire(const Statement& statement);
   std::size_t size() const;

@@ -82,5 +82,7 @@ TEST_CASE("startup parameters and options become settings") {
 TEST_CASE("statements differ by what their text is understood under") {
   CHECK(parse_fingerprint(set({{"search_path", "a"}})) !=
         parse_fingerprint(set({{"search_path", "b"}})));
-  CHECK(parse_fingerprint(set({{"timezone", "UTC"}})) == parse_fingerprint(nullptr));
+  CHECK(parse_fingerprint(set({{"timezone", "UTC"}})) != parse_fingerprint(nullptr));
+  CHECK(parse_fingerprint(set({{"xmloption", "document"}})) != parse_fingerprint(nullptr));
+  CHECK(parse_fingerprint(set({{"application_name", "a"}, {"work_mem", "4MB"}})) == 0);
 }

@@ -171,4 +171,11 @@ TypeClass builtin_type(std::string_view name) {
   return TypeClass::kUnknown;
 }
 
+bool outlives_cleaning(std::string_view function) {
+  return function == "pg_replication_origin_session_setup" || function == "pg_backup_start" ||
+         function == "pg_start_backup" || function.starts_with("dblink_connect") ||
+         // A temporary one belongs to its session.
+         function.ends_with("_replication_slot");
+}
+
 }  // namespace hyperdrive::proxy::sql

@@ -32,4 +32,7 @@ enum class TypeClass : std::uint8_t {
 };
 TypeClass builtin_type(std::string_view name);
 
+/// Functions whose effect on their session no statement takes back that any role may give.
+bool outlives_cleaning(std::string_view function);
+
 }  // namespace hyperdrive::proxy::sql

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "proxy/sql/builtins.hpp"
+
 namespace hyperdrive::proxy::sql {
 namespace {
 
@@ -305,7 +307,10 @@ void QueryReader::read_call(const Item& item) {
   if (is_new(variadic ? 'v' : 'f', name.schema, name.name, count)) {
     analysis_.functions.push_back({name, count, variadic});
   }
-  if (name.schema.empty() || name.schema == "pg_catalog") note_session_call(name.name, item.node);
+  const bool of_extension = name.name.starts_with("dblink_") || name.name == "set_limit";
+  if (name.schema.empty() || name.schema == "pg_catalog" || of_extension) {
+    note_session_call(name.name, item.node);
+  }
   // A type's name called as a function is a cast: date(x).
   if (count == 1) {
     const Node argument = item.node["args"].first();
@@ -342,6 +347,10 @@ void QueryReader::note_session_call(std::string_view function, Node call) {
     statement_->state |= state::kSequence;
   } else if (function == "setseed") {
     statement_->state |= state::kSeed;
+  } else if (outlives_cleaning(function)) {
+    statement_->state |= state::kLoad;
+  } else if (function == "set_limit") {
+    statement_->state |= state::kUnknownSetting;
   } else if (function.starts_with("dblink_")) {
     statement_->state |= state::kUnknown;
   }

@@ -3,6 +3,7 @@
 #include <array>
 #include <span>
 
+#include "proxy/sql/builtins.hpp"
 #include "proxy/sql/lexer.hpp"
 
 namespace hyperdrive::proxy::sql {
@@ -73,6 +74,8 @@ std::uint16_t state_of(std::string_view word) {
     return state::kSequence;
   }
   if (word == "pg_temp") return state::kTempObject;
+  if (outlives_cleaning(word)) return state::kLoad;
+  if (word == "set_limit") return state::kUnknownSetting;
   if (word.starts_with("dblink_")) return state::kUnknown;
   if (word == "pg_advisory_unlock_all") return state::kAdvisoryUnlockAll;
   if (word.starts_with("pg_advisory_unlock")) return state::kAdvisoryUnlock;

@@ -1,5 +1,7 @@
 #include "proxy/session/postgres/features.hpp"
 
+#include "proxy/session/postgres/setting_text.hpp"
+
 namespace hyperdrive::proxy::session::postgres {
 namespace {
 
@@ -55,7 +57,7 @@ class Examiner {
       if (setting.is_local) continue;
       any = true;
       findings_.dirty.push_back(setting.name);
-      all_tracked = all_tracked && is_tracked(setting.name);
+      all_tracked = all_tracked && can_be_kept(setting.name, setting.value);
     }
     if (!any || statement.effect == Effect::kReset) return;
     const Feature feature = statement.effect == Effect::kSet ? Feature::kSet : Feature::kSetConfig;

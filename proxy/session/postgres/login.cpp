@@ -2,6 +2,7 @@
 #include "proxy/session/postgres/login.hpp"
 
 #include "proxy/session/postgres/client.hpp"
+#include "proxy/session/postgres/setting_text.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
@@ -284,6 +285,8 @@ void Client::learn_profile() {
 
 void Client::welcome() {
   if (!login_->application_name.empty()) {
+    const std::string* version = told_ ? told_->find("server_version") : nullptr;
+    login_->application_name = cleaned_name(login_->application_name, version ? *version : "");
     told_ = with(told_, "application_name", login_->application_name);
   }
   told_at_login_ = told_;

@@ -1,6 +1,7 @@
 // Client: what statements do to the session: policy before they run, effects when they are
 // complete.
 #include "proxy/session/postgres/client.hpp"
+#include "proxy/session/postgres/setting_text.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
@@ -331,7 +332,7 @@ void Client::deallocated() {
 /// Policy `pin`: tracked settings belong to the session. In both, RESET goes back to its startup.
 void Client::run_settings(const sql::Statement& statement) {
   for (const sql::Setting& setting : statement.settings) {
-    if (setting.is_local || !is_tracked(setting.name)) continue;
+    if (setting.is_local || !can_be_kept(setting.name, setting.value)) continue;
     const std::string* initial = startup_ ? startup_->find(setting.name) : nullptr;
     if (!setting.is_default) {
       settings_ = with(settings_, setting.name, setting.value);

@@ -7,15 +7,23 @@
 #include <map>
 #include <mutex>
 
+#include "proxy/session/postgres/setting_text.hpp"
 #include "proxy/session/postgres/statements.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 namespace {
 
+constexpr std::string_view kApplicationName = "application_name";
+
 std::string lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return out;
+}
+
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
 }  // namespace
@@ -178,6 +186,10 @@ std::uint64_t parse_fingerprint(const SettingsRef& settings) {
   return hash;
 }
 
+bool can_be_kept(std::string_view name, std::string_view value) {
+  return is_tracked(name) && (is_ascii(value) || name == kApplicationName);
+}
+
 std::string quote_literal(std::string_view text) {
   // An E'' string, so that it means the same whatever standard_conforming_strings says.
   std::string out = "E'";
@@ -206,8 +218,48 @@ std::string quote_setting(std::string_view name) {
   return quote_identifier(name.substr(0, dot)) + '.' + quote_identifier(name.substr(dot + 1));
 }
 
+std::string hex(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    out += kDigits[byte >> 4];
+    out += kDigits[byte & 15];
+  }
+  return out;
+}
+
+/// As Postgres does, before 16 and since.
+std::string without_others_than_ascii(std::string_view name, bool spells_them) {
+  std::string out;
+  for (const char c : name) {
+    if (static_cast<unsigned char>(c) < 0x80) {
+      out += c;
+    } else {
+      out += spells_them ? "\\x" + hex({&c, 1}) : "?";
+    }
+  }
+  return out;
+}
+
+std::string name_for_any_version(std::string_view name) {
+  return "CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4"
+         " OPERATOR(pg_catalog.<) 160000 THEN " +
+         quote_literal(without_others_than_ascii(name, false)) + " ELSE " +
+         quote_literal(without_others_than_ascii(name, true)) + " END";
+}
+
+/// Bytes of a startup packet are in the encoding of the database, whatever client_encoding says;
+/// the text of a statement is in the one that the connection's last client had.
+std::string value_of(std::string_view name, std::string_view value) {
+  if (is_ascii(value)) return quote_literal(value);
+  if (name == kApplicationName) return name_for_any_version(value);
+  return "pg_catalog.convert_from(pg_catalog.decode('" + hex(value) +
+         "','hex'),pg_catalog.getdatabaseencoding())";
+}
+
 void append_set(std::string& sql, std::string_view name, std::string_view value) {
-  sql += "SELECT pg_catalog.set_config(" + quote_literal(name) + ',' + quote_literal(value) +
+  sql += "SELECT pg_catalog.set_config(" + quote_literal(name) + ',' + value_of(name, value) +
          ",false);";
 }
 
@@ -256,6 +308,12 @@ std::string settings_diff(const SettingsRef& has, const SettingsRef& wants,
     if (value != nullptr && (now == nullptr || *now != *value)) append_set(sql, name, *value);
   }
   return sql;
+}
+
+std::string cleaned_name(std::string_view name, std::string_view server_version) {
+  int major = 0;
+  std::from_chars(server_version.data(), server_version.data() + server_version.size(), major);
+  return without_others_than_ascii(name, major >= 16);
 }
 
 bool must_be_confirmed(const SettingsRef& wants) {
@@ -319,6 +377,11 @@ core::Result<SettingsRef> startup_settings(const wire::postgres::StartupParamete
     if (name == "user" || name == "database" || name == "options" || name == "replication")
       continue;
     pairs.emplace_back(lower(name), value);
+  }
+  for (const auto& [name, value] : pairs) {
+    if (is_ascii(name)) continue;
+    return core::fail("invalid configuration parameter name \"" + name + '"',
+                      "The proxy takes names of ASCII letters only.");
   }
   return intern(std::move(pairs));
 }

@@ -75,13 +75,27 @@ bool is_suspicious(std::string_view text) {
       case 'A':
         if (contains_at(text, i, "advisory")) return true;
         break;
+      case 'd':
+      case 'D':
+        if (contains_at(text, i, "dblink_")) return true;
+        break;
       case 's':
       case 'S':
-        if (contains_at(text, i, "set_config") || contains_at(text, i, "setseed")) return true;
+        if (contains_at(text, i, "set_config") || contains_at(text, i, "setseed") ||
+            contains_at(text, i, "set_limit")) {
+          return true;
+        }
         break;
       case 'p':
       case 'P':
-        if (contains_at(text, i, "pg_settings")) return true;
+        if (contains_at(text, i, "pg_settings") || contains_at(text, i, "pg_backup_start") ||
+            contains_at(text, i, "pg_start_backup")) {
+          return true;
+        }
+        break;
+      case 'r':
+      case 'R':
+        if (contains_at(text, i, "replication_")) return true;
         break;
       case 't':
       case 'T':

@@ -143,6 +143,13 @@ def test_a_name_that_is_not_ascii_is_cleaned_as_postgres_does(origin, proxy, nam
     assert found[0] == found[1] and found[0][0].isascii()
 
 
+def test_a_client_without_a_name_is_told_its_own_and_not_anothers(proxy):
+    with w.Connection.open(proxy.url(), application_name="alice", TimeZone="Asia/Tokyo") as a, \
+            w.Connection.open(proxy.url(), TimeZone="Asia/Tokyo") as b:
+        assert (a.parameters["application_name"], b.parameters["application_name"]) == ("alice", "Hyperdrive")
+        assert (a.value("show application_name"), b.value("show application_name")) == ("alice", "Hyperdrive")
+
+
 def test_a_set_in_another_encoding_is_kept_by_its_own_connection_alone(proxy):
     if proxy.document["config"]["local"]["session_features"] != "pin":
         pytest.skip("SET is lost")

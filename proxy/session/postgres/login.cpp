@@ -2,6 +2,7 @@
 #include "proxy/session/postgres/login.hpp"
 
 #include "proxy/session/postgres/client.hpp"
+#include "proxy/session/postgres/origin_login.hpp"
 #include "proxy/session/postgres/setting_text.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
@@ -284,11 +285,13 @@ void Client::learn_profile() {
 }
 
 void Client::welcome() {
-  if (!login_->application_name.empty()) {
-    const std::string* version = told_ ? told_->find("server_version") : nullptr;
-    login_->application_name = cleaned_name(login_->application_name, version ? *version : "");
-    told_ = with(told_, "application_name", login_->application_name);
-  }
+  const std::string* says = told_ ? told_->find("server_version") : nullptr;
+  const std::string version = says != nullptr ? *says : "";
+  // The profile may have been learned by a client of another name.
+  const std::string* named = startup_ ? startup_->find("application_name") : nullptr;
+  const std::string& ours = worker_.options->target->application_name;
+  told_ = with(told_, "application_name", cleaned_name(named != nullptr ? *named : ours, version));
+  login_->application_name = cleaned_name(login_->application_name, version);
   told_at_login_ = told_;
   const bool longer = login_->version >= pg::kVersion32;
   const CancelKey key = worker_.service.cancel_keys.issue(

@@ -183,6 +183,12 @@ bool Resolver::may_act(char volatility) const {
 }
 
 void Resolver::judge_call(const Call& call) {
+  // json_populate_record() and its like make values of a type that only their argument tells.
+  if (call.name.name.find("populate_record") != std::string::npos &&
+      !data_.volatile_conversion.empty()) {
+    refuse_volatile(shown(call.name) + "() converts values, and " + data_.volatile_conversion);
+    may_write_anything(data_.volatile_conversion);
+  }
   auto named = data_.functions.find(call.name.name);
   // Before Postgres 14 EXTRACT was date_part.
   if (named == data_.functions.end() && call.name.name == "extract") {

@@ -133,7 +133,10 @@ const std::vector<Row> kRows = {
     {"INSERT INTO t VALUES (nextval('s'))", Effect::kWrite, {{"", "t"}}, false, state::kSequence},
     {"SELECT setseed(0.5)", Effect::kRead, {}, false, state::kSeed},
     {"SELECT set_config(a, b, false) FROM t", Effect::kRead, {}, false, state::kUnknownSetting},
-    {"SELECT dblink_connect('x')", Effect::kRead, {}, false, state::kUnknown},
+    {"SELECT dblink_exec('x', 'y')", Effect::kRead, {}, false, state::kUnknown},
+    {"SELECT x.dblink_connect('x')", Effect::kRead, {}, false, state::kLoad},
+    {"SELECT pg_replication_origin_session_setup('x')", Effect::kRead, {}, false, state::kLoad},
+    {"SELECT set_limit(0.5)", Effect::kRead, {}, false, state::kUnknownSetting},
     // Newer than the grammar, or no SQL at all: read by their words.
     {"SELECT * FROM JSON_TABLE(x, '$' COLUMNS (a int PATH '$.a'))", Effect::kRead},
     {"MERGE INTO s.t USING u ON t.a = u.a WHEN MATCHED THEN DELETE RETURNING *",

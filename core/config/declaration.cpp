@@ -54,6 +54,8 @@ Result<Json> parse_json(std::string_view text) {
     return usage(
         fmt::format("The file is not valid JSON at line {}, column {}.", line,
                     before.size() - (begin == std::string_view::npos ? 0 : begin + 1) + 1));
+  } catch (const Json::exception&) {
+    return usage("The file has a number that is too large.");
   }
 }
 

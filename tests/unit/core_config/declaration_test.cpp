@@ -142,6 +142,16 @@ TEST_CASE("what is wrong in a declaration is named with its place") {
       Catch::Contains("exclude"));
 }
 
+TEST_CASE("a number beyond all numbers is refused as what it is") {
+  CHECK_THAT(refused("2E2222", DeclarationFormat::kJson).message,
+             Catch::Contains("a number that is too large"));
+  CHECK_THAT(
+      refused(R"({"version": 1, "configs": [{"name": "a", "origin_connection_limit": -1e999}]})",
+              DeclarationFormat::kJson)
+          .message,
+      Catch::Contains("a number that is too large"));
+}
+
 TEST_CASE("a secret in the file itself is refused and not repeated; a missing one is named") {
   const auto with = [](const std::string& value) {
     return "[[configs]]\nname='x'\norigin={host='h',database='d',user='u',password='" + value +

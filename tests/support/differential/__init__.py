@@ -18,6 +18,6 @@ still shows it. A seed says which kind it belongs to: `--seeds N-M` of one seed 
 
 from .generator import Generator, Kind
 from .rig import KINDS, Rig, blocks
-from .sides import run_range
+from .sides import Crashed, run_range
 
-__all__ = ["KINDS", "Generator", "Kind", "Rig", "blocks", "run_range"]
+__all__ = ["KINDS", "Crashed", "Generator", "Kind", "Rig", "blocks", "run_range"]

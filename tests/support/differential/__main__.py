@@ -5,6 +5,7 @@ import sys
 import time
 
 from .rig import Rig, blocks
+from .sides import Crashed
 
 
 def work(job: int, jobs: int, first: int, last: int, tell):
@@ -13,11 +14,15 @@ def work(job: int, jobs: int, first: int, last: int, tell):
         for number, (start, end, kind) in enumerate(blocks(first, last)):
             if number % jobs != job:
                 continue
-            begun, differing, at = time.monotonic(), 0, start
+            begun, differing, crashed, at = time.monotonic(), 0, 0, start
             while at < end:
                 try:
                     rig.run(at, end, kind)
                     break
+                except Crashed as crash:
+                    crashed += 1
+                    tell.put(("CRASH", str(crash)))
+                    at = crash.seed + 1
                 except AssertionError as error:
                     found = re.match(r"seed (\d+) ", str(error))
                     differing += 1
@@ -28,8 +33,9 @@ def work(job: int, jobs: int, first: int, last: int, tell):
                     tell.put(("DIFFERENCE", f"seeds {at}-{end} ({kind}) ended with {error!r}\n{rig.said()}"))
                     return tell.put(("end",))
             rig.vacuum()
-            tell.put(("block", f"seeds {start}-{end} ({kind}): {end - start - differing} alike, {differing} not, "
-                               f"{(end - start) / (time.monotonic() - begun):.0f}/s", end - start, differing))
+            alike = end - start - differing - crashed
+            tell.put(("block", f"seeds {start}-{end} ({kind}): {alike} alike, {differing} not, {crashed} crashed Postgres, "
+                               f"{(end - start) / (time.monotonic() - begun):.0f}/s", alike, differing))
     tell.put(("end",))
 
 
@@ -43,7 +49,7 @@ def main():
     running = [multiprocessing.Process(target=work, args=(job, args.jobs, first, last, tell)) for job in range(args.jobs)]
     for process in running:
         process.start()
-    done = differing = ended = 0
+    alike = differing = ended = 0
     while ended < len(running):
         what, *rest = tell.get()
         if what == "end":
@@ -51,9 +57,9 @@ def main():
             continue
         print(what, rest[0], flush=True)
         if what == "block":
-            done, differing = done + rest[1], differing + rest[2]
-            print(f"   {done} of {last - first}, {differing} differ", flush=True)
-    print(f"seeds {args.seeds}: {done - differing} sequences alike, {differing} not")
+            alike, differing = alike + rest[1], differing + rest[2]
+            print(f"   of {last - first}: {alike} alike, {differing} not", flush=True)
+    print(f"seeds {args.seeds}: {alike} sequences alike, {differing} not")
     return 1 if differing else 0
 
 

@@ -1,10 +1,12 @@
 """Servers for the comparison: one Postgres with two databases made alike, and proxies before the second."""
 
+from ..pgwire import Closed, Connection, Refused
+from ..ports import wait_for
 from ..postgres import Postgres
 from ..proxy import Proxy
 from . import texts
 from .generator import Kind
-from .sides import run_range
+from .sides import Crashed, run_range
 
 # Seeds are cut in blocks; each has its kind, in turn.
 KINDS = [Kind(1), Kind(2), Kind(3, pin=True), Kind(1, pipelined=False), Kind(2, cached=True), Kind(3, pin=True, cached=True),
@@ -44,8 +46,24 @@ class Rig:
             self.postgres.psql("vacuum", database=database)
 
     def run(self, first: int, last: int, kind: Kind, **more):
-        with self.proxy(kind) as proxy:
-            run_range(self.postgres.url(), proxy.url(), first, last, kind, **more)
+        """Raises as run_range does; after Crashed, Postgres is up again."""
+        before = self.crashes()
+        try:
+            with self.proxy(kind) as proxy:
+                run_range(self.postgres.url(), proxy.url(), first, last, kind, crashed=lambda: self.crashes() > before, **more)
+        except Crashed:
+            wait_for(self.accepts, 60, "Postgres recovers from its crash")
+            raise
+
+    def crashes(self) -> int:
+        return self.postgres.log().count("was terminated by signal")
+
+    def accepts(self) -> bool:
+        try:
+            Connection.open(self.postgres.url()).close()
+        except (OSError, Closed, Refused):
+            return False
+        return True
 
 
 def blocks(first: int, last: int):

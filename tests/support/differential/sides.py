@@ -138,6 +138,14 @@ def shortened(answers) -> str:
     return "[" + ", ".join(text if len(text) < 300 else text[:300] + "…" for text in map(repr, answers)) + "]"
 
 
+class Crashed(Exception):
+    """Postgres itself has ended by a signal, in `seed`: nothing can be compared there."""
+
+    def __init__(self, seed: int):
+        super().__init__(f"seed {seed}: Postgres itself crashed")
+        self.seed = seed
+
+
 class Policy(Exception):
     """From here on the two differ because they are meant to: the sequence ends."""
 
@@ -284,9 +292,9 @@ def show(steps: list[Step]) -> str:
 
 
 def run_range(direct_url: str, proxied_url: str, first: int, last: int, kind: Kind, length: int = 8,
-              per_connection: int = 40, between=lambda: None):
-    """Raises AssertionError for the first seed that differs, with the shortest sequence that does. `between`: called where
-    nobody is connected."""
+              per_connection: int = 40, between=lambda: None, crashed=lambda: False):
+    """Raises AssertionError for the first seed that differs, with the shortest sequence that does; Crashed where
+    `crashed()` says that it was Postgres that went down. `between`: called where nobody is connected."""
     pair = Pair(direct_url, proxied_url, kind)
     try:
         for seed in range(first, last):
@@ -298,8 +306,12 @@ def run_range(direct_url: str, proxied_url: str, first: int, last: int, kind: Ki
             try:
                 pair.refill(everything=False)
                 pair.run(seed, length)
-            except Difference as difference:
-                raise AssertionError(report(pair, seed, difference)) from None
+            except (Difference, OSError, w.Closed, w.Refused) as error:
+                if crashed():
+                    raise Crashed(seed) from None
+                if isinstance(error, Difference):
+                    raise AssertionError(report(pair, seed, error)) from None
+                raise
     finally:
         for side in pair.sides:
             side.close()

@@ -26,6 +26,13 @@ using Oid = std::uint32_t;
 /// 000 tables the last takes a second, and three more to be compiled), after lies_preparation().
 std::span<const std::string> catalog_queries();
 
+/// The one that locks (ACCESS SHARE) every table that a view reads, up to the transaction's end.
+/// Where others work, ask views_query() (their oids) in its place, and each view's row of it
+/// afterwards, in a transaction of its own.
+inline constexpr std::size_t kViewDefinitions = 2;
+std::string_view views_query();
+std::string view_definition_query(Oid view);
+
 /// What a session is when it asks: names resolve differently for each.
 struct Context {
   std::string search_path = "\"$user\", public";  ///< as SHOW search_path gives it

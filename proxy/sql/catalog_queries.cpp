@@ -1,5 +1,6 @@
 // The questions that fill a Catalog. Each costs one pass over a system catalog; view definitions
-// are the dearest (a fraction of a millisecond a view). {p}: see catalog_lies.hpp.
+// are the dearest (a fraction of a millisecond a view), and lock what the views read. {p}: see
+// catalog_lies.hpp.
 #include "proxy/sql/catalog.hpp"
 #include "proxy/sql/catalog_lies.hpp"
 
@@ -18,6 +19,12 @@ constexpr std::string_view kRelations =
 constexpr std::string_view kInheritance =
     "SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits i"
     " JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE c.relkind IN ('r','p','f')";
+
+constexpr std::string_view kViews =
+    "SELECT c.oid"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.relkind IN ('v','m') AND c.relpersistence <> 't'"
+    " AND n.nspname NOT IN ('pg_catalog','information_schema')";
 
 constexpr std::string_view kDefinitions =
     "SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid)"
@@ -202,6 +209,13 @@ std::array<std::string, kQueries.size()> believable() {
 std::span<const std::string> catalog_queries() {
   static const auto kBelievable = believable();
   return kBelievable;
+}
+
+std::string_view views_query() { return kViews; }
+
+std::string view_definition_query(Oid view) {
+  const std::string oid = std::to_string(view);
+  return "SELECT " + oid + ", pg_catalog.pg_get_viewdef(" + oid + "::pg_catalog.oid)";
 }
 
 }  // namespace hyperdrive::proxy::sql

@@ -151,3 +151,24 @@ def test_a_write_that_is_overtaken_by_a_change_ends_the_answers_that_it_reaches_
         guard.query("commit")
         writer.until_ready()
         assert c.value(read) == after
+
+
+def test_the_reading_of_the_catalogs_holds_no_lock_while_it_waits_for_another(pg):
+    """Or a client that waits for what it holds could be the one that Postgres ends, as part of a deadlock."""
+    views = "create table one (v int); create table two (v int);" + "".join(
+        f"create view seen{n} as select one.v from one, two;" for n in range(5))
+    with proxy(pg, views) as p, Connection.open(p.url()) as c, Connection.open(pg.url()) as direct, \
+            Connection.open(pg.url()) as other:
+        wait_until_stored(p, c, "select v from witness")
+        waits = "select count(*) from pg_locks where not granted and relation = '{}'::regclass"
+        for held, wanted in (("two", "one"), ("one", "two")):
+            direct.query("begin")
+            direct.query(f"lock table {held} in access exclusive mode")
+            c.query(f"create table if not exists new_{held} (v int)")
+            # It is tried again and again, so that it is met.
+            wait_for(lambda: other.value(waits.format(held)) != "0", 20, "the reading wants the lock")
+            other.query("begin; set local lock_timeout = '2s'")
+            other.query(f"lock table {wanted} in access exclusive mode")
+            other.query("rollback")
+            direct.query("rollback")
+            wait_until_stored(p, c, "select v from witness")

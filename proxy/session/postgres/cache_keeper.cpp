@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <future>
 #include <utility>
 
@@ -18,6 +19,11 @@ constexpr std::chrono::milliseconds kLongestRetry{5'000};
 constexpr std::size_t kWarnCatalog = 0;
 constexpr std::size_t kWarnings = 3;
 constexpr std::size_t kPreparation = 2;  // the result before those of sql::catalog_queries()
+
+/// The reading locks tables for moments, and must not stand in a queue with locks in its hands: a
+/// client that waits for those could be the one that Postgres ends as part of a deadlock. So it
+/// gives up long before deadlock_timeout (1 s), and tries again later.
+constexpr std::string_view kHaste = "SET LOCAL lock_timeout = '20ms';";
 
 /// Changes whenever something changes that a Catalog is made of, or a grant. Rows of pg_catalog
 /// that were there from the beginning are left out, so that it costs what the user's schema costs.
@@ -239,12 +245,38 @@ void CacheKeeper::reload() {
       " AND setrole IN (0, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user)));"
       // Compiling these questions would take seconds, answering them does not.
       "SET LOCAL search_path = pg_catalog; SET LOCAL jit = off;";
-  text += kFingerprint;
+  text.append(kHaste).append(kFingerprint);
   text.append(";").append(sql::lies_preparation());
-  for (const std::string& query : sql::catalog_queries()) text.append(";").append(query);
+  const auto queries = sql::catalog_queries();
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    text.append(";").append(i == sql::kViewDefinitions ? sql::views_query() : queries[i]);
+  }
   text += ";COMMIT";
+  views_.clear();
   asker_->ask(
       std::move(text), [this](std::size_t result, auto row) { catalog_row(result, row); },
+      [this](core::Result<void> result) {
+        if (result && builder_result_ && !views_.empty()) return read_views();
+        reloaded(std::move(result));
+      });
+}
+
+/// Each view in a transaction of its own, so that what it reads is locked while it is written out
+/// and no longer.
+void CacheKeeper::read_views() {
+  std::string text;
+  for (const sql::Oid view : views_) {
+    text.append("BEGIN READ ONLY;SET LOCAL search_path = pg_catalog;").append(kHaste);
+    text.append(sql::view_definition_query(view)).append(";COMMIT;");
+  }
+  asker_->ask(
+      std::move(text),
+      [this](std::size_t, auto row) {
+        if (!builder_result_) return;
+        builder_result_ = row.size() == 2 && !row[1]
+                              ? core::fail("a view was dropped while the catalogs were read")
+                              : builder_->add(sql::kViewDefinitions, row);
+      },
       [this](core::Result<void> result) { reloaded(std::move(result)); });
 }
 
@@ -255,6 +287,9 @@ void CacheKeeper::catalog_row(std::size_t result, SideConnection::Row row) {
     new_defaults_ = row[3].value_or("");
   } else if (result == 1) {
     new_fingerprint_ = row[0].value_or("");
+  } else if (result == kPreparation + 1 + sql::kViewDefinitions) {
+    const std::string digits(row[0].value_or(""));
+    views_.push_back(static_cast<sql::Oid>(std::strtoul(digits.c_str(), nullptr, 10)));
   } else if (result > kPreparation && builder_result_) {
     builder_result_ = builder_->add(result - kPreparation - 1, row);
   }
@@ -272,8 +307,10 @@ void CacheKeeper::reloaded(core::Result<void> result) {
     tell_first(std::move(result));
     tried();
     if (asker_) asker_->ask("ROLLBACK", {}, [](core::Result<void>) {});
-    return look_within(kLongestRetry);
+    reload_retry_ = std::clamp(reload_retry_ * 2, kFirstRetry, kLongestRetry);
+    return look_within(reload_retry_);
   }
+  reload_retry_ = {};
   if (has_new_defaults()) return;
   const bool changed = fingerprint_ != new_fingerprint_ || generation() == 0;
   fingerprint_ = new_fingerprint_;

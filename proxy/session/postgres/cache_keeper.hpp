@@ -138,6 +138,7 @@ class CacheKeeper {
   void asker_lost(const std::string& why);
   void drop_asker();
   void reload();
+  void read_views();
   void catalog_row(std::size_t result, SideConnection::Row row);
   void reloaded(core::Result<void> result);
   bool has_new_defaults();
@@ -186,6 +187,8 @@ class CacheKeeper {
   bool reload_again_ = false;
   std::unique_ptr<sql::CatalogBuilder> builder_;
   core::Result<void> builder_result_;
+  std::vector<sql::Oid> views_;  // whose definitions are still to be read
+  std::chrono::milliseconds reload_retry_{0};
   std::string fingerprint_;  // of the catalog in force
   std::string new_fingerprint_;
   std::string defaults_;  // of a new session, as the catalogs have them; empty: not known yet

@@ -306,7 +306,7 @@ constexpr std::array kSettings = {
             set_integer<"workers", &L::workers, 0, 64>, get_integer<&L::workers>,
             same<&L::workers>},
     Setting{"fold_begin", "fold-begin", "", Kind::kBoolean, "true|false",
-            "Not available yet: BEGIN and the first statement after it sent in one round trip.",
+            "Postgres: BEGIN is answered at once and sent with the first statement behind it.",
             true, set_boolean<"fold-begin", &L::fold_begin>, get_boolean<&L::fold_begin>,
             same<&L::fold_begin>},
     Setting{"scram_rounds", "scram-rounds", "NUMBER", Kind::kInteger, "1-1000000",

@@ -97,14 +97,6 @@ Result<void> validate_local(const LocalSettings& local) {
   return {};
 }
 
-/// A setting that is read and stored but does nothing yet is refused, not ignored.
-Result<void> validate_available(const LocalSettings& local) {
-  if (local.fold_begin)
-    return usage("fold-begin is not available yet: BEGIN is sent to the origin on its own.",
-                 "Leave out --fold-begin; for a config that has it, give --fold-begin=false.");
-  return {};
-}
-
 }  // namespace
 
 Result<void> validate_name(std::string_view name) {
@@ -121,9 +113,9 @@ Result<void> validate_name(std::string_view name) {
 }
 
 Result<std::vector<std::string>> validate(const Config& config) {
-  for (const Result<void>& part : {validate_name(config.name), validate_origin(config.origin),
-                                   validate_tls(config), validate_caching(config.caching),
-                                   validate_local(config.local), validate_available(config.local)})
+  for (const Result<void>& part :
+       {validate_name(config.name), validate_origin(config.origin), validate_tls(config),
+        validate_caching(config.caching), validate_local(config.local)})
     if (!part) return tl::unexpected(part.error());
   if (is_mysql(config.origin.scheme) && !config.local.cache_url.empty())
     return usage("cache-url is not available for MySQL: the proxy caches in its own memory only.",

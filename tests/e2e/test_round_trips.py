@@ -85,6 +85,14 @@ def test_begin_query_commit_costs_three(origin):
         assert rounds(once, 3.9) < 3.9
 
 
+def test_begin_query_commit_costs_two_where_the_begin_is_folded(origin):
+    hd, url = proxied(origin, "--caching-disabled", "--fold-begin")
+    with hd:
+        once = transaction(url)
+        once()
+        assert rounds(once, 2.9) < 2.9
+
+
 # The same over a network of its own, where the TCP handshakes travel as well. Everything but the origin is in the
 # namespace: this file is run there as a program.
 

@@ -37,7 +37,6 @@ def create(hd, name, *flags):
     (["create", "x", "--connection-string", URL, "--origin-connection-limit", "1001"], 64, "1000"),
     (["create", "x", "--connection-string", URL, "--cache-size", "lots"], 64, "lots"),
     (["create", "x", "--connection-string", URL, "--no-verify", "--cache-url", "redis://h:x/0"], 64, "port of cache-url"),
-    (["create", "x", "--connection-string", URL, "--no-verify", "--fold-begin"], 64, "fold-begin is not available yet"),
     (["create", "x", "--connection-string", URL, "--caching-disabled=maybe"], 64, "maybe"),
     (["create", "x", "--host", "h", "--port", "70000", "--database", "d", "--user", "u", "--password", "p"], 64, "65535"),
     (["create", "x", "--connection-string-env", "NOT_SET_HERE"], 64, "NOT_SET_HERE"),

@@ -112,7 +112,9 @@ void Client::attach(std::unique_ptr<Origin> origin) {
   reapply_ = ends_ = false;
   own_reading_ = 0;
   if (worker_.gate != nullptr) worker_.gate->leased(*lease_);
-  if (lease_->apply(settings_)) {
+  const bool applying = lease_->apply(settings_);
+  if (begun_) send_begin();
+  if (applying) {
     // At login nothing waits yet, and learn_profile() waits for them anyway.
     if (phase_ != Phase::kProfile && must_be_confirmed(settings_)) block(Block::kSettings);
     return;
@@ -255,7 +257,7 @@ void Client::send_error(std::string_view severity, std::string_view sqlstate,
 
 void Client::send_ready() {
   std::string out;
-  pg::append_ready_for_query(out, pg::TransactionStatus::kIdle);
+  pg::append_ready_for_query(out, status());
   stream_->write(out);
 }
 
@@ -299,6 +301,7 @@ void Client::fail_group(const pool::Refusal& refusal) {
                refusal.error.hint);
   }
   if (login) return close_politely();
+  forget_begin();
   skip_to_sync_ = true;
   unblock(Block::kLease);
 }

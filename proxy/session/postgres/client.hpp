@@ -65,6 +65,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void described(Expected& entry, const Shape& shape);
   void checked(Expected& entry, const Shape& now);
   void check_gone();
+  void bind_failed();
   void settings_applied(bool ok, net::Bytes error_body);
   /// What the client is told instead of a ParameterStatus; nothing: the message itself.
   std::optional<std::string> report(const SettingsRef& reports);
@@ -189,6 +190,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::size_t run_group(net::Bytes group, bool whole);
   Step message(const Message& message);
   Step query(const Message& message);
+  void query_sent();
   Step sync(const Message& message);
   Step flush(const Message& message);
   Step function_call(const Message& message);
@@ -205,6 +207,16 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void forward(net::Bytes bytes);
   void expect_run(ReplyKind kind, TextRef text);
   void protocol_violation(std::string_view what);
+
+  // fold.cpp
+  struct Lone;
+  static std::optional<Lone> lone_statement(net::Bytes group);
+  bool begin_answered(net::Bytes group);
+  bool end_answered(net::Bytes group);
+  void forget_begin();
+  void answer_lone(const Lone& lone, net::Bytes group, std::string_view tag);
+  wire::postgres::TransactionStatus status() const;
+  void send_begin();
 
   // extended.cpp
   Step parse(const Message& message);
@@ -234,6 +246,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Expected& poison(std::string_view sqlstate, std::string_view text, std::string_view hint = {});
   void forward_extended(net::Bytes bytes);
   Portal find_portal(std::string_view name) const;
+  bool portal_uncertain(const Portal& portal) const;
   void forget_portals();
   void bind_portal(std::string_view name, TextRef text, NamedRef named);
 
@@ -254,6 +267,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step refuse_with(const Message& message, std::string_view sqlstate, const std::string& text);
   Step answer_here(const Message& message, std::string_view tag);
   void own_sequences(const TextInfo& text);
+  void forget_sequences();
   void poison_query(std::string_view sqlstate, std::string_view text, std::string_view hint);
   void note(const Findings& findings);
   bool in_transaction() const;
@@ -294,6 +308,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Unnamed unnamed_;            // as the client's messages say
   Unnamed confirmed_;          // as the origin's replies say
   Portal portal_;              // the unnamed one
+  TextRef begun_;              // a BEGIN that was answered here and not sent yet
   boost::unordered_flat_map<std::string, NamedRef> names_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<Login> login_;
@@ -310,7 +325,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Block block_ = Block::kNone;
   bool skip_to_sync_ = false;    // without an origin: after a refusal
   bool asks_sequences_ = false;  // has asked for lastval() or currval()
-  bool begins_ = false;          // a BEGIN is on its way
+  bool begins_ = false;          // a BEGIN is on its way, or begun_
   bool ends_ = false;            // a COMMIT, ROLLBACK … is
   bool check_failed_ = false;
   bool streaming_drops_ = false;
@@ -322,6 +337,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool clean_ = false;       // that answer held no error and left no transaction
   std::uint16_t lost_ = 0;   // bits by Feature: for the present statement's event
   sql::CacheStatus cache_status_ = sql::CacheStatus::kDisabled;
+  bool reset_ran_ = false;                         // in the present transaction
   bool reapply_ = false;                           // a RESET took the startup's settings away too
   std::chrono::steady_clock::duration waited_{};   // for the lease, until it is told of it
   std::chrono::steady_clock::time_point since_{};  // of the phase; kReady: of the last activity

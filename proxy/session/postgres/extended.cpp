@@ -271,6 +271,15 @@ void Client::checked(Expected& entry, const Shape& now) {
   unblock(Block::kCheck);
 }
 
+/// There is no unnamed portal, or an older one, unless a later Bind makes it.
+void Client::bind_failed() {
+  InFlight& queue = lease_->in_flight();
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    if (queue[i].portal) return;
+  }
+  portal_ = {};
+}
+
 void Client::check_gone() { unblock(Block::kCheck); }
 
 void Client::plan_changed() {
@@ -324,7 +333,7 @@ Client::Step Client::bind_unnamed(const Message& message, const pg::BindNames& n
   if (ensure_unnamed(message.rest) == Step::kBlocked) return Step::kBlocked;
   if (worker_.gate != nullptr && unnamed_.text) worker_.gate->will_bind(*this, *unnamed_.text);
   forward_extended(message.whole);
-  lease_->expect(ReplyKind::kBind);
+  lease_->expect(ReplyKind::kBind).portal = names.portal.empty();
   bind_portal(names.portal, unnamed_.text, nullptr);
   return Step::kDone;
 }
@@ -346,7 +355,9 @@ Client::Step Client::bind_named(const Message& message, const pg::BindNames& nam
   if (message.body.size() > names.size + kInlineBind) {
     forward(message.body.substr(names.size + kInlineBind));
   }
-  lease_->expect(ReplyKind::kBind).named = named;
+  Expected& entry = lease_->expect(ReplyKind::kBind);
+  entry.named = named;
+  entry.portal = names.portal.empty();
   bind_portal(names.portal, named->text, named);
   return Step::kDone;
 }
@@ -381,6 +392,17 @@ Client::Portal Client::find_portal(std::string_view name) const {
     }
   }
   return {};
+}
+
+/// Whether it depends on unanswered messages that there still is this portal: an earlier Sync may
+/// have ended its transaction. Of importance only to what is decided here by its text.
+bool Client::portal_uncertain(const Portal& portal) const {
+  if (!portal.text || (portal.text->plain && !portal.spent) || !lease_) return false;
+  InFlight& queue = lease_->in_flight();
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    if (queue[i].kind == ReplyKind::kSync) return true;
+  }
+  return false;
 }
 
 /// They end with their transaction.
@@ -448,6 +470,10 @@ Client::Step Client::execute(const Message& message) {
   }
   const Portal portal = find_portal(execute->portal);
   TextRef text = portal.text;
+  if (portal_uncertain(portal)) {
+    await_replies();
+    return Step::kBlocked;
+  }
   if (portal.spent) {
     poison(pg::sqlstate::kObjectNotInPrerequisiteState,
            "portal \"" + std::string(execute->portal) + "\" cannot be run");

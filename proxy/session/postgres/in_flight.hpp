@@ -59,6 +59,8 @@ struct Expected {
   bool may_copy_in = false;       ///< whether messages behind it are read as such is open
   bool poison = false;            ///< fails on purpose; `payload` is the error to tell instead
   bool in_failed = false;         ///< … where the transaction has failed, so for another reason
+  bool portal = false;            ///< kBind: of the client's unnamed portal
+  bool begins = false;            ///< of a BEGIN sent ahead of the client's group (fold.cpp)
   bool finds_prepared = false;    ///< the question whether SQL has left statements: fails if so
   std::uint16_t statement = 0;    ///< kQuery: how many of its statements are complete
   std::uint64_t serial = 0;       ///< unnamed: of the Parse; else of the client's message
@@ -77,6 +79,7 @@ class InFlight {
   bool empty() const { return size_ == 0; }
   std::size_t size() const { return size_; }
   Expected& front() { return slots_[head_]; }
+  const Expected& back() const { return slots_[(head_ + size_ - 1) & (slots_.size() - 1)]; }
   Expected& operator[](std::size_t at) { return slots_[(head_ + at) & (slots_.size() - 1)]; }
 
   Expected& push(ReplyKind kind, ReplyAction action) {
@@ -103,6 +106,10 @@ class InFlight {
   void mark_reset(Expected& entry) {
     if (!std::exchange(entry.resets, true)) ++resets_;
   }
+  void mark_begin(Expected& entry) {
+    entry.begins = true;
+    ++begins_;
+  }
   void mark_copy(Expected& entry) {
     if (!std::exchange(entry.may_copy_in, true)) ++copies_;
   }
@@ -113,6 +120,7 @@ class InFlight {
     }
   }
   bool copies_pending() const { return copies_ > 0; }
+  bool begin_pending() const { return begins_ > 0; }
   bool resets_pending() const { return resets_ > 0; }
   bool names_uncertain() const { return name_changes_ > 0; }
   bool unnamed_uncertain() const { return unnamed_changes_ > 0; }
@@ -124,6 +132,7 @@ class InFlight {
       if (front().changes_unnamed) --unnamed_changes_;
       if (front().changes_prepared) --prepared_changes_;
       if (front().resets) --resets_;
+      if (front().begins) --begins_;
       if (front().may_copy_in) --copies_;
       front() = Expected{};
       head_ = (head_ + 1) & (slots_.size() - 1);
@@ -151,6 +160,7 @@ class InFlight {
   std::size_t unnamed_changes_ = 0;
   std::size_t prepared_changes_ = 0;
   std::size_t resets_ = 0;
+  std::size_t begins_ = 0;
   std::size_t copies_ = 0;
 };
 

@@ -99,7 +99,13 @@ std::size_t Client::relay(net::Bytes data) {
       used += rest.size();
       continue;
     }
-    const std::size_t ran = run_group(rest.substr(0, cut.size), cut.kind == Cut::Kind::kGroup);
+    const net::Bytes group = rest.substr(0, cut.size);
+    if (cut.kind == Cut::Kind::kGroup &&
+        (end_answered(group) || (rest.size() == cut.size && begin_answered(group)))) {
+      used += cut.size;
+      continue;
+    }
+    const std::size_t ran = run_group(group, cut.kind == Cut::Kind::kGroup);
     used += ran;
     if (ran < cut.size) break;
   }
@@ -117,7 +123,8 @@ std::size_t Client::relay(net::Bytes data) {
 
 /// Runs the messages of a group, or of a piece of one; returns how many bytes are done with.
 std::size_t Client::run_group(net::Bytes group, bool whole) {
-  if (whole && worker_.gate != nullptr && !skip_to_sync_ && (!lease_ || lease_->at_flush())) {
+  if (whole && worker_.gate != nullptr && !skip_to_sync_ && !begun_ &&
+      (!lease_ || lease_->at_flush())) {
     Step step = Step::kDone;
     if (offered(group, step)) return step == Step::kDone ? group.size() : 0;
   }
@@ -175,6 +182,10 @@ bool Client::depends_on_replies(net::Bytes group, bool whole) const {
   const InFlight& queue = lease_->in_flight();
   // What the origin reads while it takes COPY data fails the COPY and is not answered itself.
   if (lease_->copying_in()) return false;
+  if (queue.begin_pending()) {
+    // If it fails, what is behind its group must not run; the first group goes with it.
+    return !queue.back().begins;
+  }
   // A Sync there is ignored; behind the data the answer waits for it.
   const bool syncs = !group.empty() && group.front() == static_cast<char>(Frontend::kSync);
   if (queue.resets_pending() || (queue.copies_pending() && !syncs)) return true;
@@ -350,9 +361,16 @@ Client::Step Client::query(const Message& message) {
   if (text->terminates) worker_.service.note_termination(worker_.loop.now());
   forward(message.whole);
   expect_run(ReplyKind::kQuery, text);
+  query_sent();
+  return Step::kDone;
+}
+
+/// It ends the pipeline before it, and takes the place of the unnamed statement and portal.
+void Client::query_sent() {
+  lease_->set_open(false);
   lease_->unnamed_serial = Origin::kNone;
   unnamed_ = {};
-  return Step::kDone;
+  portal_ = {};
 }
 
 Client::Step Client::sync(const Message& message) {
@@ -390,6 +408,7 @@ Client::Step Client::function_call(const Message& message) {
   }
   forward(message.whole);
   lease_->expect(ReplyKind::kFunctionCall);
+  lease_->set_open(false);
   // Whatever it called may have left anything.
   lease_->left.anything = true;
   return Step::kDone;

@@ -302,7 +302,9 @@ Origin::Pass Origin::error(net::Bytes body) {
   }
   if (head.finds_prepared) left.prepared = true;
   Pass told = pass;
-  const bool poisoned = fields->sqlstate == (head.in_failed ? "25P02" : "42703");
+  // A transaction that was believed to have failed may have been ended in the meantime.
+  const bool poisoned =
+      fields->sqlstate == "42703" || (head.in_failed && fields->sqlstate == "25P02");
   if (head.poison && head.payload && poisoned) {
     replacement_ = *head.payload;
     told = owner_ == nullptr ? Pass::kSwallow : Pass::kReplace;
@@ -331,6 +333,21 @@ Origin::Pass Origin::error(net::Bytes body) {
   return told;
 }
 
+namespace {
+
+/// Whether a BEGIN sent ahead has failed and the client's group behind it was a Query or
+/// FunctionCall, which brings no Sync to be answered.
+bool was_alone_behind_begin(const std::vector<Expected>& lost) {
+  for (const Expected& entry : lost) {
+    if (entry.begins) continue;
+    const bool alone = entry.kind == ReplyKind::kQuery || entry.kind == ReplyKind::kFunctionCall;
+    return lost.front().begins && alone;
+  }
+  return false;
+}
+
+}  // namespace
+
 /// After an error in the extended protocol the origin skips everything up to the next Sync; so do
 /// the entries of what was sent, and what was believed of their success is taken back.
 void Origin::fail_segment() {
@@ -342,6 +359,13 @@ void Origin::fail_segment() {
   // Backwards: each step finds what was there when it was done.
   for (std::size_t i = lost.size(); i-- > 0;) undo(lost[i], i == 0);
   ignoring_ = in_flight_.empty();
+  if (ignoring_ && owner_ != nullptr && was_alone_behind_begin(lost)) {
+    std::string sync;
+    pg::append_empty(sync, pg::Frontend::kSync);
+    write(sync);
+    expect(ReplyKind::kSync);
+    ignoring_ = false;
+  }
   // What was skipped has changed nothing.
   if (!unnamed_in_flight()) unnamed_serial = unnamed_there_;
   if (owner_ != nullptr) owner_->restore_unnamed();
@@ -373,6 +397,9 @@ void Origin::undo(Expected& entry, bool failed_itself) {
     case ReplyKind::kClose:
       if (entry.action == ReplyAction::kSwallow && entry.serial != 0) prepared_.add(entry.serial);
       if (entry.changes_names && owner_ != nullptr) owner_->undo_close(entry);
+      break;
+    case ReplyKind::kBind:
+      if (entry.portal && owner_ != nullptr) owner_->bind_failed();
       break;
     case ReplyKind::kDescribeStatement:
       if (entry.check && owner_ != nullptr) owner_->check_gone();

@@ -34,7 +34,7 @@ Client::Step Client::apply_policy(const Message& message, TextInfo& text, bool& 
 /// The statement does not run, and its failure has the consequences of any other.
 Client::Step Client::refuse(const Message& message, const Refused& refusal) {
   const bool simple = message.header.is(Frontend::kQuery);
-  if (simple && !lease_) {
+  if (simple && !lease_ && !begun_) {
     worker_.telemetry.refused(refusal.feature);
     send_error("ERROR", pg::sqlstate::kSystemError, refusal.message, refusal.hint);
     send_ready();
@@ -87,7 +87,7 @@ Client::Step Client::clean_up(const Message& message, TextInfo& text,
     return Step::kBlocked;
   }
   const bool failed = lease_ && lease_->status() == pg::TransactionStatus::kFailed;
-  if (discard && !lease_ && simple) {
+  if (discard && !lease_ && !begun_ && simple) {
     forget_all();
     handled = true;
     return answer_here(message, "DISCARD ALL");
@@ -132,8 +132,7 @@ Client::Step Client::deallocate_there(const Statement& statement, TextInfo& text
   out.clear();
   lease_->prepared().remove(statement.id);
   lease_->expect(ReplyKind::kQuery).text = TextRef(&text);
-  lease_->unnamed_serial = Origin::kNone;
-  unnamed_ = {};
+  query_sent();
   return Step::kDone;
 }
 
@@ -142,22 +141,25 @@ Client::Step Client::deallocate_there(const Statement& statement, TextInfo& text
 void Client::own_sequences(const TextInfo& text) {
   const bool at_rest = lease_->in_flight().empty() && !lease_->open() &&
                        lease_->status() != pg::TransactionStatus::kFailed;
-  if (text.asks_sequences && lease_->sequences_of != serial_ && at_rest) {
-    std::string& out = worker_.scratch;
-    pg::append_query(out, "DISCARD SEQUENCES");
-    forward(out);
-    out.clear();
-    lease_->expect(ReplyKind::kQuery, ReplyAction::kSwallow);
-    lease_->unnamed_serial = Origin::kNone;
-    lease_->sequences_of = serial_;
-  }
+  if (text.asks_sequences && at_rest) forget_sequences();
   if (text.moves_sequences) lease_->sequences_of = serial_;
+}
+
+void Client::forget_sequences() {
+  if (lease_->sequences_of == serial_) return;
+  std::string& out = worker_.scratch;
+  pg::append_query(out, "DISCARD SEQUENCES");
+  forward(out);
+  out.clear();
+  lease_->expect(ReplyKind::kQuery, ReplyAction::kSwallow);
+  lease_->unnamed_serial = Origin::kNone;
+  lease_->sequences_of = serial_;
 }
 
 Client::Step Client::refuse_with(const Message& message, std::string_view sqlstate,
                                  const std::string& text) {
   const bool simple = message.header.is(Frontend::kQuery);
-  if (simple && !lease_) {
+  if (simple && !lease_ && !begun_) {
     send_error("ERROR", sqlstate, text);
     send_ready();
     return Step::kDone;
@@ -181,8 +183,7 @@ void Client::poison_query(std::string_view sqlstate, std::string_view text, std:
   Expected& entry = lease_->expect(ReplyKind::kQuery);
   entry.poison = true;
   entry.payload = std::move(payload);
-  lease_->unnamed_serial = Origin::kNone;
-  unnamed_ = {};
+  query_sent();
 }
 
 /// CommandComplete made here, with ReadyForQuery behind it for a simple Query. The caller has made
@@ -193,8 +194,9 @@ Client::Step Client::answer_here(const Message& message, std::string_view tag) {
   worker_.telemetry.add(Counter::kQueries);
   if (message.header.is(Frontend::kQuery)) {
     unnamed_ = confirmed_ = {};
+    portal_ = {};
     if (!lease_ && settings_ == startup_) append_reports(out, told_at_login_);
-    pg::append_ready_for_query(out, lease_ ? lease_->status() : pg::TransactionStatus::kIdle);
+    pg::append_ready_for_query(out, status());
     stream_->write(out);
     return Step::kDone;
   }
@@ -213,9 +215,9 @@ Client::Step Client::answer_here(const Message& message, std::string_view tag) {
   return Step::kDone;
 }
 
+/// The unnamed statement is not among what DISCARD ALL drops.
 void Client::forget_all() {
   names_.clear();
-  unnamed_ = confirmed_ = {};
   settings_ = snapshot_ = startup_;
   pins_ = 0;
 }
@@ -253,6 +255,7 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
         settings_ = merged(startup_, identity_of(settings_));
         if (lease_) {
           lease_->expect_reset_all();
+          reset_ran_ = true;
           lease_->left.hidden |= lease_->status() != pg::TransactionStatus::kIdle;  // ROLLBACK
           reapply_ = startup_ != nullptr;
         }
@@ -314,9 +317,9 @@ void Client::discarded(std::string_view what) {
   if (what != "ALL") return;
   forget_all();
   if (!lease_) return;
+  reset_ran_ = true;
   reapply_ = startup_ != nullptr;
   lease_->expect_discard_all();
-  lease_->unnamed_serial = Origin::kNone;
 }
 
 /// DEALLOCATE ALL among other statements of a text; alone it is clean_up()'s.
@@ -361,6 +364,11 @@ void Client::ready(pg::TransactionStatus status) {
     if (std::exchange(defines_, false)) worker_.service.note_definitions_changed();
     if (error_in_group_) settings_ = snapshot_;
     snapshot_ = settings_;
+    if (std::exchange(reset_ran_, false) && error_in_group_) {
+      // It took the RESET back with it: what the connection has now is not what it was believed.
+      lease_->left.hidden = true;
+      reapply_ = true;
+    }
     if (lease_->in_flight().empty()) {
       begins_ = ends_ = false;
       forget_portals();

@@ -191,8 +191,8 @@ class Generator:
                             "copy t (k, v) from stdin with (format text)", "begin; copy t from stdin", "copy missing from stdin"])
             return Step(client, [Part(w.query(sql), "Z"), *self.copy_data()], note="copy in")
         if r.random() < .06:
-            sql = r.choice(["copy (select k, v from t order by k) to stdout", "copy c to stdout with (format binary)",
-                            "copy c to stdout; select 1", "copy (select generate_series(1, 3000)) to stdout"])
+            sql = r.choice(["copy (select k, v from t order by k) to stdout", "copy (table c order by k) to stdout with (format binary)",
+                            "copy (table c order by k) to stdout; select 1", "copy (select generate_series(1, 3000)) to stdout"])
             return Step(client, [Part(w.query(sql), "Z")], note="copy out")
         if r.random() < .1:
             return Step(client, [self.function_call() for _ in range(r.choice([1, 1, 2]))], note="function call")
@@ -201,7 +201,7 @@ class Generator:
     def copy_extended(self, client):
         """COPY by Parse, Bind, Execute. Whether a Sync before the data is answered depends on whether it began."""
         r = self.random
-        sql = r.choice(["copy t from stdin", "copy t from stdin", "copy c to stdout", "copy missing from stdin"])
+        sql = r.choice(["copy t from stdin", "copy t from stdin", "copy (table c order by k) to stdout", "copy missing from stdin"])
         name = "copying"   # never run without its data: Postgres ends a connection that sends something else
         parts = [Part(w.close("S", name), "3"), Part(w.parse(name, sql), "1"), Part(w.bind("", name), "2")]
         if r.random() < .5:

@@ -16,7 +16,10 @@ BLOCK = 500
 
 class Rig:
     """With autovacuum off, for it takes locks when it likes; `between` does its work instead. The proxy's reading of the
-    catalogs locks what views read for some tens of milliseconds: lock_timeout is longer."""
+    catalogs locks what a view reads while it is written out: lock_timeout is longer."""
+
+    def __init__(self, **local):
+        self.local = local   # settings of the proxies, besides those of the kind
 
     def __enter__(self):
         self.postgres = Postgres(settings={"autovacuum": "off"}).__enter__()
@@ -24,7 +27,7 @@ class Rig:
         self.postgres.psql("create role reader", database="postgres")
         self.postgres.psql("create database mirror owner app template shop", database="postgres")
         for database in ("shop", "mirror"):
-            self.postgres.psql(f"alter database {database} set lock_timeout = '250ms'", database="postgres")
+            self.postgres.psql(f"alter database {database} set lock_timeout = '60ms'", database="postgres")
         return self
 
     def __exit__(self, *exc):
@@ -35,7 +38,7 @@ class Rig:
         # The cache's own connection counts in the limit: one more, so that the clients have as many as without.
         limit = kind.pool + kind.cached
         return Proxy(self.postgres, database="mirror", origin_connection_limit=limit, caching=caching,
-                     local={"session_features": "pin" if kind.pin else "hyperdrive"})
+                     local={"session_features": "pin" if kind.pin else "hyperdrive"} | self.local)
 
     def said(self) -> str:
         """What Postgres logged of its own troubles."""

@@ -31,7 +31,7 @@ READS = [
     ("select * from c where k = $1", 1), ("select * from c order by k", 0), ("select a, b from d order by a", 0),
     ("select * from d where a > $1::int order by a", 1), ("select $1::numeric + 1, $2::bytea", 2), ("select $1::int[], $2::bool", 2),
     ("select null::int, '', 1.5::float8, '2020-02-29'::date, '{\"a\":[1,null]}'::jsonb", 0), ("select k from seen order by k", 0),
-    ("select twice($1::int)", 1), ("select k from t where k < $1 order by k limit $2::int", 2), ("table c", 0),
+    ("select twice($1::int)", 1), ("select k from t where k < $1 order by k limit $2::int", 2), ("table c order by k", 0),
     ("select c.v, t.v from c join t using (k) order by k", 0), ("select generate_series(1, 2000) as g, 'row'", 0),
     ("select 1 as \"Mixed Case\", 2 as \"Mixed Case\"", 0), ("select", 0), ("select repeat('long ', 30000)", 0),
     ("select v from t where k = $1::int for update", 1), ("select current_setting('timezone'), current_setting('datestyle')", 0),

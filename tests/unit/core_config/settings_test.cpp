@@ -170,8 +170,6 @@ TEST_CASE("what a config may be") {
   refused([](Config& c) { c.local.cache_size = 5; });
   CHECK_THAT(refused([](Config& c) { c.local.cache_url = "redis://h:70000/0"; }),
              Catch::Contains("65535"));
-  CHECK_THAT(refused([](Config& c) { c.local.fold_begin = true; }),
-             Catch::Contains("fold-begin is not available yet"));
   refused([](Config& c) { c.local.admin_port = c.local.local_port = 9000; });
 }
 

@@ -304,7 +304,8 @@ void CacheKeeper::reloaded(core::Result<void> result) {
     std::move(awaiting_reload_.begin(), awaiting_reload_.end(), std::back_inserter(awaiting_next_));
     awaiting_reload_.clear();
     warn(kWarnCatalog, "The origin's catalogs could not be read: " + result.error().message);
-    tell_first(std::move(result));
+    // A lock that was in the way may be gone at the next try.
+    if (reload_retry_ >= kLongestRetry) tell_first(std::move(result));
     tried();
     if (asker_) asker_->ask("ROLLBACK", {}, [](core::Result<void>) {});
     reload_retry_ = std::clamp(reload_retry_ * 2, kFirstRetry, kLongestRetry);

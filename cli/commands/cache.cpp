@@ -18,6 +18,7 @@ constexpr Positional kPurgePositionals[] = {
 constexpr Flag kPurgeFlags[] = {
     {.name = "table",
      .help = "Only answers that depend on this table (`products`, `shop.products`)"},
+    {.name = "tag", .help = "Only answers whose statement says `/* hyperdrive: tag=… */`"},
     {.name = "query", .help = "Only answers to this statement"},
 };
 
@@ -51,25 +52,26 @@ core::Result<ordered_json> ask(Context& context, const std::string& path,
 }
 
 Outcome purge(Context& context) {
-  const auto table = context.args().text("table");
-  const auto query = context.args().text("query");
-  if (table && query) {
-    return core::usage("Arguments table and query are mutually exclusive",
-                       "Leave one of them out.");
-  }
   ordered_json question;
-  if (table) {
-    question["table"] = *table;
-  } else if (query) {
-    question["query"] = *query;
-  } else {
-    question["all"] = true;
+  for (const char* what : {"table", "tag", "query"}) {
+    const auto name = context.args().text(what);
+    if (!name) continue;
+    if (!question.empty()) {
+      return core::usage(
+          fmt::format("Arguments {} and {} are mutually exclusive", question.begin().key(), what),
+          "Leave one of them out.");
+    }
+    question[what] = *name;
   }
+  if (question.empty()) question["all"] = true;
   auto answer = ask(context, "/v1/purge", question);
   if (!answer) return tl::unexpected(answer.error());
-  context.out().document_if_json(*answer);
+  Output& out = context.out();
+  out.document_if_json(*answer);
   const auto purged = answer->value("purged", std::int64_t{0});
-  context.out().say(fmt::format("✅ Purged {}", counted(purged, "answer", "answers")));
+  out.say(fmt::format("✅ Purged {}", counted(purged, "answer", "answers")));
+  const std::string warning = answer->value("warning", "");
+  if (!warning.empty()) out.warn(printable(warning));
   return 0;
 }
 
@@ -99,8 +101,7 @@ Outcome explain(Context& context) {
   if (!invalid.empty()) out.print(fmt::format("  ignores the hints      {}", invalid));
   const auto production = answer->value("production", ordered_json::object());
   if (production.value("differs", false)) {
-    out.print(fmt::format("  Cloudflare's cache would say {}: {}", production.value("status", ""),
-                          printable(production.value("reason", ""))));
+    out.print(fmt::format("  Cloudflare's cache {}", printable(production.value("reason", ""))));
   }
   return 0;
 }

@@ -116,7 +116,9 @@ ApiResponse post_purge(const Context& context) {
   if (!purge) return error_response(400, purge.error());
   const auto purged = context.backend.purge(*purge);
   if (!purged) return error_response(500, purged.error());
-  return json_response({{"purged", *purged}});
+  Json answer{{"purged", purged->entries}};
+  if (!purged->warning.empty()) answer["warning"] = purged->warning;
+  return json_response(answer);
 }
 
 ApiResponse post_reload(const Context& context) {

@@ -153,6 +153,11 @@ struct Purge {
   std::string name;  ///< table, tag or SQL
 };
 
+struct Purged {
+  std::uint64_t entries = 0;
+  std::string warning;  ///< where it does not hold yet, for people; empty: everywhere
+};
+
 // --- the proxy, seen from the admin thread ---
 
 class AdminBackend {
@@ -166,7 +171,7 @@ class AdminBackend {
   virtual std::string config_json() = 0;
   virtual core::Result<Explanation> explain(const std::string& sql) = 0;
   /// How many entries were dropped.
-  virtual core::Result<std::uint64_t> purge(const Purge& purge) = 0;
+  virtual core::Result<Purged> purge(const Purge& purge) = 0;
   /// All or nothing; the names of what changed.
   virtual core::Result<std::vector<std::string>> reload(std::string_view launch_json) = 0;
   virtual void drain(std::optional<std::chrono::milliseconds> timeout) = 0;

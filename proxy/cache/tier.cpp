@@ -156,10 +156,16 @@ void Tier::begin() {
                [this](const RedisReply* reply) { step_done(reply); });
   }
   for (const auto& [id, marks] : std::exchange(late_, {})) settle_now(id, marks, true);
-  if (options_.obeys_writes) {
-    const std::string key = tier::epoch_key(space_, cache_.epochs().database());
-    const std::string epoch = fresh_epoch();
-    step(std::array<std::string_view, 3>{"SET", key, epoch});
+  if (options_.obeys_writes) unpurged_.insert(&cache_.epochs().database());
+  if (!unpurged_.empty()) {
+    ++steps_left_;
+    const Marks marks(unpurged_.begin(), unpurged_.end());
+    set_epochs(marks, [this, marks](const RedisReply* reply) {
+      if (reply != nullptr && !reply->is_error()) {
+        for (Mark* mark : marks) unpurged_.erase(mark);
+      }
+      step_done(reply);
+    });
   }
   finish_step();
 }
@@ -350,14 +356,32 @@ void Tier::keep(const Entry& entry, std::string_view epochs, std::chrono::millis
   });
 }
 
-void Tier::purge(Mark& mark) {
-  on_loop([this, target = &mark] {
-    if (!usable()) return;
-    const std::string key = tier::epoch_key(space_, *target);
-    const std::string epoch = fresh_epoch();
-    command(std::array<std::string_view, 3>{"SET", key, epoch},
-            [this](const RedisReply* reply) { refused(reply); });
+void Tier::purge(Marks marks, std::function<void(bool)> done) {
+  // Without writes to obey, answers there carry the epoch of the whole database only.
+  if (!options_.obeys_writes) marks = {&cache_.epochs().database()};
+  on_loop([this, marks = std::move(marks), done = std::move(done)] {
+    // Not yet logged in: begin() is still to come.
+    if (!connection_ || scripts_.size() < kScripts) {
+      unpurged_.insert(marks.begin(), marks.end());
+      return done(false);
+    }
+    set_epochs(marks, [this, marks, done](const RedisReply* reply) {
+      const bool told = !refused(reply);
+      if (!told) unpurged_.insert(marks.begin(), marks.end());
+      done(told);
+    });
   });
+}
+
+void Tier::set_epochs(std::span<Mark* const> marks, RedisConnection::OnReply on_reply) {
+  std::vector<std::string> pairs;
+  for (const Mark* mark : marks) {
+    pairs.push_back(tier::epoch_key(space_, *mark));
+    pairs.push_back(fresh_epoch());
+  }
+  std::vector<std::string_view> words{"MSET"};
+  words.insert(words.end(), pairs.begin(), pairs.end());
+  command(words, std::move(on_reply));
 }
 
 // --- writes

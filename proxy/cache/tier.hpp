@@ -27,6 +27,7 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "core/base/secret.hpp"
@@ -85,8 +86,9 @@ class Tier final : public WriteWatcher {
   EntryRef adopt(const Verdict& verdict, Bytes key, std::span<Mark* const> marks, TimePoint now);
   /// `epochs`: of the verdict before the query was sent.
   void keep(const Entry& entry, std::string_view epochs, std::chrono::milliseconds life);
-  /// Answers that depend on the mark end for all proxies.
-  void purge(Mark& mark);
+  /// Answers that depend on one of these end for all proxies. `done`: whether Redis has said so;
+  /// what it was not told is made good when it is back, before the tier counts again.
+  void purge(std::vector<Mark*> marks, std::function<void(bool)> done);
 
   std::shared_ptr<Announcement> announce(std::shared_ptr<Announcement> about,
                                          std::span<Mark* const> marks) override;
@@ -108,6 +110,7 @@ class Tier final : public WriteWatcher {
   void lost(const std::string& why);
   void command(std::span<const std::string_view> arguments, RedisConnection::OnReply on_reply);
   void step(std::span<const std::string_view> arguments);
+  void set_epochs(std::span<Mark* const> marks, RedisConnection::OnReply on_reply);
   void run_script(std::size_t script, std::vector<std::string> keys,
                   std::initializer_list<std::string_view> arguments,
                   RedisConnection::OnReply on_reply);
@@ -149,6 +152,7 @@ class Tier final : public WriteWatcher {
   std::unordered_map<const Mark*, std::string> seen_;
   std::unordered_map<std::uint64_t, Marks> live_;      // intents that are not settled
   std::vector<std::pair<std::uint64_t, Marks>> late_;  // settled while Redis was away
+  std::unordered_set<Mark*> unpurged_;                 // … and purges
   std::shared_ptr<Tier*> self_;                        // for tasks that are still under way
   std::atomic<std::thread::id> thread_{};
 };

@@ -16,6 +16,17 @@ std::string setting(const core::LocalSettings& local, std::string_view key) {
   return found == nullptr ? std::string() : found->get(local);
 }
 
+/// A shared tier that is not used just now has not heard of a purge.
+std::string untold(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) {
+    if (!warning.starts_with("The shared cache")) continue;
+    return "The shared cache could not be told, so that other proxies may still answer from it; it "
+           "is purged before this one uses it again. " +
+           warning;
+  }
+  return {};
+}
+
 }  // namespace
 
 admin::Gauges AdminAdapter::gauges() {
@@ -98,21 +109,24 @@ core::Result<admin::Explanation> AdminAdapter::explain(const std::string& sql) {
   return out;
 }
 
-core::Result<std::uint64_t> AdminAdapter::purge(const admin::Purge& purge) {
+core::Result<admin::Purged> AdminAdapter::purge(const admin::Purge& purge) {
   session::Plane& cache = proxy_.plane();
+  const auto done = [&cache](const cache::Purged& purged) {
+    return admin::Purged{purged.entries, untold(cache.warnings())};
+  };
   switch (purge.what) {
     case admin::Purge::What::kAll:
-      return cache.purge_all().entries;
+      return done(cache.purge_all());
     case admin::Purge::What::kTag:
-      return cache.purge_tag(purge.name).entries;
+      return done(cache.purge_tag(purge.name));
     case admin::Purge::What::kQuery:
-      return cache.purge_query(purge.name).entries;
+      return done(cache.purge_query(purge.name));
     case admin::Purge::What::kTable:
       break;
   }
   auto purged = cache.purge_table(purge.name);
   if (!purged) return tl::unexpected(std::move(purged.error()));
-  return purged->entries;
+  return done(*purged);
 }
 
 core::Result<std::vector<std::string>> AdminAdapter::reload(std::string_view launch_json) {

@@ -19,7 +19,7 @@ class AdminAdapter final : public admin::AdminBackend {
   admin::Stats stats() override;
   std::string config_json() override;
   core::Result<admin::Explanation> explain(const std::string& sql) override;
-  core::Result<std::uint64_t> purge(const admin::Purge& purge) override;
+  core::Result<admin::Purged> purge(const admin::Purge& purge) override;
   core::Result<std::vector<std::string>> reload(std::string_view launch_json) override;
   void drain(std::optional<std::chrono::milliseconds> timeout) override;
 

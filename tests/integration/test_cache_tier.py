@@ -33,7 +33,8 @@ def redis():
 
 def proxy(pg, redis, mode="writes", **local):
     settings = {"invalidation": mode, "cache_url": f"redis://127.0.0.1:{redis.port}/3", "session_features": "pin"} | local
-    return Proxy(pg, caching={"disabled": False}, origin_connection_limit=6, local=settings)
+    caching = {"disabled": False} | settings.pop("caching", {})
+    return Proxy(pg, caching=caching, origin_connection_limit=6, local=settings)
 
 
 def shares(p) -> bool:
@@ -117,12 +118,56 @@ def test_a_view_that_one_proxy_changes_is_read_anew_by_the_other(pg, redis):
         assert to_b.value(sql) == "777"
 
 
-def test_a_purge_empties_the_tier_too(pg, redis):
+@pytest.mark.parametrize("what", ['{"table": "shared"}', '{"all": true}', '{"query": "%s"}' % READ, '{"tag": "purged"}'])
+def test_a_purge_holds_for_all_proxies_when_it_has_been_answered(pg, redis, what):
+    read = READ + " /* hyperdrive: tag=purged */" if "tag" in what else READ
     with two(pg, redis) as ((a, to_a), (b, to_b)):
-        pg.psql("update shared set v = 4321", user="app")   # past both
-        code, body = a.admin("POST", "/v1/purge", '{"table": "shared"}')
-        assert code == 200, body
-        wait_for(lambda: to_b.value(READ) == "4321", 10, "the purge has reached the tier")
+        for p, c in ((a, to_a), (b, to_b)):
+            wait_for(lambda: hits(p, c, read), 20, "it is cached")
+        for v in range(4320, 4330):
+            pg.psql(f"update shared set v = {v}", user="app")   # past both
+            code, body = a.admin("POST", "/v1/purge", what)
+            assert code == 200 and "warning" not in body, body
+            assert to_b.value(read) == str(v) and to_a.value(read) == str(v)
+
+
+def test_a_purged_answer_does_not_come_back_from_the_tier_where_writes_are_not_obeyed(pg, redis):
+    with proxy(pg, redis, "none") as a, Connection.open(a.url()) as to_a:
+        wait_for(lambda: shares(a) and hits(a, to_a, READ), 20, "it is cached")
+        wait_for(lambda: "hd:" in redis.cli("-n", "3", "--scan", "--pattern", "hd:*:a:*"), 20, "it is in Redis")
+        for v in range(30, 34):
+            pg.psql(f"update shared set v = {v}", user="app")
+            assert a.admin("POST", "/v1/purge", '{"table": "shared"}')[0] == 200
+            assert to_a.value(READ) == str(v)
+
+
+def test_a_purge_that_redis_does_not_hear_of_says_so_and_is_made_good(pg, redis):
+    with proxy(pg, redis, "none") as a, Connection.open(a.url()) as to_a:
+        wait_for(lambda: shares(a) and hits(a, to_a, READ), 20, "it is cached")
+        wait_for(lambda: "hd:" in redis.cli("-n", "3", "--scan", "--pattern", "hd:*:a:*"), 20, "it is in Redis")
+        redis.pause()
+        pg.psql("update shared set v = 17", user="app")
+        wait_for(lambda: to_a.query(f"select {random.randrange(1 << 30)}") and not shares(a), 20, "Redis is missed")
+        assert "could not be told" in a.admin("POST", "/v1/purge", '{"table": "shared"}')[1]
+        redis.resume()
+        wait_for(lambda: shares(a), 20, "Redis is used again")
+        assert to_a.value(READ) == "17"
+
+
+def test_what_the_proxy_refreshes_by_itself_is_given_to_the_others(pg, redis):
+    lifetime = {"max_age": 3, "stale_while_revalidate": 60}
+    with proxy(pg, redis, "none", caching=lifetime) as a, Connection.open(a.url()) as to_a:
+        wait_for(lambda: shares(a) and hits(a, to_a, READ), 20, "it is cached")
+        pg.psql("update shared set v = v + 1", user="app")
+        fresh = pg.psql("select v from shared").strip()
+        wait_for(lambda: to_a.value(READ) == fresh, 20, "it has been refreshed")
+        assert a.stats()["cache"]["refreshes"] >= 1
+        with proxy(pg, redis, "none", caching=lifetime) as b, Connection.open(b.url()) as to_b:
+            wait_for(lambda: shares(b) and hits(b, to_b, "select 'anything'"), 20, "the tier is used")
+            before = b.stats()["cache"]
+            assert to_b.value(READ) == fresh
+            after = b.stats()["cache"]
+            assert (after["miss"], after["shared_hits"]) == (before["miss"], before["shared_hits"] + 1)
 
 
 def test_without_redis_each_goes_on_alone_and_says_so_and_both_come_back(pg, redis):

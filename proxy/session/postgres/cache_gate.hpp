@@ -112,6 +112,7 @@ class CacheGate final : public Gate {
   void own_gone(Client& client);
   // cache_tier.cpp: the tier shared with other proxies
   std::optional<Offer> consult(Client& client, const Question& question, cache::Found& found);
+  const cache::Tier::Verdict* told_by_tier(Client& client) const;
   Offer ask_tier(Client& client, const Question& question, bool wants_answer);
   void tier_said(std::uint64_t ticket, cache::Tier::Verdict verdict);
   bool announced(Client& client);

@@ -13,6 +13,7 @@ namespace hyperdrive::proxy::session::postgres {
 
 namespace pg = wire::postgres;
 using cache::Found;
+using State = cache::Tier::Verdict::State;
 using Kind = GroupShape::Kind;
 
 namespace {
@@ -100,6 +101,12 @@ Offer CacheGate::offer_own(Client& client, net::Bytes group, Own& own) {
   const bool outdated = question.plan->plan->catalog_generation != keeper_.generation() ||
                         question.plan->plan->status != sql::CacheStatus::kMiss;
   if (outdated || !own.leader) return offer;
+  // The answer is for the other proxies, too: all that they have written until now is in it.
+  const cache::Tier::Verdict* verdict = told_by_tier(client);
+  if (tier_ != nullptr && tier_->usable()) {
+    if (verdict == nullptr) return ask_tier(client, question, false);
+    if (verdict->state == State::kOpen && tier_->obeys_writes()) return offer;
+  }
   auto tap = std::make_shared<CacheTap>(*this, std::move(own.leader), cache_.capture(),
                                         question.shape.kind);
   tap->result_key = own.entry->key();
@@ -108,6 +115,7 @@ Offer CacheGate::offer_own(Client& client, net::Bytes group, Own& own) {
   tap->stamp = cache_.epochs().now();
   tap->start = std::chrono::steady_clock::now();
   tap->stale = own.entry;
+  if (verdict != nullptr && verdict->state == State::kCurrent) tap->epochs = verdict->epochs;
   visits_[&client].tap = tap;
   own.entry = {};
   offer.verdict = Verdict::kCapture;

@@ -1,7 +1,5 @@
 #include "proxy/session/postgres/cache_service.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <future>
@@ -15,6 +13,9 @@ namespace hyperdrive::proxy::session::postgres {
 namespace {
 
 constexpr std::chrono::seconds kFirstLog{20};
+constexpr std::chrono::seconds kFirstCatalog{3};
+/// Redis is given up after half a second of silence (proxy/cache/tier.cpp).
+constexpr std::chrono::seconds kPurgePatience{2};
 
 bool follows_log(const core::Config& config) {
   return config.local.invalidation == core::Invalidation::kReplication && !config.caching.disabled;
@@ -82,7 +83,6 @@ core::Result<void> CacheService::start_keeper(bool wait) {
   auto first = told->get_future();
   auto started =
       keeper_.start([told](core::Result<void> result) { told->set_value(std::move(result)); });
-  if (started) keeper_.when_known([this] { log_rule_warnings(); });
   if (!started || !wait) return started;
   if (first.wait_for(kFirstLog) == std::future_status::ready) return first.get();
   return core::fail("The origin's log could not be followed within 20 s.",
@@ -91,7 +91,6 @@ core::Result<void> CacheService::start_keeper(bool wait) {
 
 void CacheService::reload(const core::Config& config, bool new_origin) {
   cache_.reload(cache::Policy::of(config));
-  log_rule_warnings();
   cache_.resize(config.local.cache_size);
   if (new_origin) keeper_.retarget(make_keeper_connector(service_.options()->target));
   keeper_.set_stays_connected(!config.caching.disabled);
@@ -113,61 +112,66 @@ std::vector<std::string> CacheService::warnings() const {
   return all;
 }
 
-void CacheService::log_rule_warnings() const {
-  for (const std::string& warning : warnings()) {
-    if (warning.starts_with("The cache rule")) spdlog::warn(warning);
-  }
-}
-
-void CacheService::purge_shared(cache::Mark& mark) {
-  if (tier_) tier_->purge(mark);
-}
-
 // --- purges
 // -----------------------------------------------------------------------------------------
 
-cache::Purged CacheService::purge_all() {
+/// Own memory first, so that nothing older is kept there again; and not done until Redis says so.
+cache::Purged CacheService::purge(const std::vector<cache::Mark*>& marks) {
   ++purges_;
-  purge_shared(cache_.epochs().database());
-  return cache_.purge_all();
+  cache::Purged purged;
+  for (cache::Mark* mark : marks) {
+    const bool all = mark == &cache_.epochs().database();
+    const cache::Purged one = all ? cache_.purge_all() : cache_.purge(*mark);
+    purged.entries += one.entries;
+    purged.bytes += one.bytes;
+  }
+  if (!tier_ || cache_.policy()->disabled) return purged;
+  auto told = std::make_shared<std::promise<bool>>();
+  auto answer = told->get_future();
+  tier_->purge(marks, [told](bool done) { told->set_value(done); });
+  // Where that fails the tier is not used any more, which warnings() says.
+  answer.wait_for(kPurgePatience);
+  return purged;
 }
 
+cache::Purged CacheService::purge_all() { return purge({&cache_.epochs().database()}); }
+
 cache::Purged CacheService::purge_tag(const std::string& tag) {
-  ++purges_;
-  purge_shared(Planner::tag_mark(cache_, tag));
-  return cache_.purge(Planner::tag_mark(cache_, tag));
+  return purge({&Planner::tag_mark(cache_, tag)});
 }
 
 cache::Purged CacheService::purge_query(const std::string& sql) {
-  ++purges_;
-  purge_shared(Planner::query_mark(cache_, sql));
-  return cache_.purge(Planner::query_mark(cache_, sql));
+  return purge({&Planner::query_mark(cache_, sql)});
+}
+
+/// Right after the start the first reading is still under way.
+KnownCatalog CacheService::catalog_soon() {
+  auto told = std::make_shared<std::promise<void>>();
+  auto known = told->get_future();
+  keeper_.when_known([told] { told->set_value(); });
+  known.wait_for(kFirstCatalog);
+  return keeper_.catalog();
 }
 
 core::Result<cache::Purged> CacheService::purge_table(const std::string& table) {
-  const KnownCatalog known = keeper_.catalog();
+  const KnownCatalog known = catalog_soon();
   if (!known.catalog) {
     return core::fail("The origin's catalogs are not known yet, so nothing is cached.",
                       "Try again when the origin answers.");
   }
-  const auto oids = known.catalog->tables_matching(table);
-  if (oids.empty()) {
+  std::vector<cache::Mark*> marks;
+  for (const sql::Oid oid : known.catalog->tables_matching(table)) {
+    marks.push_back(&cache_.epochs().table(oid));
+  }
+  if (marks.empty()) {
     return core::fail("The origin has no table that matches \"" + table + "\".",
                       "Give it as table or schema.table; * and ? are wildcards.");
   }
-  ++purges_;
-  cache::Purged purged;
-  for (const sql::Oid oid : oids) {
-    purge_shared(cache_.epochs().table(oid));
-    const cache::Purged one = cache_.purge_table(oid);
-    purged.entries += one.entries;
-    purged.bytes += one.bytes;
-  }
-  return purged;
+  return purge(marks);
 }
 
 core::Result<sql::Explanation> CacheService::explain(const std::string& text) {
-  const KnownCatalog known = keeper_.catalog();
+  const KnownCatalog known = catalog_soon();
   if (!known.catalog) {
     return core::fail(
         "The origin's catalogs are not known yet: whether a query may be cached "

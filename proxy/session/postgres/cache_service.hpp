@@ -52,8 +52,8 @@ class CacheService {
 
  private:
   core::Result<void> start_keeper(bool wait);
-  void log_rule_warnings() const;
-  void purge_shared(cache::Mark& mark);
+  KnownCatalog catalog_soon();
+  cache::Purged purge(const std::vector<cache::Mark*>& marks);
 
   Service& service_;
   cache::Cache cache_;

@@ -46,6 +46,12 @@ std::optional<Offer> CacheGate::consult(Client& client, const Question& question
   return std::nullopt;
 }
 
+/// What it has said of the group at hand; null: nothing yet.
+const cache::Tier::Verdict* CacheGate::told_by_tier(Client& client) const {
+  const auto at = visits_.find(&client);
+  return at == visits_.end() || !at->second.verdict ? nullptr : &*at->second.verdict;
+}
+
 Offer CacheGate::ask_tier(Client& client, const Question& question, bool wants_answer) {
   std::string key;
   if (wants_answer) key = question.shape.answers_rows() ? result_key_ : description_key_;

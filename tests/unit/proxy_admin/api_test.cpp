@@ -138,6 +138,10 @@ TEST_CASE("explain and purge check their body") {
   CHECK(ask(backend, "POST", "/v1/purge", table).json["purged"] == 5);
   CHECK(backend.purged.what == Purge::What::kTable);
   CHECK(backend.purged.name == "products");
+  CHECK(!ask(backend, "POST", "/v1/purge", table).json.contains("warning"));
+  const std::string half = R"({"tag":"half"})";
+  CHECK(ask(backend, "POST", "/v1/purge", half).json["warning"] ==
+        "the shared cache could not be told");
   CHECK(ask(backend, "POST", "/v1/purge", all).status == 200);
   CHECK(backend.purged.what == Purge::What::kAll);
   for (const char* body : {"", "{}", R"({"all":false})", R"({"table":""})", R"({"table":1})",

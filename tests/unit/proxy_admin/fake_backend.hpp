@@ -37,9 +37,9 @@ class FakeBackend : public admin::AdminBackend {
     return admin::Explanation{false,   "volatile", "now() is STABLE", {},
                               {"now"}, {},         "volatile",        ""};
   }
-  core::Result<std::uint64_t> purge(const admin::Purge& purge) override {
+  core::Result<admin::Purged> purge(const admin::Purge& purge) override {
     purged = purge;
-    return 5;
+    return admin::Purged{5, purge.name == "half" ? "the shared cache could not be told" : ""};
   }
   core::Result<std::vector<std::string>> reload(std::string_view launch_json) override {
     if (launch_json != "{}") return core::fail("the port cannot change while it runs", "restart");

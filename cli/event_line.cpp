@@ -36,7 +36,8 @@ std::string query_line(const ordered_json& event, const Output& out) {
   const auto rows = event.value("rows", std::int64_t{0});
   const std::string reason = event.value("reason", "");
   const bool stale = status == "hit" && !reason.empty();
-  std::string spent = fmt::format("{:.1f} ms", event.value("duration_us", 0.0) / 1000);
+  const double milliseconds = event.value("duration_us", 0.0) / 1000;
+  std::string spent = fmt::format("{:.{}f} ms", milliseconds, milliseconds < 0.095 ? 2 : 1);
   if (status == "hit" || status == "stale") {
     spent += fmt::format(" (age {} s)", event.value("age_us", std::int64_t{0}) / 1'000'000);
   }

@@ -61,32 +61,42 @@ std::string reasons_line(const ordered_json& stats, const char* key, std::string
   return list.empty() ? "" : fmt::format("  {:<20} {}\n", title, list);
 }
 
+/// `volatile 3, transaction 1`: why queries went to the origin without a look into the cache.
+std::string refused_line(const ordered_json& cache) {
+  std::string list;
+  for (const char* status :
+       {"disabled", "bypass", "transaction", "oversizedquery", "multiplestatements", "parseerror",
+        "notaquery", "volatile", "uncacheable", "oversizedresult"}) {
+    if (count(cache, status) == 0) continue;
+    list += fmt::format("{}{} {}", list.empty() ? "" : ", ", status, count(cache, status));
+  }
+  return list.empty() ? "" : fmt::format("  {:<20} {}\n", "not cached", list);
+}
+
 std::string cache_lines(const ordered_json& cache) {
   const std::int64_t hits = count(cache, "hit") + count(cache, "stale");
   const std::int64_t asked = hits + count(cache, "miss");
   std::string text = fmt::format(
-      "  {:<20} {}, {}, {} stale, {} uncacheable{}\n", "cache",
-      counted(count(cache, "hit"), "hit", "hits"), counted(count(cache, "miss"), "miss", "misses"),
-      count(cache, "stale"),
-      count(cache, "uncacheable") + count(cache, "volatile") + count(cache, "transaction"),
+      "  {:<20} {}, {}, {} stale{}\n", "cache", counted(count(cache, "hit"), "hit", "hits"),
+      counted(count(cache, "miss"), "miss", "misses"), count(cache, "stale"),
       asked == 0 ? "" : fmt::format(" ({:.0f} % from the cache)", 100.0 * hits / asked));
   text += fmt::format("  {:<20} {}, {} KiB, {} evicted, {} ms at the origin saved\n", "",
-                      counted(count(cache, "entries"), "entry", "entries"),
+                      counted(count(cache, "entries"), "answer", "answers"),
                       (count(cache, "bytes") + 1023) / 1024, count(cache, "evictions"),
                       count(cache, "origin_ms_saved"));
+  text += refused_line(cache);
   if (count(cache, "stale_hits") > 0) {
     text += fmt::format(
-        "  {:<20} {} hits were older than a write seen here; --invalidation writes "
-        "prevents that\n",
-        "", count(cache, "stale_hits"));
+        "  {:<20} {} older than a write seen here; --invalidation writes prevents that\n", "",
+        counted(count(cache, "stale_hits"), "hit was", "hits were"));
   }
   if (count(cache, "verified") > 0) {
     text += fmt::format("  {:<20} {} stale of {} checked\n", "verify",
                         count(cache, "verified_stale"), count(cache, "verified"));
   }
   if (count(cache, "invalid_hints") > 0) {
-    text += fmt::format("  {:<20} {} statements had control comments that were not understood\n",
-                        "", count(cache, "invalid_hints"));
+    text += fmt::format("  {:<20} {} control comments that were not understood\n", "",
+                        counted(count(cache, "invalid_hints"), "statement had", "statements had"));
   }
   return text;
 }

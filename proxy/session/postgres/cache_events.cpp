@@ -22,7 +22,9 @@ std::uint64_t micros(Clock::duration duration) {
 std::string CacheGate::stale_reason(const cache::Found& found) {
   if (found.written == nullptr) return {};
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(found.written_ago).count();
-  return fmt::format("{} was written {} s ago", planner_.table_name(*found.written), seconds);
+  std::string table = planner_.table_name(*found.written);
+  if (table.starts_with("public.")) table.erase(0, 7);
+  return fmt::format("{} was written {} s ago", table, seconds);
 }
 
 void CacheGate::announce_hit(Client& client, const Question& question, const cache::Found& found,

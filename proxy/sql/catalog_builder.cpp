@@ -57,6 +57,7 @@ void add_function(CatalogData& data, CatalogBuilder::Row row) {
                     oid_list(value(row, 7))};
   if (function.volatility >= 'v' && function.schema != "pg_catalog") {
     data.has_volatile_function = true;
+    data.has_lying_writer = data.has_lying_writer || function.volatility == 'w';
   }
   data.functions[std::string(value(row, 1))].push_back(std::move(function));
 }

@@ -94,6 +94,7 @@ struct CatalogData {
   std::unordered_set<Oid> with_unsafe;  ///< with columns of class u
   bool has_volatile_operator = false;
   bool has_volatile_function = false;
+  bool has_lying_writer = false;  ///< some function called STABLE or IMMUTABLE may write
   /// Reading some view may write, or change the session; so may, then, every function that reads.
   bool has_acting_view = false;
   bool may_hide_state = false;  ///< set by build(): see Catalog

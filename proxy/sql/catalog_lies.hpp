@@ -11,9 +11,17 @@
 
 namespace hyperdrive::proxy::sql {
 
+/// The lies as they were found, and up to which transaction.
+struct KnownLies {
+  std::string found;  ///< as the preparation's row gave them; empty: not known
+  std::string since;
+};
+
 /// A statement to run before catalog_queries() in their transaction, so that they need not find the
-/// lies themselves, each anew. It gives one row that nobody needs.
-std::string lies_preparation();
+/// lies themselves, each anew. Its one row is what to remember as KnownLies, for the same server
+/// only: while no function or operator has come since, and no relation whose name stands in the
+/// source of one, they are not looked for again (which takes a second for a megabyte of source).
+std::string lies_preparation(const KnownLies& known);
 
 /// The query with `{p}` replaced by the volatility that may be believed of `p`, a row of pg_proc.
 std::string with_honest_volatility(std::string_view query);

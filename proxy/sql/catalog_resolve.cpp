@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "proxy/sql/resolver.hpp"
 
 namespace hyperdrive::proxy::sql {
@@ -6,6 +8,13 @@ namespace {
 bool defines(const Statement& statement) {
   return statement.effect == Effect::kUnknownWrite ||
          (statement.effect == Effect::kCommit && statement.unknown_targets);
+}
+
+bool calls(const Analysis& analysis, std::string_view builtin) {
+  return std::any_of(analysis.functions.begin(), analysis.functions.end(), [&](const Call& call) {
+    return call.name.name == builtin &&
+           (call.name.schema.empty() || call.name.schema == "pg_catalog");
+  });
 }
 
 void judge(const Analysis& analysis, const Resolver& resolver, Resolution& resolution) {
@@ -42,6 +51,22 @@ Resolution Catalog::resolve(const Analysis& analysis, const Context& context) co
       }
     }
     if (defines(statement)) resolution.changes_catalog = true;
+  }
+  // EXPLAIN plans, VACUUM, ANALYZE and their like look into indexes: both run what is not VOLATILE,
+  // and nothing here names it.
+  const bool runs_unnamed = std::any_of(
+      analysis.statements.begin(), analysis.statements.end(), [](const Statement& statement) {
+        return statement.effect == Effect::kExplain || statement.effect == Effect::kOther;
+      });
+  if (runs_unnamed && data_->has_lying_writer) {
+    resolution.writes_everything = true;
+    resolution.writes_reason =
+        "it may run functions that are called STABLE or IMMUTABLE, but write";
+  }
+  // New defaults for all sessions: another search_path makes names mean something else.
+  if (calls(analysis, "pg_reload_conf")) {
+    resolution.writes_everything = resolution.changes_catalog = true;
+    resolution.writes_reason = "pg_reload_conf() may change every session's settings";
   }
   if (!resolver.anything_reason().empty()) {
     resolution.writes_everything = true;

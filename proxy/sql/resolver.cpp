@@ -305,6 +305,8 @@ void Resolver::write(Oid target, Reach reach) {
       may_write_anything("a table reached by the write is not known");
       continue;
     }
+    // It may be this very database's, by way of postgres_fdw.
+    if (relation->kind == 'f') may_write_anything(shown(*relation) + " is a foreign table");
     // UPDATE pg_settings calls set_config(); the others change what names mean.
     if (relation->schema == "pg_catalog") {
       may_write_anything(shown(*relation) + " is a system catalog");

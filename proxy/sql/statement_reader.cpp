@@ -207,6 +207,7 @@ class Classifier {
       return;
     }
     read_wrapped(content["query"]);
+    if (const Node relation = content["relation"]) read(relation, "RangeVar");  // its policies
     statement_.effect = statement_.writes.empty() ? Effect::kCopyTo : Effect::kWrite;
   }
 

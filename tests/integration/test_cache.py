@@ -1,6 +1,7 @@
 """The query cache over the wire: every shape of a read, freshness in each mode, isolation, purges, single flight."""
 
 import json
+import signal
 import threading
 import time
 
@@ -273,6 +274,29 @@ def test_a_stale_answer_is_served_and_then_refreshed(pg):
         assert seen["miss"] == 1 and seen["hit"] > 0, seen
 
 
+def test_when_the_origin_dies_hits_go_on_for_their_time_and_then_comes_a_clean_error():
+    sql = "select v from kept"
+    with Postgres() as own:
+        own.psql("create table kept (v int); insert into kept values (7)")
+        with proxy(own, caching={"max_age": 1, "stale_while_revalidate": 8}) as p, Connection.open(p.url()) as c:
+            def status(name):
+                before = counts(p)[name]
+                return c.value(sql) == "7" and counts(p)[name] > before
+            wait_for(lambda: status("hit"), 10, "it is cached")
+            own.stop(signal.SIGKILL)
+            wait_for(lambda: status("stale"), 10, "it is served although it is stale")
+
+            def refused():
+                try:
+                    assert c.value(sql) == "7"
+                except pgwire.Refused as error:
+                    return error
+            error = wait_for(refused, 20, "its time is up")
+            assert error.code.startswith(("08", "57", "58")), error
+            own.start()
+            wait_for(lambda: not refused(), 20, "the same session goes on")
+
+
 def test_a_stale_answer_is_refreshed_once_whoever_asks_in_whatever_shape(pg):
     pg.psql("drop table if exists asked; create table asked (v int); insert into asked values (1);"
             "alter table asked owner to app")
@@ -430,6 +454,32 @@ def test_replication_sees_writes_that_went_past_the_proxy(pg):
     assert not wrong, wrong[:5]
     assert checks > 300 and seen["hit"] > 50, (checks, seen)
     wait_for(lambda: pg.psql("select count(*) from pg_replication_slots").strip() == "0", 10, "the slot is gone")
+
+
+def test_replication_sees_changes_of_the_schema_that_went_past_the_proxy(pg):
+    pg.psql("""create text search dictionary few (template = simple); create view shown as select 1 as v;
+               create function given() returns int immutable language sql as 'select 1'; create type hue as enum ('red')""")
+    changes = {"select ts_lexize('few', 'The')::text": "alter text search dictionary few (stopwords = english)",
+               "select v from shown": "create or replace view shown as select 2 as v",
+               "select given()": "create or replace function given() returns int immutable language sql as 'select 2'",
+               "select 'red'::hue::text": "alter type hue rename value 'red' to 'blue'"}
+    with proxy(pg, "replication") as p, Connection.open(p.url()) as c, Connection.open(pg.url()) as direct:
+        def hit(sql):
+            before = counts(p)["hit"]
+            c.query(sql)
+            return counts(p)["hit"] > before
+
+        def ask_both(sql):
+            for one in (c, direct):
+                one.send(query(sql))
+            return [[body for kind, body in one.until_ready() if kind in "DE"] for one in (c, direct)]
+        for sql, change in changes.items():
+            wait_for(lambda: hit(sql), 10, f"a hit on {sql}")
+            old = ask_both(sql)[1]
+            pg.psql(change)
+            wait_for(lambda: ask_both(sql)[0] != old, 10, f"the change is seen: {change}")
+            got, truth = ask_both(sql)
+            assert got == truth
 
 
 @pytest.mark.parametrize("fence", [True, False])

@@ -1,5 +1,7 @@
 """What is built to deceive the cache: state that functions hide in a connection, defaults that are not what they seem."""
 
+import json
+
 import pytest
 
 from support.pgwire import SYNC, Connection, bind, execute, parse, query
@@ -149,3 +151,77 @@ def test_where_a_cast_reads_the_present_unnamed_nothing_is_kept(pg):
             assert not hits(p, lambda: (c.query(compared), c.query(compared)))
         finally:
             c.query("drop cast (text as date); alter table words drop day")
+
+
+def test_a_function_is_doubted_as_soon_as_there_is_a_table_that_its_source_names(pg):
+    """What functions are made of is not read again for every change of the schema: only where a name is new."""
+    pg.psql("set check_function_bodies = off; create function peek() returns bigint immutable language sql as 'table later_on'")
+    with proxy(pg) as p, Connection.open(p.url()) as c:
+        def status():
+            return json.loads(p.admin("POST", "/v1/explain", '{"sql": "select peek()"}')[1])["status"]
+        wait_for(lambda: status() == "miss", 10, "nothing speaks against it")
+        for ddl, expected in (("create table unrelated (x int)", "miss"), ("create table later_on as select 1::bigint", "volatile"),
+                              ("create table unrelated_too (x int)", "volatile")):
+            c.query(ddl)
+            wait_for(lambda: hits(p, lambda: c.query("select id from trap")), 10, "the catalogs have been read again")
+            assert status() == expected, ddl
+
+
+def test_a_write_to_a_foreign_table_may_be_one_to_our_own(pg):
+    pg.psql(f"""create extension postgres_fdw; create table near (v int); insert into near values (1);
+                create server here foreign data wrapper postgres_fdw options (host '{pg.folder}', port '{pg.port}', dbname 'shop');
+                create user mapping for public server here options (user 'app', password 'app-secret');
+                create foreign table far (v int) server here options (table_name 'near')""")
+    with proxy(pg) as p, Connection.open(p.url()) as c:
+        for v in range(2, 5):
+            wait_for(lambda: hits(p, lambda: c.query("select v from near")), 10, "it is cached")
+            c.query(f"update far set v = {v}")
+            assert c.value("select v from near") == str(v)
+
+
+def test_settings_that_are_read_again_make_names_mean_something_else(pg):
+    with proxy(pg) as p, Connection.open(p.url()) as c:
+        wait_for(lambda: hits(p, lambda: c.query(READ)), 10, "it is cached")
+        assert c.value(READ) == "right"
+        try:
+            pg.psql("alter system set search_path = 's2'")
+            c.query("select pg_reload_conf()")
+            wait_for(lambda: c.value("select current_setting('search_path')") == "s2", 10, "the server has read it")
+            wait_for(lambda: c.value(READ) == "wrong", 10, "the other table is read")
+        finally:
+            pg.psql("alter system reset search_path")
+            pg.psql("select pg_reload_conf()")
+
+
+def group(*messages):
+    return lambda c: (c.send(*messages, SYNC), c.until_ready())
+
+
+def text(sql):
+    return lambda c: (c.send(query(sql)), c.until_ready())
+
+
+@pytest.mark.parametrize("act", [
+    group(parse("", "select promised(1)"), bind("", "")), group(parse("", "select * from trap where id = read_only(1)"), bind("", "")),
+    text("explain select promised(1)"), text("explain select * from trap where id = read_only(1)"), text("analyze indexed"),
+    text("reindex table indexed")], ids=["bind", "bind-stable", "explain", "explain-stable", "analyze", "reindex"])
+def test_planning_writes_where_functions_do_not_keep_their_promise(pg, writers, act):
+    p = writers
+    with Connection.open(p.url()) as c:
+        wait_for(lambda: hits(p, lambda: c.query("select count(*) from noted")), 10, "it is cached")
+        before = int(c.value("select count(*) from noted"))
+        with Connection.open(p.url()) as other:
+            act(other)
+        assert int(pg.psql("select count(*) from noted")) > before, "it proves nothing"
+        assert int(c.value("select count(*) from noted")) == int(pg.psql("select count(*) from noted"))
+
+
+@pytest.fixture(scope="module")
+def writers(pg):
+    pg.psql("""create table noted (v int); alter table noted owner to app;
+               create function note(int) returns int language plpgsql as 'begin insert into noted values ($1); return $1; end';
+               create function promised(int) returns int language sql immutable as 'select note($1)';
+               create function read_only(int) returns int language sql stable as 'select note($1)';
+               create table indexed (id int); insert into indexed values (1); create index on indexed (promised(id))""")
+    with proxy(pg) as p:
+        yield p

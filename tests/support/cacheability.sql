@@ -136,3 +136,9 @@ CREATE OPERATOR other.~~ (LEFTARG = timestamptz, RIGHTARG = timestamptz, FUNCTIO
 CREATE TABLE changing (id int, x text DEFAULT set_config('search_path', 'other', false));
 CREATE TABLE checked (id int CHECK (set_config('search_path', 'other', false) IS NOT NULL));
 CREATE TABLE usual (id int DEFAULT (random() * 9)::int, at timestamptz DEFAULT clock_timestamp(), key uuid DEFAULT gen_random_uuid(), n bigserial);
+CREATE FOREIGN DATA WRAPPER nowhere_near;
+CREATE SERVER elsewhere FOREIGN DATA WRAPPER nowhere_near;
+CREATE FOREIGN TABLE far (id int) SERVER elsewhere;
+CREATE TABLE split (id int) PARTITION BY LIST (id);
+CREATE TABLE split_near PARTITION OF split FOR VALUES IN (1);
+CREATE FOREIGN TABLE split_far PARTITION OF split FOR VALUES IN (2) SERVER elsewhere;

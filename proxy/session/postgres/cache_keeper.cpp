@@ -1,13 +1,9 @@
 #include "proxy/session/postgres/cache_keeper.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <future>
 #include <utility>
-
-#include "proxy/sql/catalog_lies.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
@@ -61,6 +57,11 @@ constexpr std::string_view kFingerprint =
     " UNION ALL SELECT 'w' || setdatabase || '.' || setrole || "
     "pg_catalog.array_to_string(setconfig, ',')"
     "  FROM pg_catalog.pg_db_role_setting"
+    // What to_tsvector('english', …) makes of a text.
+    " UNION ALL SELECT 'f' || mapcfg || '.' || maptokentype || '.' || mapseqno || '.' || xmin"
+    "  FROM pg_catalog.pg_ts_config_map"
+    " UNION ALL SELECT 'x' || oid || '.' || xmin FROM pg_catalog.pg_ts_config"
+    " UNION ALL SELECT 'b' || oid || '.' || xmin FROM pg_catalog.pg_ts_dict"
     " UNION ALL SELECT 'm' || roleid || '.' || member || '.' || xmin"
     "  FROM pg_catalog.pg_auth_members"
     ") parts";
@@ -181,6 +182,7 @@ void CacheKeeper::asker_opened(core::Result<std::unique_ptr<net::Stream>> stream
     return asker_lost(stream.error().message);
   }
   asker_retry_ = {};
+  lies_ = {};  // it may be to another server than the last one was
   asker_ = std::make_unique<SideConnection>(std::move(*stream), [this](std::string why) {
     // Not from within the connection's own call.
     loop_->post([this, why] { asker_lost(why); });
@@ -246,7 +248,7 @@ void CacheKeeper::reload() {
       // Compiling these questions would take seconds, answering them does not.
       "SET LOCAL search_path = pg_catalog; SET LOCAL jit = off;";
   text.append(kHaste).append(kFingerprint);
-  text.append(";").append(sql::lies_preparation());
+  text.append(";").append(sql::lies_preparation(lies_));
   const auto queries = sql::catalog_queries();
   for (std::size_t i = 0; i < queries.size(); ++i) {
     text.append(";").append(i == sql::kViewDefinitions ? sql::views_query() : queries[i]);
@@ -290,6 +292,8 @@ void CacheKeeper::catalog_row(std::size_t result, SideConnection::Row row) {
   } else if (result == kPreparation + 1 + sql::kViewDefinitions) {
     const std::string digits(row[0].value_or(""));
     views_.push_back(static_cast<sql::Oid>(std::strtoul(digits.c_str(), nullptr, 10)));
+  } else if (result == kPreparation && row.size() == 2) {
+    new_lies_ = {std::string(row[0].value_or("")), std::string(row[1].value_or(""))};
   } else if (result > kPreparation && builder_result_) {
     builder_result_ = builder_->add(result - kPreparation - 1, row);
   }
@@ -315,6 +319,7 @@ void CacheKeeper::reloaded(core::Result<void> result) {
   if (has_new_defaults()) return;
   const bool changed = fingerprint_ != new_fingerprint_ || generation() == 0;
   fingerprint_ = new_fingerprint_;
+  lies_ = new_lies_;
   if (changed || !awaiting_reload_.empty()) publish(builder_->build());
   builder_.reset();
   for (cache::WriteIntent& intent : awaiting_reload_) intent.commit();
@@ -469,7 +474,6 @@ void CacheKeeper::tell_first(core::Result<void> result) {
 
 void CacheKeeper::warn(std::size_t slot, std::string text) {
   std::lock_guard lock(mutex_);
-  if (!text.empty() && text != warnings_[slot]) spdlog::warn(text);
   warnings_[slot] = std::move(text);
 }
 

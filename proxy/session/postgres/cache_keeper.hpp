@@ -35,6 +35,7 @@
 #include "proxy/session/postgres/side_connection.hpp"
 #include "proxy/session/postgres/visibility_fence.hpp"
 #include "proxy/sql/catalog.hpp"
+#include "proxy/sql/catalog_lies.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
@@ -191,6 +192,7 @@ class CacheKeeper {
   std::chrono::milliseconds reload_retry_{0};
   std::string fingerprint_;  // of the catalog in force
   std::string new_fingerprint_;
+  sql::KnownLies lies_, new_lies_;
   std::string defaults_;  // of a new session, as the catalogs have them; empty: not known yet
   std::string new_defaults_;
   sql::Context base_;

@@ -75,9 +75,11 @@ bool CacheGate::may_hide(const TextInfo& text) { return !text.plain || planner_.
 
 void CacheGate::will_bind(Client& client, TextInfo& text) {
   if (client.lease() == nullptr || !may_hide(text)) return;
-  if (planner_.plan(text, client.settings()).plan->runs_unknown_code) {
-    client.lease()->left.hidden = true;
-  }
+  const PlanRef plan = planner_.plan(text, client.settings()).plan;
+  if (!plan->runs_unknown_code) return;
+  client.lease()->left.hidden = true;
+  // Bind plans, and planning evaluates what is called STABLE or IMMUTABLE, whatever it does.
+  if (plan->writes_everything && !planner_.policy().disabled) mark_writes(client, *plan);
 }
 
 /// What runs elsewhere from now on, until the catalogs have been read again, may run code that they

@@ -95,6 +95,7 @@ def test_a_connection_that_has_lost_its_statements_is_replaced(pg):
     pg.psql("create or replace function forget() returns int language plpgsql as"
             " $$ begin execute 'deallocate all'; return 1; end $$", database=pg.database)
     with Proxy(pg, origin_connection_limit=1) as proxy:
+        proxy.wait_known()  # a change of catalogs takes the statements away itself
         with w.Connection.open(proxy.url()) as client:
             run = [w.bind("", "named", [1]), w.execute(), w.SYNC]
             client.send(w.parse("named", "select 41 + $1::int"), *run)

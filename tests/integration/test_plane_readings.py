@@ -25,8 +25,7 @@ def proxy(origin, request):
     cached = request.param == "cached"  # one connection more, which asks for the catalogs
     with Proxy(origin, origin_connection_limit=1 + cached, caching={"disabled": not cached},
                local={"session_features": "pin" if request.param == "pin" else "hyperdrive"}) as p:
-        with w.Connection.open(p.url()) as c:
-            c.query("select 1")
+        p.wait_known()
         yield p
 
 

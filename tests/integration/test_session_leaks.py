@@ -275,6 +275,7 @@ def built_in():
 @pytest.mark.parametrize("cached", [False, True], ids=["disabled", "cached"])
 def test_postgres_own_functions_hide_nothing_in_expressions(built_in, cached):
     with Proxy(built_in, caching={"disabled": not cached}, origin_connection_limit=1 + cached) as p:
+        p.wait_known()
         found = []
         for run in (simple, extended):
             for sql in BUILT_INS:

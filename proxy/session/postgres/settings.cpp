@@ -177,12 +177,16 @@ bool decides_reading(std::string_view name) {
 
 std::uint64_t parse_fingerprint(const SettingsRef& settings) {
   if (!settings) return 0;
+  // Most clients of a worker want the same.
+  static thread_local std::pair<SettingsRef, std::uint64_t> last;
+  if (last.first == settings) return last.second;
   std::uint64_t hash = 0;
   for (const auto& [name, value] : settings->pairs()) {
     if (!decides_reading(name)) continue;
     hash = mix(hash, std::hash<std::string_view>{}(name));
     hash = mix(hash, std::hash<std::string_view>{}(value));
   }
+  last = {settings, hash};
   return hash;
 }
 

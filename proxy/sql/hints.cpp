@@ -1,5 +1,6 @@
 #include "proxy/sql/hints.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "proxy/sql/lexer.hpp"
@@ -59,9 +60,8 @@ std::string_view trim(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kBlank) + 1 - begin);
 }
 
-void read_comment(const Token& token, Hints& hints) {
-  std::string_view body = token.text.substr(2);
-  if (token.kind == TokenKind::kBlockComment) body.remove_suffix(2);
+/// What stands between the marks of a comment.
+void read_body(std::string_view body, Hints& hints) {
   body = trim(body);
   if (body.size() < kPrefix.size() || !equals_word(body.substr(0, kPrefix.size()), kPrefix)) return;
   body.remove_prefix(kPrefix.size());
@@ -75,15 +75,64 @@ void read_comment(const Token& token, Hints& hints) {
   }
 }
 
+void read_comment(const Token& token, Hints& hints) {
+  std::string_view body = token.text.substr(2);
+  if (token.kind == TokenKind::kBlockComment) body.remove_suffix(2);
+  read_body(body, hints);
+}
+
+/// A word that is nowhere needs no reading; most texts have none.
+bool may_have_hints(std::string_view text) {
+  return text.find("yperdrive") != std::string_view::npos ||
+         text.find("YPERDRIVE") != std::string_view::npos;
+}
+
+/// Where nothing stands but blanks, comments, semicolons and the borders of executable comments.
+void read_comments(std::string_view gap, Hints& hints) {
+  for (std::size_t at = 0; at < gap.size();) {
+    const std::string_view rest = gap.substr(at);
+    const bool block = rest.starts_with("/*");
+    const bool line = rest.starts_with("#") || rest.starts_with("--");
+    if (!block && !line) {
+      ++at;
+      continue;
+    }
+    if (rest.starts_with("/*!") || rest.starts_with("/*M!")) {
+      at += 3;
+      continue;
+    }
+    const std::size_t begin = rest.front() == '#' ? 1 : 2;
+    const std::size_t end = block ? rest.find("*/", 2) : rest.find('\n');
+    const std::size_t stop = std::min(end, rest.size());
+    read_body(rest.substr(begin, stop - begin), hints);
+    at += stop + (block ? 2 : 1);
+  }
+}
+
 }  // namespace
+
+Hints read_mysql_hints(std::string_view text, const MysqlLexing& lexing) {
+  Hints hints;
+  if (!may_have_hints(text)) return hints;
+  MysqlLexer lexer(text, lexing);
+  const auto where = [&](const MysqlToken& token) {
+    return static_cast<std::size_t>(token.text.data() - text.data());
+  };
+  std::size_t first = text.size();
+  std::size_t last = 0;  // the end of the last token
+  for (MysqlToken token = lexer.next(); token.kind != MysqlTokenKind::kEnd; token = lexer.next()) {
+    if (token.text == ";") continue;
+    first = std::min(first, where(token));
+    last = where(token) + token.text.size();
+  }
+  read_comments(text.substr(0, first), hints);
+  if (last != 0) read_comments(text.substr(last), hints);
+  return hints;
+}
 
 Hints read_hints(std::string_view text) {
   Hints hints;
-  // A word that is nowhere needs no reading; most texts end here.
-  if (text.find("yperdrive") == std::string_view::npos &&
-      text.find("YPERDRIVE") == std::string_view::npos) {
-    return hints;
-  }
+  if (!may_have_hints(text)) return hints;
   Lexer lexer(text);
   std::vector<Token> trailing;
   bool at_start = true;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "proxy/sql/analysis.hpp"
+#include "proxy/sql/mysql_lexer.hpp"
 
 namespace hyperdrive::proxy::sql {
 
@@ -14,5 +15,7 @@ inline constexpr int kMaxHintSeconds = 3600;
 
 /// Comments in the middle of a statement are not hints.
 Hints read_hints(std::string_view text);
+/// Likewise, of a text for MySQL: # begins a comment there, and quotes are other.
+Hints read_mysql_hints(std::string_view text, const MysqlLexing& lexing);
 
 }  // namespace hyperdrive::proxy::sql

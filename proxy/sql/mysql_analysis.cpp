@@ -1,6 +1,9 @@
 #include "proxy/sql/mysql_analysis.hpp"
 
 #include <algorithm>
+#include <array>
+#include <deque>
+#include <utility>
 
 #include "proxy/sql/hints.hpp"
 #include "proxy/sql/mysql_statement.hpp"
@@ -33,21 +36,95 @@ struct Texts {
   std::vector<MysqlWords> statements;
   std::vector<std::size_t> ends;  ///< where each ends in the text
   bool was_executable = false;
+  bool is_too_long = false;  ///< the rest was not read
+};
+
+/// Collects the words of a statement. Of an oversized text it leaves out the middle of long runs of
+/// values (VALUES, IN, CASE): they name nothing. Parentheses come out as deep as they were.
+class Collector {
+ public:
+  explicit Collector(bool is_oversized) : is_oversized_(is_oversized) {}
+
+  void add(MysqlWord word) {
+    if (!is_oversized_ || !is_value(word)) {
+      end_run();
+      run_ = 0;
+      return words_.push_back(std::move(word));
+    }
+    if (++run_ <= kFirst) return words_.push_back(std::move(word));
+    if (held_.size() == kLast) {
+      pass_over(held_.front());
+      held_.pop_front();
+    }
+    held_.push_back(std::move(word));
+  }
+  MysqlWords take() {
+    end_run();
+    run_ = 0;
+    return std::exchange(words_, {});
+  }
+  const MysqlWords& words() const { return words_; }
+  std::size_t size() const { return words_.size() + opened_ + closed_; }
+
+ private:
+  static constexpr std::size_t kFirst = 256, kLast = 8;
+
+  static bool is_value(const MysqlWord& word) {
+    constexpr std::array<std::string_view, 10> kWords = {"null",    "true",    "false",   "default",
+                                                         "_binary", "when",    "_latin1", "then",
+                                                         "_utf8",   "_utf8mb4"};
+    switch (word.token.kind) {
+      case MysqlTokenKind::kString:
+      case MysqlTokenKind::kNumber:
+      case MysqlTokenKind::kParameter:
+        return true;
+      case MysqlTokenKind::kSymbol:
+        return std::string_view("(),+-").find(word.token.text) != std::string_view::npos;
+      default:
+        return std::find(kWords.begin(), kWords.end(), word.lower) != kWords.end();
+    }
+  }
+  void pass_over(const MysqlWord& word) {
+    if (word.is_symbol("(")) {
+      ++opened_;
+    } else if (word.is_symbol(")")) {
+      opened_ > 0 ? --opened_ : ++closed_;
+    }
+  }
+  void end_run() {
+    const auto put = [this](std::string_view symbol) {
+      words_.push_back({{MysqlTokenKind::kSymbol, symbol}, {}});
+    };
+    for (; closed_ > 0; --closed_) put(")");
+    for (; opened_ > 0; --opened_) put("(");
+    for (MysqlWord& word : held_) words_.push_back(std::move(word));
+    held_.clear();
+  }
+
+  const bool is_oversized_;
+  MysqlWords words_;
+  std::size_t run_ = 0;
+  std::size_t opened_ = 0, closed_ = 0;  // by what was passed over
+  std::deque<MysqlWord> held_;
 };
 
 Texts split(std::string_view text, MysqlLexing lexing) {
+  constexpr std::size_t kMaxWords = 100'000;  // of an oversized text
+  const bool is_oversized = text.size() > kMaxQueryBytes;
   Texts texts;
-  MysqlWords words;
+  Collector words(is_oversized);
+  std::size_t count = 0;  // of the statements before
   MysqlLexer lexer(text, lexing);
   const auto finish = [&] {
-    if (!words.empty()) {
-      texts.statements.push_back(std::move(words));
-      texts.ends.push_back(lexer.position());
-    }
-    words.clear();
+    MysqlWords statement = words.take();
+    if (statement.empty()) return;
+    count += statement.size();
+    texts.statements.push_back(std::move(statement));
+    texts.ends.push_back(lexer.position());
   };
   for (MysqlToken token = lexer.next(); token.kind != MysqlTokenKind::kEnd; token = lexer.next()) {
-    if (token.kind == MysqlTokenKind::kSymbol && token.text == ";" && !holds_a_body(words)) {
+    if (token.kind == MysqlTokenKind::kSymbol && token.text == ";" &&
+        !holds_a_body(words.words())) {
       finish();
       continue;
     }
@@ -58,7 +135,11 @@ Texts split(std::string_view text, MysqlLexing lexing) {
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
       }
     }
-    words.push_back(std::move(word));
+    words.add(std::move(word));
+    if (is_oversized && count + words.size() > kMaxWords) {
+      texts.is_too_long = true;
+      return texts;
+    }
   }
   finish();
   texts.was_executable = lexer.was_executable();
@@ -102,10 +183,23 @@ void judge(Analysis& analysis, const std::string& volatile_reason) {
 
 }  // namespace
 
-std::shared_ptr<const Analysis> analyse_mysql(std::string_view text, MysqlLexing lexing) {
+std::shared_ptr<const Analysis> unread_mysql(std::string_view what) {
   auto analysis = std::make_shared<Analysis>();
-  analysis->hints = read_hints(text);
+  Statement& unknown = analysis->statements.emplace_back();
+  unknown.command = what;
+  unknown.effect = Effect::kExecute;
+  unknown.unknown_targets = true;
+  unknown.state = state::kUnknown;
+  analysis->status = CacheStatus::kOversizedQuery;
+  analysis->reason = "the text alone is over 1 MiB";
+  return analysis;
+}
+
+std::shared_ptr<const Analysis> analyse_mysql(std::string_view text, MysqlLexing lexing) {
   const Texts texts = split(text, lexing);
+  if (texts.is_too_long) return unread_mysql("a text of over 1 MiB with too many words");
+  auto analysis = std::make_shared<Analysis>();
+  analysis->hints = read_mysql_hints(text, lexing);
   std::string volatile_reason;
   std::size_t begin = 0;
   for (std::size_t i = 0; i < texts.statements.size(); ++i) {

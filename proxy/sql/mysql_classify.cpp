@@ -32,6 +32,9 @@ class Classifier {
       unknown();
       if (!defines(first)) statement_.state |= state::kUnknown;
     }
+    const bool by_targets =
+        statement_.effect == Effect::kRead || statement_.effect == Effect::kWrite;
+    if (findings_.is_unsure && by_targets) statement_.unknown_targets = true;
     return std::move(statement_);
   }
 
@@ -123,7 +126,9 @@ class Classifier {
     MysqlWord from = words_[0];
     from.lower = "from";
     tables.insert(tables.begin(), from);
-    write_all(read_mysql(tables, 0).tables);
+    const MysqlFindings found = read_mysql(tables, 0);
+    write_all(found.tables);
+    if (found.is_unsure) statement_.unknown_targets = true;
   }
 
   bool transacts(const std::string& first) {

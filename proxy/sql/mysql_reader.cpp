@@ -94,12 +94,24 @@ class Reader {
         return refuse("holds " + std::string(word.token.text) + ", which the cache does not know");
       case MysqlTokenKind::kSymbol:
         return symbol(word);
+      case MysqlTokenKind::kString:
+        return string();
       case MysqlTokenKind::kWord:
       case MysqlTokenKind::kQuotedName:
         return this->word(word);
       default:
         levels_.back().wants_table = false;
     }
+  }
+
+  /// With ANSI_QUOTES it would be a name: PREPARE and LOAD have strings in such places, too.
+  void string() {
+    Level& level = levels_.back();
+    const bool in_place_of_name = level.wants_table || followed_by("(") || followed_by(".");
+    level.wants_table = false;
+    if (!in_place_of_name || words_[0].is("prepare") || words_[0].is("load")) return;
+    findings_.is_unsure = true;
+    refuse("a string stands where a name is expected");
   }
 
   void symbol(const MysqlWord& word) {

@@ -35,7 +35,8 @@ struct MysqlFindings {
   std::vector<std::string> words;  ///< names, in lower case
   bool reads_dates = false;
   bool makes_times = false;
-  bool combines = false;  ///< see MysqlTraits
+  bool combines = false;   ///< see MysqlTraits
+  bool is_unsure = false;  ///< a string stands where only a name can: sql_mode is not as believed
 };
 
 /// Reads all table references and calls in words[from …].

@@ -39,5 +39,27 @@ TEST_CASE("values are read and bad ones collected") {
                                                 "tag=", "no-cache=1", "max-age=5s"});
 }
 
+TEST_CASE("hints of MySQL texts are found as MySQL reads quotes and comments") {
+  const auto no_cache = [](const char* text, MysqlLexing lexing = {}) {
+    return read_mysql_hints(text, lexing).no_cache;
+  };
+  CHECK(no_cache("/* hyperdrive: no-cache */ SELECT 1"));
+  CHECK(no_cache("-- hyperdrive: no-cache\nSELECT 1"));
+  CHECK(no_cache("# hyperdrive: no-cache\nSELECT 1"));
+  CHECK(no_cache("SELECT 'O\\'Brien' /* hyperdrive: no-cache */"));
+  CHECK(no_cache("# it's\nSELECT 1 /* hyperdrive: no-cache */;"));
+  CHECK(no_cache("SELECT `a'b` /* other */ ; -- hyperdrive: no-cache"));
+  CHECK(no_cache("/* hyperdrive: no-cache */"));
+  MysqlLexing plain;
+  plain.no_backslash_escapes = true;
+  CHECK(no_cache("SELECT 'a\\' /* hyperdrive: no-cache */", plain));
+  CHECK(!no_cache("SELECT 'a\\' /* hyperdrive: no-cache */"));
+  CHECK(!no_cache("SELECT /* hyperdrive: no-cache */ 1"));
+  CHECK(!no_cache("SELECT '/* hyperdrive: no-cache */'"));
+  CHECK(!no_cache("SELECT 1 /*! hyperdrive: no-cache */"));
+  CHECK(read_mysql_hints("SELECT '\\'' /* hyperdrive: tag=x */", {}).tags ==
+        std::vector<std::string>{"x"});
+}
+
 }  // namespace
 }  // namespace hyperdrive::proxy::sql

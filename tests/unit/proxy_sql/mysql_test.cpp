@@ -177,6 +177,45 @@ TEST_CASE("MySQL statements have the effects, targets and traces that the server
   }
 }
 
+TEST_CASE("a string where a name belongs may be one: such a text may write anything") {
+  for (const char* text :
+       {"SELECT * FROM \"t\"", "SELECT * FROM a, \"t\"", "SELECT \"f\"(1)", "SELECT \"a\".b FROM c",
+        "UPDATE t, \"u\" SET x = 1", "DELETE t FROM t JOIN \"u\""}) {
+    INFO(text);
+    const auto analysis = analyse_mysql(text);
+    CHECK(analysis->status != kMiss);
+    CHECK(analysis->statements.at(0).unknown_targets);
+  }
+  for (const char* text : {"SELECT 'a', trim(both 'x' from 'y') FROM t WHERE b IN ('c')",
+                           "INSERT INTO t VALUES ('a'), ('b')", "UPDATE t SET a = 'b'",
+                           "LOAD DATA INFILE 'x' INTO TABLE t LINES TERMINATED BY '\n' (a, b)"}) {
+    INFO(text);
+    CHECK(!analyse_mysql(text)->statements.at(0).unknown_targets);
+  }
+}
+
+TEST_CASE("of an oversized text what it writes is found behind long lists of values") {
+  std::string list;
+  while (list.size() < 2 * kMaxQueryBytes) list += "(1, 'a;b', -2.5, (NULL)), ";
+  list += "(1)";
+  const auto writes = [](const std::string& text) {
+    const auto analysis = analyse_mysql(text);
+    CHECK(analysis->status == CacheStatus::kOversizedQuery);
+    std::string out;
+    for (const Statement& one : analysis->statements) {
+      out += joined(one.writes) + (one.unknown_targets ? "?" : "") + ";";
+    }
+    return out;
+  };
+  CHECK(writes("INSERT INTO t VALUES " + list) == "t;");
+  CHECK(writes("INSERT INTO t VALUES " + list + "; UPDATE u SET a = 1") == "t;u;");
+  CHECK(writes("UPDATE t JOIN v ON (a, b) IN (" + list + "), u SET a = 1") == "t,v,u;");
+  CHECK(writes("DELETE FROM t WHERE a IN (" + list + ") AND b IN (SELECT c FROM w)") == "t,w;");
+  std::string words;
+  while (words.size() < 2 * kMaxQueryBytes) words += "(a, b), ";
+  CHECK(writes("INSERT INTO t VALUES " + words + "(1)") == "?;");
+}
+
 TEST_CASE("MySQL settings are read") {
   const auto settings = [](const char* text) {
     return analyse_mysql(text)->statements.at(0).settings;

@@ -48,11 +48,14 @@ class ProtocolPlane final : public Plane {
       worker->loop.post([target = worker.get(), fresh = *options] { target->options = fresh; });
     }
     service_.pool->configure(pool_options(launch.config));
-    cache_->reload(launch.config, new_origin);
+    // First the connections: an answer of an old one that is dispatched from now on is known for
+    // what it is, one dispatched before is older than what the cache forgets behind.
     if (new_origin) {
       service_.forget_origin();
       service_.pool->renew();
+      cache().purge_all();
     }
+    cache_->reload(launch.config, new_origin);
     return {};
   }
 

@@ -307,6 +307,7 @@ void CacheKeeper::retarget(std::shared_ptr<const OriginTarget> target) {
     for (Unsettled& one : unsettled_) one.intent.commit();
     unsettled_.clear();
     if (replication_) follow_log();
+    wants_catalog_ = true;
     begin();
   });
 }

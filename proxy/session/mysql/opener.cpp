@@ -27,12 +27,14 @@ void OriginOpener::open(std::size_t index, Done done) {
     const std::lock_guard lock(mutex_);
     at = attempts_.insert(attempts_.end(), nullptr);
   }
-  auto finish = [this, &worker, at, done = std::move(done)](LoginResult result) {
+  const std::uint32_t number = service_.origin_number.load(std::memory_order_acquire);
+  auto finish = [this, &worker, at, number, done = std::move(done)](LoginResult result) {
     if (result) {
       worker.telemetry.add(Counter::kOriginConnects);
       service_.learn(*result);
-      done(std::unique_ptr<pool::OriginConnection>(
-          std::make_unique<Origin>(worker, std::move(*result))));
+      auto origin = std::make_unique<Origin>(worker, std::move(*result));
+      origin->origin_number = number;
+      done(std::unique_ptr<pool::OriginConnection>(std::move(origin)));
     } else {
       worker.telemetry.add(Counter::kOriginConnectFailures);
       if (service_.telemetry.listening()) {

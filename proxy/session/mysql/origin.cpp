@@ -168,6 +168,17 @@ void Origin::reset() {
   insert_id = 0;
 }
 
+bool Origin::is_of_the_past() const {
+  return origin_number != worker_->service.origin_number.load(std::memory_order_acquire);
+}
+
+bool Origin::reads_as(const sql::MysqlLexing& lexing) const {
+  const bool plain_backslashes = (status_ & my::status::kNoBackslashEscapes) != 0;
+  if (plain_backslashes != lexing.no_backslash_escapes) return false;
+  // MySQL does not tell.
+  return !identity_.is_mariadb || ((status_ & my::status::kAnsiQuotes) != 0) == lexing.ansi_quotes;
+}
+
 Baseline Origin::baseline() const {
   Baseline baseline;
   baseline.is_mariadb = identity_.is_mariadb;

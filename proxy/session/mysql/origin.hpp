@@ -134,6 +134,11 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   // --- the session there
   const Identity& identity() const { return identity_; }
   std::uint64_t kind() const { return identity_.capabilities & kKindMask; }
+  std::uint32_t origin_number = 0;  ///< Service::origin_number when it was opened
+  /// A reload has brought another origin since: no answer of this one is anybody else's.
+  bool is_of_the_past() const;
+  /// Whether its session, as its latest status says it, has the sql_mode that `lexing` stands for.
+  bool reads_as(const sql::MysqlLexing& lexing) const;
   /// What it has been set to; null: to be set anew (after the login, after a reset).
   StateRef applied;
   std::string database;

@@ -47,6 +47,7 @@ void Service::learn(const OriginSession& session) {
 }
 
 void Service::forget_origin() {
+  origin_number.fetch_add(1, std::memory_order_acq_rel);
   const std::lock_guard lock(mutex_);
   profile_ = nullptr;
 }

@@ -71,6 +71,8 @@ class Service {
   std::atomic<std::uint64_t> wanted_kind = 0;
   /// Counts ALTER DATABASE: a connection reads its database's defaults only when it enters it.
   std::atomic<std::uint32_t> databases_altered = 0;
+  /// Counts the origins: what was opened under another number leads to one of the past.
+  std::atomic<std::uint32_t> origin_number = 0;
 
   OptionsRef options() const;
   void set_options(OptionsRef options);

@@ -264,9 +264,19 @@ std::string Client::no_local_files(bool is_mariadb, int major_version) {
   return my::build_err({1148, "42000", "The used command is not allowed with this MySQL version"});
 }
 
+/// The present command's answer: its number is one behind the last packet's.
+void Client::answer_error(std::string payload) {
+  worker_.telemetry.add(Counter::kErrors);
+  if (rest_to_come_) {
+    late_error_ = std::move(payload);
+  } else {
+    packet_to_client(sequence_, payload);
+  }
+}
+
 Client::Step Client::refuse(std::uint16_t code, std::string_view sqlstate,
                             std::string_view message) {
-  send_error(sequence_, code, sqlstate, message);
+  answer_error(my::build_err({code, sqlstate, message}));
   last_.answered_here(-1);
   last_.failed(code, sqlstate, message);
   return Step::kDone;
@@ -349,7 +359,7 @@ void Client::sweep(std::chrono::steady_clock::time_point now) {
   if (!lease_ || reopening_) return;
   if (lingers_) {
     // Another worker's client may wait for it.
-    if (worker_.pool().gauges().waiting > 0) give_up_linger();
+    if (lease_->is_of_the_past() || worker_.pool().gauges().waiting > 0) give_up_linger();
     return;
   }
   if (!lease_->busy()) {

@@ -164,6 +164,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::size_t stream_infile(net::Bytes data);
   Step command(const Message& message);
   Step run_command(const Message& message);
+  TextRef text_of(const Message& message);
   Step query(const Message& message);
   Step change_databases(const Message& message);
   Step forward_simple(const Message& message, Reply reply);
@@ -193,7 +194,9 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step stmt_reset(const Message& message);
   Step stmt_fetch(const Message& message);
   ClientStatement* find_statement(const Message& message);
+  Step refuse_oversized(std::string_view why);
   Step unknown_statement(const Message& message, std::string_view command);
+  void has_prepared(std::uint64_t id, std::uint32_t origin_id);
   const std::uint32_t* ensure_prepared(const PreparedRef& prepared);
   void forward_with_id(const Message& message, std::uint32_t origin_id, Reply reply);
 
@@ -236,6 +239,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void send_error(std::uint8_t sequence, std::uint16_t code, std::string_view sqlstate,
                   std::string_view message);
   void send_ok(std::uint8_t sequence = 1);
+  void answer_error(std::string payload);
   Step refuse(std::uint16_t code, std::string_view sqlstate, std::string_view message);
   std::uint16_t told_status() const;
   sql::MysqlLexing lexing_of(const State& state) const;
@@ -252,7 +256,9 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   boost::unordered_flat_map<std::uint32_t, std::unique_ptr<ClientStatement>> statements_;
   std::shared_ptr<Tap> tap_;
   Running running_;
+  TextRef asked_text_;          // a long one, of a command that waits: it is not read twice
   std::string pending_error_;   // the ERR payload that is the present command's answer
+  std::string late_error_;      // likewise, of a command whose rest is still being dropped
   std::string asked_database_;  // by the COM_INIT_DB under way
   std::string user_;
   std::string scramble_;
@@ -271,13 +277,14 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::uint16_t mode_flags_ = 0;    // of sql_mode, in every status: clients quote by them
   std::uint16_t mode_default_ = 0;  // … where the session has set none
   std::uint8_t sequence_ = 0;       // of the next packet of a login, or of a file
-  std::uint8_t charset_ = wire::mysql::kUtf8mb4GeneralCi;
+  std::uint16_t charset_ = wire::mysql::kUtf8mb4GeneralCi;
   Phase phase_ = Phase::kWaiting;
   Block block_ = Block::kNone;
   sql::CacheStatus cache_status_ = sql::CacheStatus::kDisabled;
   bool multi_statements_ = false;
   bool continues_ = false;  // the packet being streamed goes on in the next
   bool streaming_drops_ = false;
+  bool rest_to_come_ = false;  // of the command that is being looked at
   bool changing_user_ = false;
   bool infile_ = false;          // the client is sending a file
   bool touched_ = false;         // with autocommit off: something ran since the last COMMIT

@@ -154,14 +154,14 @@ constexpr std::array<Collation, 138> kCollations = {{
 }};
 
 /// gb18030 and the collations of Unicode 9 are MySQL's alone.
-constexpr bool mysql_only(std::uint8_t id) { return id >= 248; }
+constexpr bool mysql_only(std::uint16_t id) { return id >= 248; }
 
 }  // namespace
 
-std::string_view names_of_collation(std::uint8_t id, bool is_mariadb) {
+std::string_view names_of_collation(std::uint16_t id, bool is_mariadb) {
   const auto found =
       std::lower_bound(kCollations.begin(), kCollations.end(), id,
-                       [](const Collation& it, std::uint8_t x) { return it.id < x; });
+                       [](const Collation& it, std::uint16_t x) { return it.id < x; });
   if (found == kCollations.end() || found->id != id || (is_mariadb && mysql_only(id))) return {};
   return found->names;
 }

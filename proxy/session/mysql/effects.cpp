@@ -81,6 +81,8 @@ bool Client::may_run(const Message&, TextInfo& text, Step& step) {
 /// What is reported of a text that is about to be sent.
 void Client::note_before(TextInfo& text) {
   if (!text.analysis) return;
+  // What it finds in the text may not be what the origin finds there.
+  if (!text.plain && !lease_->reads_as(text.lexing)) lease_->dirty = true;
   const sql::Analysis& analysis = *text.analysis;
   if (analysis.statements.size() > 1) {
     running_.findings |= bit(Feature::kMultiStatements);
@@ -166,6 +168,7 @@ void Client::apply_effects(const Outcome& outcome) {
     // COM_RESET_CONNECTION leaves the role.
     if (may_set_role(text)) lease_->beyond_repair = true;
   }
+  if (text.cut) lease_->beyond_repair = true;
   bool ends = false;
   bool sets_only = false;
   if (!text.plain) {
@@ -364,6 +367,7 @@ void Client::set_state(StateRef fresh) {
   if (fresh == state_) return;
   state_ = std::move(fresh);
   lexing_ = lexing_of(*state_);
+  asked_text_ = nullptr;
   if (lease_) lease_->applied = state_;
 }
 
@@ -420,14 +424,7 @@ void Client::ended(const Expected& entry, const Outcome& outcome) {
     }
     case Purpose::kPrepare:
       if (!outcome.failed) {
-        if (const auto before =
-                lease_->prepared().add(entry.prepared->id, outcome.prepared.statement)) {
-          lease_->close_statement(*before);
-        }
-        if (const auto surplus = lease_->prepared().surplus()) {
-          lease_->close_statement(*surplus);
-          worker_.telemetry.add(Counter::kStatementsEvicted);
-        }
+        has_prepared(entry.prepared->id, outcome.prepared.statement);
       } else if (pending_error_.empty()) {
         pending_error_ = outcome.error;
       }

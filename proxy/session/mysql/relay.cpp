@@ -32,6 +32,9 @@ std::size_t Client::relay(net::Bytes data) {
       const std::size_t n = stream_rest(rest);
       if (n == 0) break;
       used += n;
+      if (streaming_ == 0 && !continues_ && !late_error_.empty()) {
+        packet_to_client(sequence_, std::exchange(late_error_, {}));
+      }
       continue;
     }
     if (infile_) {
@@ -57,7 +60,9 @@ std::size_t Client::relay(net::Bytes data) {
                           rest.substr(my::kHeaderSize, size - my::kHeaderSize),
                           here && !header.continues()};
     sequence_ = static_cast<std::uint8_t>(header.sequence + 1);
+    rest_to_come_ = !message.is_whole;
     const Step step = command(message);
+    if (step != Step::kBlocked) asked_text_ = nullptr;
     // What it wanted has come, or failed, within the call.
     if (step == Step::kBlocked && block_ == Block::kNone && phase_ == Phase::kReady) continue;
     if (step != Step::kDone) break;
@@ -152,11 +157,10 @@ Client::Step Client::command(const Message& message) {
     // The connection it wanted did not come, or could not be prepared.
     if (const auto tap = std::exchange(tap_, nullptr)) tap->on_cut();
     const std::string error = std::exchange(pending_error_, {});
-    packet_to_client(sequence_, error);
     last_.answered_here(-1);
     if (const auto told = my::parse_err(error))
       last_.failed(told->code, told->sqlstate, told->message);
-    worker_.telemetry.add(Counter::kErrors);
+    answer_error(error);
     return Step::kDone;
   }
   return run_command(message);
@@ -253,8 +257,16 @@ Client::Step Client::change_databases(const Message& message) {
   return Step::kDone;
 }
 
+TextRef Client::text_of(const Message& message) {
+  if (!message.is_whole) return TextMemo::cut(message.argument(), lexing_);
+  if (asked_text_ && asked_text_->text == message.argument()) return asked_text_;
+  TextRef text = worker_.texts.get(message.argument(), lexing_);
+  if (text->text.size() > TextMemo::kMaxKept) asked_text_ = text;
+  return text;
+}
+
 Client::Step Client::query(const Message& message) {
-  const TextRef text = worker_.texts.get(message.argument(), lexing_);
+  const TextRef text = text_of(message);
   Step step = Step::kDone;
   if (!text->plain && !may_run(message, *text, step)) return step;
   const bool free = !lease_ || (lingers_ && !must_hold());
@@ -366,7 +378,7 @@ Client::Step Client::change_user(const Message& message) {
         my::build_err({1049, "42000", "Unknown database '" + std::string(change->database) + "'"});
   }
   user_ = change->user;
-  if (change->charset != 0) charset_ = static_cast<std::uint8_t>(change->charset);
+  if (change->charset != 0) charset_ = change->charset;
   // What the old user left goes, whoever the new one is.
   if (lease_) {
     lease_->dirty = true;
@@ -434,8 +446,14 @@ void Client::no_such_client(std::uint32_t id) {
 
 bool Client::need_origin(TextInfo* text) {
   if (reopening_) return false;
+  if (lease_ && lingers_ && lease_->is_of_the_past()) give_up_linger();
   if (!lease_) {
     auto origin = worker_.pool().acquire(*this);
+    // Of the past: the pool has not closed it yet, and will now.
+    while (origin && static_cast<Origin&>(*origin).is_of_the_past()) {
+      worker_.pool().release(std::move(origin));
+      origin = worker_.pool().acquire(*this);
+    }
     if (origin) {
       attach(std::unique_ptr<Origin>(static_cast<Origin*>(origin.release())));
     } else {
@@ -506,7 +524,8 @@ void Client::reopen() {
   LoginWishes wishes;
   wishes.capabilities = kUsualCapabilities | (capabilities_ & kKindMask);
   lease_->close_stream();
-  reopening_ = log_in(worker_.loop, worker_.options->target, wishes,
+  lease_->origin_number = worker_.service.origin_number.load(std::memory_order_acquire);
+  reopening_ = log_in(worker_.loop, worker_.service.options()->target, wishes,
                       [this](LoginResult result) { reopened(std::move(result)); });
 }
 

@@ -36,8 +36,15 @@ Client::Step Client::unknown_statement(const Message& message, std::string_view 
                     ") given to " + std::string(command));
 }
 
+Client::Step Client::refuse_oversized(std::string_view why) {
+  return refuse(1153, "08S01",
+                "Got a packet bigger than 'max_allowed_packet' bytes: " + std::string(why));
+}
+
 Client::Step Client::stmt_prepare(const Message& message) {
-  const TextRef text = worker_.texts.get(message.argument(), lexing_);
+  // It would have to be prepared again elsewhere, and told from others that begin alike.
+  if (!message.is_whole) return refuse_oversized("a statement of over 16 MB cannot be prepared");
+  const TextRef text = text_of(message);
   if (!need_origin(nullptr)) return Step::kBlocked;
   last_prepared_ = 0;
   running_ = {};
@@ -58,20 +65,23 @@ std::uint32_t Client::prepared(const my::PrepareOk& prepared) {
   statement->text = running_.text;
   statement->prepared = worker_.service.prepared.get(running_.text->text, state_);
   statement->parameters = prepared.parameters;
-  const bool in_use = cursors_ > 0 || long_data_ > 0;
-  if (const auto before = lease_->prepared().add(statement->prepared->id, prepared.statement)) {
-    if (!in_use) lease_->close_statement(*before);
-  }
-  if (!in_use) {
-    if (const auto surplus = lease_->prepared().surplus()) {
-      lease_->close_statement(*surplus);
-      worker_.telemetry.add(Counter::kStatementsEvicted);
-    }
-  }
+  has_prepared(statement->prepared->id, prepared.statement);
   last_prepared_ = statement->id;
   const std::uint32_t id = statement->id;
   statements_.emplace(id, std::move(statement));
   return id;
+}
+
+/// The connection in use has one more. What this client's long data or open cursor may be in stays.
+void Client::has_prepared(std::uint64_t id, std::uint32_t origin_id) {
+  const bool in_use = cursors_ > 0 || long_data_ > 0;
+  const auto before = lease_->prepared().add(id, origin_id);
+  if (in_use) return;
+  if (before) lease_->close_statement(*before);
+  while (const auto surplus = lease_->prepared().surplus()) {
+    lease_->close_statement(*surplus);
+    worker_.telemetry.add(Counter::kStatementsEvicted);
+  }
 }
 
 /// The origin's id on the connection in use; null: it is being prepared there first.
@@ -128,6 +138,10 @@ Client::Step Client::stmt_execute(const Message& message) {
       return step;
     }
   }
+  const std::size_t length = message.header.length + statement->types.size();
+  if (inserts && (length >= my::kMaxPayload || message.header.continues())) {
+    return refuse_oversized("an execution of over 16 MB must bind its types");
+  }
   if (!need_origin(&text)) return Step::kBlocked;
   const std::uint32_t* id = ensure_prepared(statement->prepared);
   if (id == nullptr) return Step::kBlocked;
@@ -146,12 +160,6 @@ Client::Step Client::stmt_execute(const Message& message) {
   if (!inserts) {
     forward_with_id(message, *id, Reply::kQuery);
     return Step::kDone;
-  }
-  const std::size_t length = message.header.length + statement->types.size();
-  if (length >= my::kMaxPayload || message.header.continues()) {
-    return refuse(1153, "08S01",
-                  "Got a packet bigger than 'max_allowed_packet' bytes: an execution of over 16 MB "
-                  "must bind its types");
   }
   // Up to the flag, the flag set, the types, the values.
   const std::size_t head = my::kHeaderSize + 10 + execute->null_bitmap.size();

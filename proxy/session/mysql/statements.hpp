@@ -7,6 +7,7 @@
 //   ClientStatement   what one client's id means, and the types of its last execution.
 #pragma once
 
+#include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <list>
@@ -42,10 +43,11 @@ class PreparedRegistry {
   std::uint64_t next_id_ = 1;
 };
 
-/// The statements one origin connection has. Its worker's thread only.
+/// The statements one origin connection has; room for the one in use there always is. Its worker's
+/// thread only.
 class PreparedOnOrigin {
  public:
-  explicit PreparedOnOrigin(std::size_t capacity) : capacity_(capacity) {}
+  explicit PreparedOnOrigin(std::size_t capacity) : capacity_(std::max<std::size_t>(capacity, 1)) {}
 
   /// The origin's id, which then counts as just used; null: it has none.
   const std::uint32_t* use(std::uint64_t id);

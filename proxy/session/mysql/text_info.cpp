@@ -213,6 +213,17 @@ TextRef TextMemo::make(std::string_view text, sql::MysqlLexing lexing) {
   return info;
 }
 
+TextRef TextMemo::cut(std::string_view beginning, sql::MysqlLexing lexing) {
+  constexpr std::size_t kShown = 4096;  // to people
+  TextRef info(new TextInfo);
+  info->text = beginning.substr(0, kShown);
+  info->lexing = lexing;
+  info->plain = false;
+  info->hidden = info->cut = true;
+  info->analysis = sql::unread_mysql("a text of over 16 MB");
+  return info;
+}
+
 /// The clock algorithm: whoever was not asked for since the last round goes.
 void TextMemo::evict() {
   while (true) {

@@ -28,6 +28,7 @@ struct TextInfo {
   bool plain = true;       ///< neither session state nor transaction control
   bool read_only = false;  ///< plain, and its first word is SELECT, VALUES, TABLE or SHOW
   bool hidden = false;     ///< may call a stored function, which may leave anything behind
+  bool cut = false;        ///< only its beginning is known here: whoever runs it may do anything
   /// Null for plain texts until somebody asks (TextMemo::analysis).
   std::shared_ptr<const sql::Analysis> analysis;
   /// For the gate (gate.hpp): whatever it wants to keep with a text.
@@ -49,6 +50,8 @@ class TextMemo {
   explicit TextMemo(std::size_t capacity = 4096) : capacity_(capacity) {}
 
   TextRef get(std::string_view text, sql::MysqlLexing lexing);
+  /// Of a text whose end is not here.
+  static TextRef cut(std::string_view beginning, sql::MysqlLexing lexing);
   static const sql::Analysis& analysis(TextInfo& info);
 
   /// Longer texts are looked at anew each time.

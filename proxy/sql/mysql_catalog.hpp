@@ -49,6 +49,9 @@ struct MysqlResolution {
   bool dates_meet_parameters = false;
 };
 
+/// Whether the statements may change what a catalog is made of.
+bool changes_mysql_catalog(const Analysis& analysis);
+
 struct MysqlCatalogData;
 
 class MysqlCatalog {

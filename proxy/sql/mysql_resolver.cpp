@@ -28,8 +28,9 @@ bool is_cte(const Name& name, const Analysis& analysis) {
   return name.schema.empty() && contains(analysis.mysql.ctes, lowered(name.name));
 }
 
-/// Whether the statement may have changed what a catalog is made of.
-bool changes_catalog(const Analysis& analysis) {
+}  // namespace
+
+bool changes_mysql_catalog(const Analysis& analysis) {
   const auto& statements = analysis.statements;
   for (const Statement& statement : statements) {
     if (statement.effect != Effect::kUnknownWrite && statement.effect != Effect::kExecute) continue;
@@ -40,8 +41,6 @@ bool changes_catalog(const Analysis& analysis) {
   const bool sets = statements.size() == 1 && statements.front().effect == Effect::kSet;
   return analysis.mysql.has_executable_comment && !sets;
 }
-
-}  // namespace
 
 void MysqlResolver::refuse(std::string reason) {
   if (uncacheable_reason_.empty()) uncacheable_reason_ = std::move(reason);
@@ -198,7 +197,7 @@ MysqlResolution MysqlResolver::take(const Analysis& analysis) {
   resolution.writes_everything = !anything_reason_.empty();
   resolution.writes_reason = std::move(anything_reason_);
   resolution.leaves_state = leaves_state_;
-  resolution.changes_catalog = changes_catalog(analysis);
+  resolution.changes_catalog = changes_mysql_catalog(analysis);
   resolution.writes.assign(writes_.begin(), writes_.end());
   resolution.tables.assign(reads_.begin(), reads_.end());
   resolution.times_meet_parameters = times_meet_parameters_;

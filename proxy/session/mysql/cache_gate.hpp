@@ -31,6 +31,7 @@
 namespace hyperdrive::proxy::session::mysql {
 
 class CacheTap;
+struct PendingWrites;
 
 class CacheGate final : public Gate {
  public:
@@ -84,8 +85,11 @@ class CacheGate final : public Gate {
   void wake(std::uint64_t ticket, cache::Landing landing);
   void landed(CacheTap& tap, bool clean);
   Label classify(Client& client, const Asker& asker, const Plan& plan, const TextInfo& text);
+  void run_uncached(Origin& origin, TextInfo& text, const StateRef& state);
+  void mark_everything(Origin& origin);
   void mark_writes(Origin& origin, const Plan& plan);
   static void mark_state(Origin& origin, const Plan& plan);
+  void widen_writes(PendingWrites& writes);
   std::string stale_reason(const cache::Found& found);
 
   Worker& worker_;

@@ -156,7 +156,7 @@ const Plan& Planner::plan(TextInfo& text, const Asker& asker) {
   plan->is_unsure = asker.is_unsure;
   plan->catalog_generation = known_.generation;
   plan->policy_generation = policy_generation_;
-  if (same_lexing(text.lexing, asker.lexing)) {
+  if (text.cut || same_lexing(text.lexing, asker.lexing)) {
     TextMemo::analysis(text);
     plan->analysis = text.analysis;
   } else {
@@ -186,6 +186,7 @@ void Planner::judge(Plan& plan, const TextInfo& text) {
       return statement.effect >= Effect::kBegin && statement.effect != Effect::kExecute &&
              !statement.unknown_targets && statement.writes.empty();
     };
+    plan.changes_catalog = sql::changes_mysql_catalog(analysis);
     plan.writes_everything = plan.is_unsure || !std::all_of(analysis.statements.begin(),
                                                             analysis.statements.end(), harmless);
     return;

@@ -42,7 +42,8 @@ class CacheTap final : public Tap {
 /// The writes of the transaction that runs on one connection.
 struct PendingWrites final : GateSlot {
   cache::WriteIntent intent;
-  bool schema_changes = false;  ///< the catalog must be read again
+  std::uint64_t generation = 0;  ///< of the catalog by which the first of them was judged
+  bool schema_changes = false;   ///< the catalog must be read again
   bool prepares_xa = false;
 };
 

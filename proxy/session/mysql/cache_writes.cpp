@@ -21,21 +21,20 @@ PendingWrites& slot_of(Origin& origin) {
 void CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const StateRef& state) {
   Visit& visit = visits_[&client];
   Label label;
+  bool misread = false;  // sql_mode's default there is not the one that the catalog was read with
   if (planner_.policy().disabled) {
     label = {CacheStatus::kDisabled, "caching is disabled"};
     origin.error_may_hide_state = true;
     origin.calls_keep_role = false;
-    // Whoever enables the cache meanwhile must not keep what this changes.
-    if (!text.read_only) {
-      PendingWrites& writes = slot_of(origin);
-      if (!writes.intent.pending()) writes.intent = cache_.epochs().begin_write();
-      writes.intent.add_everything();
-    }
+    run_uncached(origin, text, state);
   } else {
     const Asker& asker = planner_.asker(state);
     const Plan& plan = planner_.plan(text, asker);
+    misread = !origin.reads_as(asker.lexing);
+    if (origin.gate_slot) widen_writes(slot_of(origin));
     if (plan.writes_anything()) mark_writes(origin, plan);
     mark_state(origin, plan);
+    if (misread && !text.read_only) mark_everything(origin);
     label = visit.label ? std::move(*visit.label) : classify(client, asker, plan, text);
   }
   const auto tap = visit.tap.lock();
@@ -44,7 +43,7 @@ void CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const S
   if (tap && !tap->done) {
     tap->leader.dispatch(cache_.epochs().now());
     // Judged by a catalog that is no longer in force: nothing of it may be kept.
-    if (tap->catalog_generation != keeper_.generation()) {
+    if (misread || origin.is_of_the_past() || tap->catalog_generation != keeper_.generation()) {
       tap->leader.fail();
       tap->done = true;
       cache_.counters().add(CacheStatus::kMiss);
@@ -63,13 +62,45 @@ void CacheGate::mark_state(Origin& origin, const Plan& plan) {
   if (plan.leaves_state) origin.dirty = true;
 }
 
-void CacheGate::mark_writes(Origin& origin, const Plan& plan) {
+/// Whoever enables the cache meanwhile must not keep what this changes, nor judge by the catalog of
+/// before.
+void CacheGate::run_uncached(Origin& origin, TextInfo& text, const StateRef& state) {
+  if (text.read_only && !text.hidden) return;
+  mark_everything(origin);
+  if (text.plain) return;
+  PendingWrites& writes = slot_of(origin);
+  const Plan& plan = planner_.plan(text, planner_.asker(state));
+  writes.schema_changes |= plan.changes_catalog;
+  writes.prepares_xa |= plan.prepares_xa;
+}
+
+void CacheGate::mark_everything(Origin& origin) {
   PendingWrites& writes = slot_of(origin);
   if (!writes.intent.pending()) writes.intent = cache_.epochs().begin_write();
+  writes.intent.add_everything();
+}
+
+void CacheGate::mark_writes(Origin& origin, const Plan& plan) {
+  PendingWrites& writes = slot_of(origin);
+  if (!writes.intent.pending()) {
+    writes.intent = cache_.epochs().begin_write();
+    writes.generation = plan.catalog_generation;
+    // While the schema is being changed the plan may not hold any more by the time it runs.
+    const bool alone = !origin.in_transaction() && origin.autocommit();
+    if (alone && cache_.epochs().database().open()) writes.intent.add_everything();
+  }
   writes.intent.add(plan.writes);
   if (plan.writes_everything || plan.changes_catalog) writes.intent.add_everything();
   writes.schema_changes |= plan.changes_catalog;
   writes.prepares_xa |= plan.prepares_xa;
+}
+
+/// Targets that were found by another catalog than that in force may have led elsewhere by the time
+/// of the write: a trigger, a view, a cascade has come between.
+void CacheGate::widen_writes(PendingWrites& writes) {
+  if (writes.intent.pending() && writes.generation != keeper_.generation()) {
+    writes.intent.add_everything();
+  }
 }
 
 /// Of a statement that was not offered: the first reason that applies.
@@ -99,6 +130,7 @@ void CacheGate::answered(Origin& origin, const Ending& ending) {
   if (!origin.gate_slot || ending.in_transaction) return;
   auto& writes = slot_of(origin);
   if (!writes.intent.pending()) return;
+  widen_writes(writes);
   PendingWrites ended;
   std::swap(ended.intent, writes.intent);
   std::swap(ended.schema_changes, writes.schema_changes);

@@ -284,3 +284,15 @@ def test_a_clean_up_by_query_in_an_open_pipeline_is_answered(policy, sql, reques
         assert [kind for kind, _ in answer[:4]] == ["1", "2", "D", "C"]
         assert answer[-2][0] == ("C" if sql == "deallocate all" else "E")
         assert a.value("select 'alive'") == "alive"
+
+
+def test_a_clean_up_does_not_wait_for_the_settings_sent_ahead_of_it(origin):
+    """Where each lease ends with a cleaning, as while the schema changes and cannot be read, it would wait for ever."""
+    origin.psql("create or replace function unseen() returns int language plpgsql as $$ begin return 1; end $$")
+    with Proxy(origin, origin_connection_limit=1) as p, connect(p, TimeZone="Asia/Tokyo") as a, connect(p) as b:
+        for sql in ("deallocate missing", "deallocate all", "discard all"):
+            for _ in range(3):
+                b.query("select unseen()")
+                a.send(w.query("select unseen()"), w.query(sql), w.query("select 'alive'"))
+                kinds = ["".join(kind for kind, _ in a.until_ready() if kind not in "S") for _ in range(3)]
+                assert kinds == ["TDCZ", "EZ" if sql == "deallocate missing" else "CZ", "TDCZ"]

@@ -73,6 +73,21 @@ void Client::note(const Findings& findings) {
   lost_ |= findings.lost;
 }
 
+namespace {
+
+/// Whether something is unanswered besides what the proxy has sent ahead of its own accord. To wait
+/// for that would be to wait for ever: the lease may end with it, and the next one begin with it.
+bool owes_client(InFlight& queue) {
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    const bool ahead = queue[i].begins || (queue[i].kind == ReplyKind::kQuery &&
+                                           queue[i].action == ReplyAction::kSwallow);
+    if (!ahead) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 /// Statements that concern what the proxy keeps for the session: DEALLOCATE and DISCARD ALL. They
 /// are answered here where that is possible, else the origin runs them and says what Postgres says.
 Client::Step Client::clean_up(const Message& message, TextInfo& text,
@@ -81,7 +96,7 @@ Client::Step Client::clean_up(const Message& message, TextInfo& text,
   const bool discard = statement.effect == Effect::kDiscard && statement.argument == "ALL";
   if (!deallocate && !discard) return Step::kDone;
   const bool simple = message.header.is(Frontend::kQuery);
-  if (lease_ && !lease_->in_flight().empty()) {
+  if (lease_ && owes_client(lease_->in_flight())) {
     // Whether it runs at all depends on what is before it.
     await_replies();
     return Step::kBlocked;

@@ -196,16 +196,18 @@ void Client::detach_origin(bool rest_missing) {
 }
 
 void Client::origin_lost() {
-  const bool told = lease_->fatal_seen();  // the origin's own last words were passed on
+  // The origin's own last words were passed on; or there is no place for ours.
+  const bool told = lease_->fatal_seen() || lease_->mid_row();
   worker_.bury(std::move(lease_));
   worker_.pool().discard(nullptr);
   if (tap_) {
     tap_->on_cut();
     tap_.reset();
   }
+  if (told) return close_politely();
   if (cancelled_) {
     send_error("FATAL", pg::sqlstate::kQueryCanceled, "canceling statement due to query timeout");
-  } else if (!error_in_group_ && !told) {
+  } else if (!error_in_group_) {
     send_error("FATAL", pg::sqlstate::kConnectionFailure,
                "The connection to the origin database was lost.",
                "The statement may or may not have been executed. Connect again.");
@@ -249,6 +251,7 @@ void Client::to_client(net::Bytes bytes) {
 
 void Client::send_error(std::string_view severity, std::string_view sqlstate,
                         std::string_view message, std::string_view hint) {
+  if (lease_ && lease_->mid_row()) return;  // it would be read as a part of the row
   std::string out;
   pg::append_error_response(out, {severity, sqlstate, message, {}, hint});
   stream_->write(out);
@@ -325,7 +328,7 @@ void Client::close_politely() {
 
 void Client::leave() {
   if (phase_ == Phase::kGone) return;
-  const bool rest_missing = streaming_ > 0 && !streaming_drops_;
+  const bool rest_missing = mid_message();
   const bool was_ready = phase_ == Phase::kReady;
   phase_ = Phase::kGone;
   if (was_ready && told_of()) {

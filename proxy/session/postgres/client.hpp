@@ -78,6 +78,9 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void lease_over();
   void origin_lost();
   bool pinned() const { return pins_ != 0; }
+  /// The origin has got the beginning of a message: whatever it said meanwhile, the rest must
+  /// follow before anything else may.
+  bool mid_message() const { return streaming_ > 0 && !streaming_drops_; }
 
   // --- for the gate
   Worker& worker() { return worker_; }

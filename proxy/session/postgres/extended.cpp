@@ -333,6 +333,7 @@ Client::Step Client::bind_unnamed(const Message& message, const pg::BindNames& n
   if (ensure_unnamed(message.rest) == Step::kBlocked) return Step::kBlocked;
   if (worker_.gate != nullptr && unnamed_.text) worker_.gate->will_bind(*this, *unnamed_.text);
   forward_extended(message.whole);
+  streaming_drops_ = false;
   lease_->expect(ReplyKind::kBind).portal = names.portal.empty();
   bind_portal(names.portal, unnamed_.text, nullptr);
   return Step::kDone;
@@ -355,6 +356,7 @@ Client::Step Client::bind_named(const Message& message, const pg::BindNames& nam
   if (message.body.size() > names.size + kInlineBind) {
     forward(message.body.substr(names.size + kInlineBind));
   }
+  streaming_drops_ = false;
   Expected& entry = lease_->expect(ReplyKind::kBind);
   entry.named = named;
   entry.portal = names.portal.empty();
@@ -370,6 +372,7 @@ Client::Step Client::bind_unknown(const Message& message, std::string_view name)
     return Step::kDone;
   }
   forward_extended(message.whole);
+  streaming_drops_ = false;
   lease_->expect(ReplyKind::kBind);
   return Step::kDone;
 }

@@ -76,6 +76,8 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   bool at_rest() const;
   bool usable() const { return !broken_; }
   bool fatal_seen() const { return fatal_seen_; }
+  /// Part of a row is with the client: whatever is written to it now would become its rest.
+  bool mid_row() const { return rest_ > 0 && rest_forwards_; }
 
   // --- sending
   net::Stream& stream() { return *stream_; }

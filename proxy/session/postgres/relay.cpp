@@ -36,6 +36,12 @@ bool ends_group(char type) {
   }
 }
 
+/// Of a Bind the names must be here, or so much that they are too long to wait for.
+bool may_begin(const pg::Header& header, net::Bytes data) {
+  return !header.is(Frontend::kBind) || data.size() >= kSlice ||
+         pg::peek_bind_names(data.substr(pg::kHeaderSize)).has_value();
+}
+
 struct Cut {
   enum class Kind { kNeedMore, kGroup, kPiece, kBig, kBroken } kind = Kind::kNeedMore;
   std::size_t size = 0;
@@ -61,6 +67,7 @@ Cut cut_group(net::Bytes data, std::size_t from) {
     if (data.size() - at < header.size()) {
       if (!may_be_sliced(header.type) || header.size() < kSlice) break;
       if (at > 0) return {Cut::Kind::kPiece, at, 0, {}};
+      if (!may_begin(header, data)) break;
       return {Cut::Kind::kBig, header.size(), 0, {}};
     }
     at += header.size();
@@ -114,7 +121,7 @@ std::size_t Client::relay(net::Bytes data) {
   if (lease_) {
     if (block_ == Block::kNone && lease_->stream().unsent() > net::Stream::kHighWater) {
       block(Block::kPressure);
-    } else if (block_ == Block::kNone && lease_->at_rest() && !pinned()) {
+    } else if (block_ == Block::kNone && lease_->at_rest() && !pinned() && !mid_message()) {
       lease_over();
     }
   }
@@ -439,11 +446,7 @@ Client::Step Client::begin_big(const Message& message) {
     streaming_drops_ = !lease_ || skipping() || lease_->in_flight().empty();
     if (!streaming_drops_) forward(message.whole);
   } else {
-    if (!pg::peek_bind_names(message.body)) {
-      protocol_violation("invalid message format");
-      return Step::kGone;
-    }
-    streaming_drops_ = skipping();
+    streaming_drops_ = true;  // unless its beginning is passed on
     const Step step = bind(message);
     if (step != Step::kDone) return step;
   }

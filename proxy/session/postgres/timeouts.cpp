@@ -66,7 +66,7 @@ bool Client::cancel(std::function<void()> done) {
 
 /// Without a word: the client does not read, or time is up.
 void Client::abandon() {
-  if (lease_) lease_->left.beyond_repair = !lease_->at_rest();
+  if (lease_) lease_->left.beyond_repair |= !lease_->at_rest();
   leave();
 }
 

@@ -311,7 +311,7 @@ bool Client::need_origin() {
   } else if (reapply_ && lease_->in_flight().empty() && !lease_->open() &&
              lease_->status() != pg::TransactionStatus::kFailed) {
     reapply_ = false;
-    lease_->apply(settings_);
+    if (lease_->apply(settings_) && must_be_confirmed(settings_)) block(Block::kSettings);
   }
   return block_ == Block::kNone;
 }

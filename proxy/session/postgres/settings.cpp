@@ -320,10 +320,43 @@ std::string cleaned_name(std::string_view name, std::string_view server_version)
   return without_others_than_ascii(name, major >= 16);
 }
 
+namespace {
+
+/// Whether the origin could refuse now what it has taken before: the value names something that may
+/// be gone, or needs a right that may be, or bytes that mean nothing in the present encoding.
+bool may_be_refused(const SettingSet::Pair& pair) {
+  static constexpr std::array<std::string_view, 19> kAlwaysTaken = {
+      "application_name",
+      "bytea_output",
+      "client_encoding",
+      "client_min_messages",
+      "datestyle",
+      "default_transaction_deferrable",
+      "default_transaction_isolation",
+      "default_transaction_read_only",
+      "extra_float_digits",
+      "idle_in_transaction_session_timeout",
+      "intervalstyle",
+      "lock_timeout",
+      "row_security",
+      "search_path",
+      "standard_conforming_strings",
+      "statement_timeout",
+      "synchronous_commit",
+      "timezone",
+      "transform_null_equals"};
+  const auto& [name, value] = pair;
+  // It ends what is set behind it.
+  if (name == "statement_timeout" && is_short_timeout(value)) return true;
+  return !std::binary_search(kAlwaysTaken.begin(), kAlwaysTaken.end(), std::string_view(name)) ||
+         std::any_of(value.begin(), value.end(),
+                     [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
+}
+
+}  // namespace
+
 bool must_be_confirmed(const SettingsRef& wants) {
-  return wants && std::any_of(wants->pairs().begin(), wants->pairs().end(), [](const auto& pair) {
-           return is_identity(pair.first) || pair.first.find('.') != std::string::npos;
-         });
+  return wants && std::any_of(wants->pairs().begin(), wants->pairs().end(), may_be_refused);
 }
 
 namespace {

@@ -110,6 +110,7 @@ void SocketStream::prepare_output() {
   if (!tls_->plain.empty()) {
     const auto step = tls_->encrypt(tls_->plain.view());
     tls_->plain.release(pool());
+    if (unsent() > kHighWater) over_high_water_ = true;
     if (step == TlsSession::Step::kFailed) sending_failed(EPROTO);
   }
   if (finishing_ && !broken_) tls_->close_notify();

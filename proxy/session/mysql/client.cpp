@@ -43,6 +43,7 @@ void Client::on_closed(net::CloseReason) { leave(); }
 
 void Client::on_drained() {
   if (lease_) lease_->stream().resume_reading();
+  unblock(Block::kReader);
 }
 
 // --- the origin connection ----------------------------------------------------------------------

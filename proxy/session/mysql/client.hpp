@@ -123,6 +123,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
     kPressure,  ///< the origin does not read fast enough
     kGate,      ///< the gate waits for somebody else's answer
     kKill,      ///< waits for the end of a KILL
+    kReader,    ///< the client does not read what it was answered
   };
   enum class Step : std::uint8_t { kDone, kBlocked, kGone };
   struct Message {

@@ -27,6 +27,10 @@ bool may_be_sliced(Command command) {
 std::size_t Client::relay(net::Bytes data) {
   std::size_t used = 0;
   while (phase_ == Phase::kReady && block_ == Block::kNone && used < data.size()) {
+    if (stream_->unsent() > net::Stream::kHighWater) {
+      block(Block::kReader);
+      break;
+    }
     const net::Bytes rest = data.substr(used);
     if (streaming_ > 0 || continues_) {
       const std::size_t n = stream_rest(rest);

@@ -148,6 +148,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
     kSettings,  ///< waits for settings that must hold before anything runs
     kPressure,  ///< the origin does not read fast enough
     kGate,      ///< the gate waits for somebody else's answer
+    kReader,    ///< the client does not read what it was answered
   };
   enum class Step : std::uint8_t { kDone, kBlocked, kGone };
   struct Unnamed {
@@ -205,6 +206,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool skipping() const;
   bool depends_on_replies(net::Bytes group, bool whole) const;
   bool breaks_copy(const Message& message) const;
+  bool owes_many_replies() const;
   bool awaits_reset(const wire::postgres::Header& header) const;
   void await_replies();
   void forward(net::Bytes bytes);

@@ -11,6 +11,8 @@ namespace {
 /// A group larger than this is passed on in pieces; a Bind or CopyData larger than this in slices.
 constexpr std::size_t kWholeGroup = 64 * 1024;
 constexpr std::size_t kSlice = 32 * 1024;
+/// So many messages may wait for their replies.
+constexpr std::size_t kMostInFlight = 8192;
 
 bool is_copy(char type) {
   return type == static_cast<char>(Frontend::kCopyData) ||
@@ -83,9 +85,17 @@ Cut cut_group(net::Bytes data, std::size_t from) {
 std::size_t Client::relay(net::Bytes data) {
   std::size_t used = 0;
   while (phase_ == Phase::kReady && block_ == Block::kNone && used < data.size()) {
+    if (stream_->unsent() > net::Stream::kHighWater) {
+      block(Block::kReader);
+      break;
+    }
     if (streaming_ > 0) {
       used += stream_rest(data.substr(used));
       continue;
+    }
+    if (owes_many_replies()) {
+      await_replies();
+      break;
     }
     const net::Bytes rest = data.substr(used);
     const Cut cut = cut_group(rest, scanned_);
@@ -126,6 +136,12 @@ std::size_t Client::relay(net::Bytes data) {
     }
   }
   return used;
+}
+
+/// While the origin takes COPY data it answers nothing, and the data is still to come.
+bool Client::owes_many_replies() const {
+  return lease_ && lease_->in_flight().size() > kMostInFlight && !lease_->copying_in() &&
+         !lease_->in_flight().copies_pending();
 }
 
 /// Runs the messages of a group, or of a piece of one; returns how many bytes are done with.

@@ -117,11 +117,15 @@ void SocketStream::prepare_output() {
 }
 
 void SocketStream::sent(std::size_t size) {
+  progress_ += size;
   if (unsent() != 0) {
-    if (size != 0) stalled_since_ = loop_->now();
+    if (progress_ < kProgress) return;
+    stalled_since_ = loop_->now();
+    progress_ = 0;
     return;
   }
   stalled_since_ = {};
+  progress_ = 0;
   if (over_high_water_) loop_->drain_waits(*this);
 }
 

@@ -99,7 +99,10 @@ class SocketStream final : public Stream {
   bool* alive_ = nullptr;
   Buffer rest_;  // bytes the handler has not used up
   std::unique_ptr<TlsSession> tls_;
+  /// Less than this does not count as progress: a peer that takes a byte now and then is stalled.
+  static constexpr std::size_t kProgress = 16 * 1024;
   std::chrono::steady_clock::time_point stalled_since_{};
+  std::size_t progress_ = 0;  // bytes that have left since then
   int error_number_ = 0;
   CloseReason kept_reason_ = CloseReason::kEof;
   bool paused_ = false;

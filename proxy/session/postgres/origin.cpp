@@ -164,13 +164,22 @@ void Origin::lease_to(Client& client) {
 
 void Origin::write(net::Bytes bytes) {
   stream_->write(bytes);
+  last_write_ = worker_->loop.now();
   worker_->telemetry.add(Counter::kBytesToOrigin, bytes.size());
 }
 
 Expected& Origin::expect(ReplyKind kind, ReplyAction action) {
   Expected& entry = in_flight_.push(kind, action);
   entry.start = worker_->loop.now();
+  // Both end the transaction that a pipeline without a Sync has open.
+  if (kind == ReplyKind::kQuery || kind == ReplyKind::kFunctionCall) open_ = false;
   return entry;
+}
+
+/// What the client has sent is whole: only now can the origin be late with its answer.
+void Origin::copy_ended() {
+  copying_in_ = false;
+  last_ready_ = worker_->loop.now();
 }
 
 void Origin::on_drained() {

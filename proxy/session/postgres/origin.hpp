@@ -101,7 +101,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   bool ignoring() const { return ignoring_; }
   void set_ignoring(bool ignoring) { ignoring_ = ignoring; }
   bool copying_in() const { return copying_in_; }
-  void copy_ended() { copying_in_ = false; }
+  void copy_ended();
   void set_open(bool open) { open_ = open; }
   /// A pipeline was begun and flushed, and has been answered so far: its owner decides what next.
   bool at_flush() const {
@@ -129,7 +129,11 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   const SettingsRef& reports() const { return identity_.reports; }
   const SettingsRef& applied() const { return applied_; }
   std::chrono::steady_clock::time_point last_reply() const { return last_reply_; }
+  /// When it was last free to begin with what is first in the queue.
   std::chrono::steady_clock::time_point last_ready() const { return last_ready_; }
+  std::chrono::steady_clock::time_point last_heard_or_told() const {
+    return std::max(last_reply_, last_write_);
+  }
   int cancels_running = 0;
   void cancel_ended();
   std::chrono::steady_clock::time_point finishing_since{};
@@ -179,6 +183,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   std::uint64_t answer_bytes_ = 0;
   std::chrono::steady_clock::time_point last_reply_{};
   std::chrono::steady_clock::time_point last_ready_{};
+  std::chrono::steady_clock::time_point last_write_{};
   std::chrono::steady_clock::duration waited_{};  // of the owner for this lease; then zero
   std::size_t rest_ = 0;                          // bytes of the present message still to come
   wire::postgres::TransactionStatus status_ = wire::postgres::TransactionStatus::kIdle;

@@ -32,10 +32,12 @@ void Client::sweep(std::chrono::steady_clock::time_point now) {
 void Client::sweep_lease(std::chrono::steady_clock::time_point now,
                          const core::LocalSettings& limits) {
   InFlight& queue = lease_->in_flight();
-  if (queue.empty()) {
+  if (queue.empty() || lease_->copying_in()) {
+    // The next word is the client's: in a transaction, a pipeline, a COPY, or half a message.
+    const bool held = !lease_->at_rest() || mid_message();
     const auto idle = limits.transaction_idle_timeout;
-    if (idle.count() > 0 && !pinned() && now > lease_->last_reply() + idle &&
-        lease_->status() != pg::TransactionStatus::kIdle) {
+    if (idle.count() > 0 && held && !pinned() && block_ == Block::kNone &&
+        now > lease_->last_heard_or_told() + idle) {
       send_error("FATAL", pg::sqlstate::kIdleInTransactionTimeout,
                  "terminating connection due to idle-in-transaction timeout");
       close_politely();
@@ -43,7 +45,7 @@ void Client::sweep_lease(std::chrono::steady_clock::time_point now,
     return;
   }
   const auto limit = limits.query_timeout;
-  if (limit.count() <= 0 || lease_->copying_in()) return;
+  if (limit.count() <= 0) return;
   const auto since = std::max(queue.front().start, lease_->last_ready());
   if (!cancelled_ && now > since + limit) {
     cancelled_ = true;

@@ -352,7 +352,11 @@ void Client::leave() {
 
 void Client::shut_down() {
   if (phase_ == Phase::kGone) return;
-  if (lease_ || waiting()) {
+  if (phase_ == Phase::kProfile) {
+    send_error("FATAL", pg::sqlstate::kCannotConnectNow, "the database system is shutting down");
+    return close_politely();
+  }
+  if (lease_ || waiting() || block_ == Block::kGate) {
     leaving_ = true;
     return;
   }

@@ -134,6 +134,8 @@ std::size_t Client::relay(net::Bytes data) {
     } else if (block_ == Block::kNone && lease_->at_rest() && !pinned() && !mid_message()) {
       lease_over();
     }
+  } else if (leaving_ && block_ == Block::kNone) {
+    shut_down();  // what it waited for came from memory
   }
   return used;
 }

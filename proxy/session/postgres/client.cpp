@@ -201,10 +201,7 @@ void Client::origin_lost() {
   const bool told = lease_->fatal_seen() || lease_->mid_row();
   worker_.bury(std::move(lease_));
   worker_.pool().discard(nullptr);
-  if (tap_) {
-    tap_->on_cut();
-    tap_.reset();
-  }
+  drop_tap();
   if (told) return close_politely();
   if (cancelled_) {
     send_error("FATAL", pg::sqlstate::kQueryCanceled, "canceling statement due to query timeout");
@@ -214,6 +211,11 @@ void Client::origin_lost() {
                "The statement may or may not have been executed. Connect again.");
   }
   close_politely();
+}
+
+/// The answer that was to be captured will not come.
+void Client::drop_tap() {
+  if (auto tap = std::exchange(tap_, nullptr)) tap->on_cut();
 }
 
 void Client::replies_drained() {
@@ -306,6 +308,7 @@ void Client::fail_group(const pool::Refusal& refusal) {
   }
   if (login) return close_politely();
   forget_begin();
+  drop_tap();
   skip_to_sync_ = true;
   unblock(Block::kLease);
 }
@@ -342,10 +345,7 @@ void Client::leave() {
   }
   if (waiting()) worker_.pool().forget(*this);
   if (worker_.gate != nullptr) worker_.gate->gone(*this);
-  if (tap_) {
-    tap_->on_cut();
-    tap_.reset();
-  }
+  drop_tap();
   if (lease_) detach_origin(rest_missing);
   worker_.bury(*this);
 }

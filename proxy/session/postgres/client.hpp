@@ -285,6 +285,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void run_settings(const sql::Statement& statement);
 
   // timeouts.cpp
+  void cancel_wait();
   void sweep_lease(std::chrono::steady_clock::time_point now, const core::LocalSettings& limits);
 
   // client.cpp
@@ -294,6 +295,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void unblock(Block reason);
   void block(Block reason);
   void detach_origin(bool rest_missing);
+  void drop_tap();
   void fail_group(const pool::Refusal& refusal);
   void send_error(std::string_view severity, std::string_view sqlstate, std::string_view message,
                   std::string_view hint = {});

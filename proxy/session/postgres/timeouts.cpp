@@ -58,7 +58,22 @@ void Client::sweep_lease(std::chrono::steady_clock::time_point now,
   }
 }
 
+/// The statement is still here: it never runs.
+void Client::cancel_wait() {
+  if (waiting()) worker_.pool().forget(*this);
+  if (worker_.gate != nullptr) worker_.gate->gone(*this);
+  drop_tap();
+  worker_.telemetry.add(Counter::kCancels);
+  send_error("ERROR", pg::sqlstate::kQueryCanceled, "canceling statement due to user request");
+  skip_to_sync_ = true;
+  unblock(block_);
+}
+
 bool Client::cancel(std::function<void()> done) {
+  if (phase_ == Phase::kReady && !lease_ && (waiting() || block_ == Block::kGate)) {
+    cancel_wait();
+    return false;
+  }
   if (phase_ != Phase::kReady || !lease_ || lease_->in_flight().empty()) {
     worker_.telemetry.add(Counter::kCancelsDropped);
     return false;

@@ -84,7 +84,17 @@ void Client::ask_in_place_of(const Client& other) {
   stream_->resume_reading();
 }
 
-void Client::on_closed(net::CloseReason) { leave(); }
+void Client::on_closed(net::CloseReason reason) {
+  if (reason != net::CloseReason::kEof || phase_ != Phase::kReady) return leave();
+  // It may have shut down its own side only, and still read.
+  if (lease_ && streaming_ == 0 && !lease_->open() && !lease_->copying_in() &&
+      !lease_->in_flight().empty() && !lease_->in_flight().copies_pending()) {
+    ended_ = true;
+    since_ = worker_.loop.now();
+    return;
+  }
+  stream_->unsent() > 0 ? close_politely() : leave();
+}
 
 void Client::on_drained() {
   if (lease_) lease_->stream().resume_reading();
@@ -224,6 +234,7 @@ void Client::replies_drained() {
     ending_tap_ = false;
     if (auto tap = std::exchange(tap_, nullptr)) tap->on_end(clean_);
   }
+  if (ended_) return close_politely();
   unblock(Block::kReplies);
 }
 
@@ -250,6 +261,8 @@ void Client::to_client(net::Bytes bytes) {
   if (tap_) tap_->on_bytes(bytes);
   worker_.telemetry.add(Counter::kBytesToClients, bytes.size());
   stream_->write(bytes);
+  // A write that leaves nothing to be sent was dropped: the client does not read either.
+  deaf_ = ended_ && stream_->unsent() == 0;
 }
 
 void Client::send_error(std::string_view severity, std::string_view sqlstate,

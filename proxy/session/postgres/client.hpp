@@ -286,6 +286,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
 
   // timeouts.cpp
   void cancel_wait();
+  void sweep_ended(std::chrono::steady_clock::time_point now);
   void sweep_lease(std::chrono::steady_clock::time_point now, const core::LocalSettings& limits);
 
   // client.cpp
@@ -338,6 +339,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool streaming_drops_ = false;
   bool own_ = false;      // nobody's: the proxy asks
   bool leaving_ = false;  // go when the present work is done
+  bool ended_ = false;    // the client sends no more: likewise, and it may still read the answers
+  bool deaf_ = false;     // it has ended, and does not
   bool error_in_group_ = false;
   bool cancelled_ = false;
   bool ending_tap_ = false;  // the answer that is being captured ends with this message

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::chrono::seconds kLoginDeadline{30};
 constexpr std::chrono::seconds kCancelPatience{5};
+constexpr std::chrono::seconds kAnswerPatience{10};
 
 }  // namespace
 
@@ -26,7 +27,19 @@ void Client::sweep(std::chrono::steady_clock::time_point now) {
     abandon();
     return;
   }
+  if (ended_) return sweep_ended(now);
   if (lease_) sweep_lease(now, limits);
+}
+
+/// Whether somebody still waits for the answer shows only when it is sent: not for long.
+void Client::sweep_ended(std::chrono::steady_clock::time_point now) {
+  if (lease_ && !deaf_ && now <= std::max(since_, lease_->last_reply()) + kAnswerPatience) {
+    // A stream that has ended does not tell when it is drained.
+    if (stream_->unsent() == 0) lease_->stream().resume_reading();
+    return;
+  }
+  if (lease_) worker_.start_cancel(*lease_, nullptr);
+  leave();
 }
 
 void Client::sweep_lease(std::chrono::steady_clock::time_point now,

@@ -200,6 +200,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step function_call(const Message& message);
   Step copy(const Message& message);
   Step begin_big(const Message& message);
+  Step malformed(const Message& message);
   bool offered(net::Bytes group, Step& step);
   bool need_origin();
   Step wait_for_gate();

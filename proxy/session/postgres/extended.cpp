@@ -44,10 +44,7 @@ void Client::forward_extended(net::Bytes bytes) {
 Client::Step Client::parse(const Message& message) {
   if (skipping()) return Step::kDone;
   const auto parse = pg::parse_parse(message.body);
-  if (!parse) {
-    protocol_violation("invalid message format");
-    return Step::kGone;
-  }
+  if (!parse) return malformed(message);
   TextRef text = worker_.texts.get(parse->text);
   if (text->asks_sequences) asks_sequences_ = true;
   if (!parse->name.empty() && parse_known(*parse, text)) return Step::kDone;
@@ -313,10 +310,7 @@ Expected& Client::poison(std::string_view sqlstate, std::string_view text, std::
 Client::Step Client::bind(const Message& message) {
   if (skipping()) return Step::kDone;
   const auto names = pg::peek_bind_names(message.body);
-  if (!names) {
-    protocol_violation("invalid message format");
-    return Step::kGone;
-  }
+  if (!names) return malformed(message);
   if (!need_origin()) return Step::kBlocked;
   if (check_failed_) {
     plan_changed();
@@ -419,10 +413,7 @@ void Client::forget_portals() {
 Client::Step Client::describe(const Message& message) {
   if (skipping()) return Step::kDone;
   const auto what = pg::parse_describe(message.body);
-  if (!what) {
-    protocol_violation("invalid message format");
-    return Step::kGone;
-  }
+  if (!what) return malformed(message);
   if (!need_origin()) return Step::kBlocked;
   if (what->target == Target::kPortal) {
     forward_extended(message.whole);
@@ -467,10 +458,7 @@ void Client::described(Expected& entry, const Shape& shape) {
 Client::Step Client::execute(const Message& message) {
   if (skipping()) return Step::kDone;
   const auto execute = pg::parse_execute(message.body);
-  if (!execute) {
-    protocol_violation("invalid message format");
-    return Step::kGone;
-  }
+  if (!execute) return malformed(message);
   const Portal portal = find_portal(execute->portal);
   TextRef text = portal.text;
   if (portal_uncertain(portal)) {
@@ -503,10 +491,7 @@ Client::Step Client::execute(const Message& message) {
 Client::Step Client::close_name(const Message& message) {
   if (skipping()) return Step::kDone;
   const auto what = pg::parse_close(message.body);
-  if (!what) {
-    protocol_violation("invalid message format");
-    return Step::kGone;
-  }
+  if (!what) return malformed(message);
   if (what->target == Target::kPortal && lease_) {
     forward_extended(message.whole);
     lease_->expect(ReplyKind::kClose);

@@ -339,6 +339,11 @@ Client::Step Client::wait_for_gate() {
   return Step::kBlocked;
 }
 
+/// What cannot be read is an error like any other, as it is for Postgres.
+Client::Step Client::malformed(const Message& message) {
+  return refuse_with(message, pg::sqlstate::kProtocolViolation, "invalid message format");
+}
+
 void Client::forward(net::Bytes bytes) { lease_->write(bytes); }
 
 /// What was just forwarded runs `text`.
@@ -358,11 +363,6 @@ void Client::expect_run(ReplyKind kind, TextRef text) {
 }
 
 Client::Step Client::query(const Message& message) {
-  const auto query = pg::parse_query(message.body);
-  if (!query) {
-    protocol_violation("invalid message format");
-    return Step::kGone;
-  }
   if (lease_ && lease_->ignoring()) return Step::kDone;
   if (skip_to_sync_) {
     // The refusal was this query's answer; a Query ends its own group.
@@ -370,6 +370,8 @@ Client::Step Client::query(const Message& message) {
     send_ready();
     return Step::kDone;
   }
+  const auto query = pg::parse_query(message.body);
+  if (!query) return malformed(message);
   const TextRef text = worker_.texts.get(query->text);
   if (text->asks_sequences) asks_sequences_ = true;
   if (!text->plain) {

@@ -400,8 +400,11 @@ bool Client::kill_query(std::function<void()> done) {
 
 void Client::kill_connection() {
   if (phase_ == Phase::kGone) return;
-  send_error(lease_ && lease_->busy() && !lease_->mid_reply() ? sequence_ : 0, 1927, "70100",
-             "Connection was killed");
+  const bool busy = lease_ && lease_->busy();
+  // In the middle of a reply it would be taken for a part of it.
+  if (!busy || !lease_->mid_reply()) {
+    send_error(busy ? sequence_ : 0, 1927, "70100", "Connection was killed");
+  }
   if (lease_ && !reopening_ && lease_->busy()) lease_->beyond_repair = true;
   close_politely();
 }

@@ -135,7 +135,9 @@ bool SocketStream::drained() {
   if (handler_ == nullptr || closed_ || finishing_) return true;
   Alive alive(alive_);
   handler_->on_drained();
-  return static_cast<bool>(alive);
+  if (!alive) return false;
+  after_data(1);  // it may have resumed this stream itself
+  return true;
 }
 
 void SocketStream::sending_failed(int error_number) {

@@ -262,7 +262,7 @@ void Client::to_client(net::Bytes bytes) {
   worker_.telemetry.add(Counter::kBytesToClients, bytes.size());
   stream_->write(bytes);
   // A write that leaves nothing to be sent was dropped: the client does not read either.
-  deaf_ = ended_ && stream_->unsent() == 0;
+  deaf_ |= ended_ && !bytes.empty() && stream_->unsent() == 0;
 }
 
 void Client::send_error(std::string_view severity, std::string_view sqlstate,

@@ -9,6 +9,7 @@
 // Belongs to its worker's thread. Owned by the pool, the client's lease, or Worker::finish.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>

@@ -27,7 +27,7 @@ void Client::sweep(std::chrono::steady_clock::time_point now) {
     abandon();
     return;
   }
-  if (ended_) return sweep_ended(now);
+  if (ended_) sweep_ended(now);
   if (lease_) sweep_lease(now, limits);
 }
 

@@ -58,6 +58,13 @@ void Leader::dispatch(Stamp now) {
   flight_->stamp = now;
 }
 
+void Leader::dispatch(Stamp now, std::span<Mark* const> marks) {
+  if (flight_ == nullptr) return;
+  std::lock_guard lock(flight_->mutex);
+  flight_->stamp = now;
+  flight_->marks.assign(marks.begin(), marks.end());
+}
+
 Stamp Leader::stamp() const { return flight_ == nullptr ? 0 : flight_->stamp; }
 
 std::span<Mark* const> Leader::marks() const {
@@ -128,7 +135,7 @@ Boarding Flights::board(Bytes key, std::span<Mark* const> marks, Stamp now, Wake
   auto& slot = home.flights[std::string(key)];
   if (slot != nullptr) {
     std::lock_guard lock(slot->mutex);
-    if (!slot->landed && may_join_(slot->stamp, slot->marks)) {
+    if (!slot->landed && may_join_(slot->stamp, slot->marks) && may_join_(slot->stamp, marks)) {
       const std::uint64_t seat = slot->next_seat++;
       slot->seats.push_back({seat, std::move(wake)});
       return {{}, Follower(slot, seat)};

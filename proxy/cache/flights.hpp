@@ -8,8 +8,9 @@
 //   - something that must not be shared (too big, with a notice): all followers go themselves.
 //
 // A newcomer may only follow a leader whose query was sent after every write the newcomer may know
-// of: `may_join` (given by cache.hpp) compares epochs. If it says no, the newcomer leads a flight
-// of its own, and later ones follow that.
+// of: `may_join` (given by cache.hpp) compares epochs, of what the flight depends on and of what
+// the newcomer says it does. If it says no, the newcomer leads a flight of its own, and later ones
+// follow that.
 //
 // How long a follower waits is its own matter: destroying the Follower leaves the flight.
 #pragma once
@@ -47,6 +48,9 @@ class Leader {
   explicit operator bool() const { return flight_ != nullptr; }
   /// The query is about to be sent: takes `now` as its stamp instead of the time of boarding.
   void dispatch(Stamp now);
+  /// The same, and what the answer depends on, as this leader knows it: an heir may know better
+  /// than who boarded first.
+  void dispatch(Stamp now, std::span<Mark* const> marks);
   Stamp stamp() const;
   std::span<Mark* const> marks() const;
 

@@ -189,6 +189,7 @@ Offer CacheGate::missed(Client& client, const Plan& plan, cache::Leader leader) 
   Visit& visit = visits_[&client];
   visit.label = Label{CacheStatus::kMiss, {}};
   if (!leader || plan.catalog_generation != keeper_.generation()) return {};
+  leader.dispatch(cache_.epochs().now(), plan.reads);
   auto tap =
       std::make_shared<CacheTap>(*this, std::move(leader), cache_.capture(), client.capabilities());
   tap->key = key_;

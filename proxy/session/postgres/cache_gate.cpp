@@ -252,6 +252,7 @@ Offer CacheGate::missed(Client& client, const Question& question, cache::Leader 
   // After the stamp: whoever was judged by older catalogs keeps nothing.
   const bool outdated = question.plan->plan->catalog_generation != keeper_.generation();
   if (!leader || outdated) return {};
+  leader.dispatch(stamp, marks);
   auto tap = std::make_shared<CacheTap>(*this, std::move(leader), cache_.capture(), shape.kind);
   if (shape.answers_rows()) tap->result_key = result_key_;
   if (shape.describes_statement) tap->description_key = description_key_;

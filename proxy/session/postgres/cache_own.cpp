@@ -113,6 +113,7 @@ Offer CacheGate::offer_own(Client& client, net::Bytes group, Own& own) {
   tap->plan = question.plan->plan;
   tap->marks = question.plan->marks;
   tap->stamp = cache_.epochs().now();
+  tap->leader.dispatch(tap->stamp, tap->marks);
   tap->start = std::chrono::steady_clock::now();
   tap->stale = own.entry;
   if (verdict != nullptr && verdict->state == State::kCurrent) tap->epochs = verdict->epochs;

@@ -7,6 +7,9 @@
 using namespace cache_test;
 
 namespace {
+using hyperdrive::core::Invalidation;
+using State = Found::State;
+
 struct Heard {
   int times = 0;
   Landing landing;
@@ -55,6 +58,36 @@ TEST_CASE("a failed leader wakes one follower to lead; the others wait for that 
   a.landing.leader.land(entry("k"));
   CHECK(b.landing.entry);
   CHECK(late.landing.entry);
+}
+
+TEST_CASE("what an answer depends on is what its own leader knew, not who boarded first") {
+  Cache cache({}, policy(Invalidation::kWrites));
+  Mark* before = &cache.epochs().table(1);
+  Mark* after = &cache.epochs().table(2);
+  Heard heir, unused;
+  Boarding first = cache.board("k", {&before, 1}, unused.wake());
+  Boarding second = cache.board("k", {&after, 1}, heir.wake());
+  REQUIRE(second.follower);
+  first.leader = {};
+  REQUIRE(heir.landing.leader);
+  heir.landing.leader.dispatch(cache.epochs().now(), {&after, 1});
+  CHECK(cache.finish(std::move(heir.landing.leader), {"k", "", "", 1us, 0}, cache.capture(),
+                     kStart) == Cache::Outcome::kStored);
+  WriteIntent write = cache.epochs().begin_write();
+  write.add({&after, 1});
+  write.commit();
+  CHECK(cache.find("k", kMinute, kStart).state == State::kNone);
+}
+
+TEST_CASE("nobody joins a flight that left before a write of what the newcomer says it reads") {
+  Cache cache({}, policy(Invalidation::kWrites));
+  Mark* before = &cache.epochs().table(1);
+  Mark* after = &cache.epochs().table(2);
+  Boarding first = cache.board("k", {&before, 1}, [](Landing) {});
+  WriteIntent write = cache.epochs().begin_write();
+  write.add({&after, 1});
+  write.commit();
+  CHECK(cache.board("k", {&after, 1}, [](Landing) {}).leader);
 }
 
 TEST_CASE("what must not be shared sends all followers on their own way") {

@@ -204,8 +204,15 @@ void Pool::serve(std::size_t here, std::unique_ptr<OriginConnection> connection,
   connection->park();
   {
     const std::lock_guard lock(mutex_);
-    connection->idle_until_ = jittered(options_.idle_timeout);
-    workers_[here].idle.push_back(std::move(connection));
+    // Somebody may have come while it was being parked, and have found no idle one.
+    if (next_for(*connection) == nullptr) {
+      connection->idle_until_ = jittered(options_.idle_timeout);
+      workers_[here].idle.push_back(std::move(connection));
+    }
+  }
+  if (connection) {
+    connection->unpark();
+    return serve(here, std::move(connection), false);
   }
   arm(here);
 }

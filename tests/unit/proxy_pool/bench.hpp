@@ -29,7 +29,10 @@ class FakeConnection final : public pool::OriginConnection {
   explicit FakeConnection(std::atomic<int>& open) : open_(open) { ++open_; }
   ~FakeConnection() override { --open_; }
   bool is_reusable() const override { return reusable; }
-  void park() override { parked = true; }
+  void park() override {
+    parked = true;
+    if (on_park) std::exchange(on_park, nullptr)();
+  }
   void unpark() override { parked = false; }
   void detach(std::function<void(bool)> done) override { done(true); }
   void attach(std::size_t worker) override { attached_to = worker; }
@@ -38,6 +41,7 @@ class FakeConnection final : public pool::OriginConnection {
   std::atomic<bool> reusable = true;
   std::atomic<bool> parked = false;
   std::atomic<std::size_t> attached_to = 0;
+  std::function<void()> on_park;  ///< happens in the midst of it
 
  private:
   std::atomic<int>& open_;

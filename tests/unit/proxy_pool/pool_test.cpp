@@ -339,6 +339,18 @@ TEST_CASE("after renew() the connections of before are used by nobody") {
   CHECK(bench.open_connections == 0);
 }
 
+TEST_CASE("who comes to another worker while a connection is being parked gets it") {
+  Bench bench(limited(1), 2);
+  Client first(bench, 0);
+  Client second(bench, 1);
+  first.ask();
+  bench.succeed();
+  REQUIRE(first.has());
+  first.connection().on_park = [&] { second.ask(); };
+  first.give_back();
+  CHECK(eventually([&] { return second.has(); }));
+}
+
 TEST_CASE("a connection that dies while idle is taken out") {
   Bench bench(limited(1));
   Client one(bench, 0);

@@ -56,6 +56,10 @@ class EpollLoop::Accepting final : public Listener {
       if (!alive) return;
       alive_ = nullptr;
       on_accept_ = std::move(on_accept);
+      // To the end of the queue of those who wait on the socket: or one loop would get all clients
+      // that come one after the other.
+      ::epoll_ctl(loop_->epoll_fd_, EPOLL_CTL_DEL, fd_, nullptr);
+      watch();
     } else if (out_of_descriptors(errno)) {
       // The connection stays in the backlog; asking again at once would spin.
       ::epoll_ctl(loop_->epoll_fd_, EPOLL_CTL_DEL, fd_, nullptr);

@@ -41,7 +41,9 @@ UringLoop::Accepting::~Accepting() {
 
 void UringLoop::Accepting::arm() {
   io_uring_sqe* sqe = loop_->request(slot_, Op::kAccept);
-  ::io_uring_prep_multishot_accept(sqe, fd_, nullptr, nullptr, SOCK_CLOEXEC);
+  // Not multishot: that keeps its place at the head of the socket's queue of those who wait, and
+  // one of several loops would get every client.
+  ::io_uring_prep_accept(sqe, fd_, nullptr, nullptr, SOCK_CLOEXEC);
   loop_->slots_[slot_].reading = true;
 }
 

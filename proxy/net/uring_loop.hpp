@@ -1,4 +1,4 @@
-// The io_uring backend: one multishot receive for each socket, one multishot accept for each
+// The io_uring backend: one multishot receive for each socket, one accept at a time for each
 // listener, sends as requests, and one system call a turn that submits, waits and reaps.
 //
 // Every request carries the slot of what it belongs to. A slot outlives its stream until the kernel

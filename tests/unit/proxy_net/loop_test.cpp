@@ -399,6 +399,39 @@ bool move(Echoing& echo, Runner& from, Runner& to) {
 
 }  // namespace
 
+TEST_CASE("loops that listen on the same socket share its clients") {
+  const auto kind = GENERATE(from_range(kBackends));
+  Runner loops[] = {Runner(kind), Runner(kind)};
+  std::atomic<int> accepted[2] = {};
+  std::unique_ptr<Listener> listeners[2];
+  std::vector<std::unique_ptr<Stream>> streams[2];
+  const int fd = open_listener("127.0.0.1", 0).value();
+  const std::uint16_t port = listening_port(fd).value();
+  for (int i = 0; i < 2; ++i) {
+    loops[i].call([&, i] {
+      listeners[i] = loops[i].loop->listen(::dup(fd), [&, i](std::unique_ptr<Stream> stream) {
+        streams[i].push_back(std::move(stream));
+        ++accepted[i];
+      });
+    });
+  }
+  std::vector<Peer> peers;
+  for (int n = 1; n <= 60; ++n) {
+    peers.push_back(Peer::connect(port));
+    while (accepted[0] + accepted[1] < n) std::this_thread::yield();
+  }
+  INFO("backend " << static_cast<int>(kind));
+  CHECK(accepted[0] >= 5);
+  CHECK(accepted[1] >= 5);
+  for (int i = 0; i < 2; ++i) {
+    loops[i].call([&, i] {
+      listeners[i].reset();
+      streams[i].clear();
+    });
+  }
+  ::close(fd);
+}
+
 TEST_CASE("an idle stream moves between loops of either kind") {
   const auto first_kind = GENERATE(from_range(kBackends));
   const auto second_kind = GENERATE(from_range(kBackends));

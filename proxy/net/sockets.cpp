@@ -124,6 +124,17 @@ core::Result<std::uint16_t> listening_port(int fd) {
   return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
 }
 
+std::string peer_address(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  char host[NI_MAXHOST];
+  const auto* peer = reinterpret_cast<const sockaddr*>(&address);
+  const bool known = ::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
+                     address.ss_family != AF_UNIX &&
+                     ::getnameinfo(peer, size, host, sizeof host, nullptr, 0, NI_NUMERICHOST) == 0;
+  return known ? host : std::string();
+}
+
 core::Result<int> open_unix_listener(const std::string& path) {
   const auto address = unix_address(path);
   if (!address) return tl::unexpected(address.error());

@@ -24,6 +24,9 @@ core::Result<std::vector<int>> open_loopback_listeners(std::uint16_t port);
 
 core::Result<std::uint16_t> listening_port(int fd);
 
+/// The numeric address at the other end; empty where there is none (a Unix socket, a dead one).
+std::string peer_address(int fd);
+
 /// A listening Unix socket at `path`, mode 0600; a stale socket file there is replaced.
 core::Result<int> open_unix_listener(const std::string& path);
 /// A connected, blocking Unix socket.

@@ -47,7 +47,9 @@ void OriginOpener::open(std::size_t index, Done done) {
   };
   LoginWishes wishes;
   wishes.capabilities = kUsualCapabilities | service_.wanted_kind.load(std::memory_order_relaxed);
-  *at = log_in(worker.loop, worker.options->target, std::move(wishes), std::move(finish));
+  // The service's options, not the worker's, which hears of a reload a moment later: what is opened
+  // after Pool::renew() belongs to the new origin.
+  *at = log_in(worker.loop, service_.options()->target, std::move(wishes), std::move(finish));
 }
 
 /// The handle is destroyed later: this runs inside its own callback.

@@ -24,13 +24,14 @@ pool::Refusal refusal_of(LoginFailure failure) {
   return refusal;
 }
 
-std::unique_ptr<Origin> origin_of(Worker& worker, OriginSession session) {
+std::unique_ptr<Origin> origin_of(Worker& worker, OriginSession session,
+                                  std::shared_ptr<const OriginTarget> target) {
   std::vector<SettingSet::Pair> reports;
   for (auto& [name, value] : session.parameters) reports.emplace_back(name, value);
   OriginFacts facts{session.parameter("server_version"), session.progress.tls_info.version};
   worker.service.set_facts(std::move(facts));
   Origin::Identity identity{session.process_id, std::move(session.cancel_key),
-                            intern(std::move(reports))};
+                            intern(std::move(reports)), std::move(target)};
   worker.service.profiles.learn_baseline(identity.reports);
   return std::make_unique<Origin>(worker, std::move(session.stream), std::move(identity));
 }
@@ -44,10 +45,13 @@ void OriginOpener::open(std::size_t index, Done done) {
     const std::lock_guard lock(mutex_);
     at = attempts_.insert(attempts_.end(), std::make_unique<Attempt>());
   }
-  auto finish = [this, &worker, at, done = std::move(done)](LoginResult result) {
+  // The service's options, not the worker's, which hears of a reload a moment later: what is opened
+  // after Pool::renew() belongs to the new origin.
+  auto target = service_.options()->target;
+  auto finish = [this, &worker, at, target, done = std::move(done)](LoginResult result) {
     if (result) {
       worker.telemetry.add(Counter::kOriginConnects);
-      auto origin = origin_of(worker, std::move(*result));
+      auto origin = origin_of(worker, std::move(*result), target);
       origin->stream().resume_reading();
       done(std::unique_ptr<pool::OriginConnection>(std::move(origin)));
     } else {
@@ -60,7 +64,7 @@ void OriginOpener::open(std::size_t index, Done done) {
     }
     finished(worker, at);
   };
-  (*at)->login = log_in(worker.loop, worker.options->target, {}, std::move(finish));
+  (*at)->login = log_in(worker.loop, std::move(target), {}, std::move(finish));
 }
 
 /// The handle is destroyed later: this runs inside its own callback.

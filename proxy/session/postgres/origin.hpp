@@ -51,6 +51,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
     std::uint32_t process_id = 0;
     std::string cancel_key;
     SettingsRef reports;
+    std::shared_ptr<const OriginTarget> target;  ///< where a cancel goes, whatever a reload says
   };
   Origin(Worker& worker, std::unique_ptr<net::Stream> stream, Identity identity);
   ~Origin() override;

@@ -312,10 +312,11 @@ std::unique_ptr<OriginLogin> log_in(net::Loop& loop, std::shared_ptr<const Origi
 }
 
 std::unique_ptr<OriginLogin> send_cancel(net::Loop& loop,
-                                         std::shared_ptr<const OriginTarget> target, bool with_tls,
+                                         std::shared_ptr<const OriginTarget> target,
+                                         std::string address, bool with_tls,
                                          std::uint32_t process_id, std::string cancel_key,
                                          std::function<void()> done) {
-  auto run = std::make_unique<Run>(loop, std::move(target), std::string());
+  auto run = std::make_unique<Run>(loop, std::move(target), std::move(address));
   run->start_cancel(with_tls, process_id, std::move(cancel_key), std::move(done));
   return run;
 }

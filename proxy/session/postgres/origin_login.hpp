@@ -61,11 +61,13 @@ std::unique_ptr<OriginLogin> log_in(net::Loop& loop, std::shared_ptr<const Origi
                                     StartupParameters extra, std::function<void(LoginResult)> done,
                                     std::string address = {});
 
-/// Sends a CancelRequest over a connection of its own, with TLS if `with_tls` (the session's own
-/// connection has it). `done` when the origin has closed it, or nothing more can be done: from then
-/// on the cancel can hit nobody else. Same rules as log_in.
+/// Sends a CancelRequest over a connection of its own to `address` (where the session's own goes,
+/// for the name may mean another server by now; empty: resolve), with TLS if `with_tls`. `done`
+/// when the origin has closed it, or nothing more can be done: from then on the cancel can hit
+/// nobody else. Same rules as log_in.
 std::unique_ptr<OriginLogin> send_cancel(net::Loop& loop,
-                                         std::shared_ptr<const OriginTarget> target, bool with_tls,
+                                         std::shared_ptr<const OriginTarget> target,
+                                         std::string address, bool with_tls,
                                          std::uint32_t process_id, std::string cancel_key,
                                          std::function<void()> done);
 

@@ -1,5 +1,6 @@
 #include "proxy/session/postgres/worker.hpp"
 
+#include "proxy/net/sockets.hpp"
 #include "proxy/session/clientele_bodies.hpp"
 #include "proxy/session/postgres/client.hpp"
 #include "proxy/session/postgres/login.hpp"
@@ -48,8 +49,10 @@ void Worker::bury(Client& client) {
 }
 
 std::shared_ptr<void> Worker::send_cancel_for(Origin& origin, std::function<void()> done) {
-  return send_cancel(loop, options->target, origin.stream().is_tls(), origin.identity().process_id,
-                     origin.identity().cancel_key, std::move(done));
+  const Origin::Identity& identity = origin.identity();
+  return send_cancel(loop, identity.target, net::peer_address(origin.stream().fd()),
+                     origin.stream().is_tls(), identity.process_id, identity.cancel_key,
+                     std::move(done));
 }
 
 void Worker::give_back_place() { pool().discard(nullptr); }

@@ -151,7 +151,7 @@ TEST_CASE("a cancel goes out on a connection of its own and ends with the origin
   REQUIRE(loop);
   const auto target = target_of(config_of("127.0.0.1", core::SslMode::kPrefer, listener.port));
   bool done = false;
-  const auto cancel = send_cancel(**loop, target, false, 4711, "\1\2\3\4", [&] {
+  const auto cancel = send_cancel(**loop, target, {}, false, 4711, "\1\2\3\4", [&] {
     done = true;
     (*loop)->stop();
   });
@@ -171,7 +171,7 @@ TEST_CASE("a cancel that cannot connect is over too") {
   REQUIRE(loop);
   const auto target = target_of(config_of("127.0.0.1", core::SslMode::kDisable, port));
   bool done = false;
-  const auto cancel = send_cancel(**loop, target, false, 1, "abcd", [&] {
+  const auto cancel = send_cancel(**loop, target, {}, false, 1, "abcd", [&] {
     done = true;
     (*loop)->stop();
   });

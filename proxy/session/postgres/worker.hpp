@@ -113,6 +113,7 @@ class Worker final : public Clientele<Client, Origin> {
   std::string scratch;   ///< for building messages; empty between uses
 
   pool::Pool& pool() { return *service.pool; }
+  /// Unique in the process: a connection carries one to other workers (Origin::unnamed_serial).
   std::uint64_t next_serial() { return ++serial_; }
 
   void accept(std::unique_ptr<net::Stream> stream) override;
@@ -136,7 +137,8 @@ class Worker final : public Clientele<Client, Origin> {
 
   boost::unordered_flat_map<std::uint32_t, Client*> by_pid_;
   boost::unordered_flat_map<std::uint64_t, Client*> askers_;
-  std::uint64_t serial_ = 1;  // 0 and 1 have meanings of their own (Origin::unnamed_serial)
+  // Each worker counts in a range of its own; 0 and 1 have meanings of their own.
+  std::uint64_t serial_ = (static_cast<std::uint64_t>(index) << 48) + 1;
 };
 
 }  // namespace hyperdrive::proxy::session::postgres

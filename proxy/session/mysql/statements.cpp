@@ -29,9 +29,11 @@ PreparedRef PreparedRegistry::get(std::string_view text, const StateRef& state) 
     return found->second->second;
   }
   auto prepared = std::make_shared<Prepared>(Prepared{next_id_++, std::string(text), state});
+  bytes_ += key.size() + text.size();
   order_.emplace_front(std::move(key), prepared);
   index_.emplace(order_.front().first, order_.begin());
-  if (order_.size() > capacity_) {
+  while (order_.size() > capacity_ || (bytes_ > max_bytes_ && order_.size() > 1)) {
+    bytes_ -= order_.back().first.size() + order_.back().second->text.size();
     index_.erase(order_.back().first);
     order_.pop_back();
   }

@@ -29,15 +29,19 @@ struct Prepared {
 };
 using PreparedRef = std::shared_ptr<const Prepared>;
 
-/// Bounded by count, least recently asked for first; sessions keep alive what they use.
+/// Bounded by count and by the bytes of keys and texts; the least recently asked for goes first.
+/// Sessions keep alive what they use.
 class PreparedRegistry {
  public:
-  explicit PreparedRegistry(std::size_t capacity = 8192) : capacity_(capacity) {}
+  explicit PreparedRegistry(std::size_t capacity = 8192, std::size_t max_bytes = 32 << 20)
+      : capacity_(capacity), max_bytes_(max_bytes) {}
   PreparedRef get(std::string_view text, const StateRef& state);
 
  private:
   const std::size_t capacity_;
+  const std::size_t max_bytes_;
   std::mutex mutex_;
+  std::size_t bytes_ = 0;
   std::list<std::pair<std::string, PreparedRef>> order_;  // by key, last used first
   std::unordered_map<std::string_view, decltype(order_)::iterator> index_;
   std::uint64_t next_id_ = 1;

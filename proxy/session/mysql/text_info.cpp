@@ -189,15 +189,16 @@ TextRef TextMemo::get(std::string_view text, sql::MysqlLexing lexing) {
     found->second->used_ = true;
     return found->second;
   }
-  if (ring_.size() >= capacity_) {
+  if (is_full_for(text)) {
     const bool again = latest_ && latest_->text == text && &index(latest_->lexing) == &known;
     if (again) return latest_;
     if (!doorkeeper_.knows(known.hash_function()(text))) return latest_ = make(text, lexing);
-    evict();
+    while (is_full_for(text)) evict();
   }
   TextRef info = make(text, lexing);
   known.emplace(info->text, info);
   ring_.push_back(info.get());
+  bytes_ += text.size();
   return info;
 }
 
@@ -236,6 +237,7 @@ void TextMemo::evict() {
     }
     ring_[hand_] = ring_.back();
     ring_.pop_back();
+    bytes_ -= candidate->text.size();
     index(candidate->lexing).erase(candidate->text);
     return;
   }

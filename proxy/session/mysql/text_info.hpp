@@ -56,14 +56,20 @@ class TextMemo {
 
   /// Longer texts are looked at anew each time.
   static constexpr std::size_t kMaxKept = 64 * 1024;
+  /// Of all texts together: an analysis takes a multiple of its text.
+  static constexpr std::size_t kMaxBytes = 8 << 20;
 
  private:
   using Index = boost::unordered_flat_map<std::string_view, TextRef>;
   Index& index(sql::MysqlLexing lexing);
   static TextRef make(std::string_view text, sql::MysqlLexing lexing);
   void evict();
+  bool is_full_for(std::string_view text) const {
+    return ring_.size() >= capacity_ || bytes_ + text.size() > kMaxBytes;
+  }
 
   const std::size_t capacity_;
+  std::size_t bytes_ = 0;
   std::array<Index, 8> indexes_;  // by lexing
   std::vector<TextInfo*> ring_;
   // Once the memo is full:

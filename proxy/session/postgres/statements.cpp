@@ -36,11 +36,18 @@ StatementRef StatementRegistry::get(std::string_view text, std::span<const std::
   fresh->reading = reading;
   order_.push_front(fresh);
   index_.emplace(key_of(*fresh), order_.begin());
-  if (order_.size() > capacity_) {
-    index_.erase(key_of(*order_.back()));
-    order_.pop_back();
+  bytes_ += text.size();
+  while (order_.size() > capacity_ || (bytes_ > max_bytes_ && order_.size() > 1)) {
+    const auto last = std::prev(order_.end());
+    index_.erase(key_of(**last));
+    drop(last);
   }
   return fresh;
+}
+
+void StatementRegistry::drop(std::list<StatementRef>::iterator at) {
+  bytes_ -= (*at)->text.size();
+  order_.erase(at);
 }
 
 void StatementRegistry::retire(const Statement& statement) {
@@ -50,7 +57,7 @@ void StatementRegistry::retire(const Statement& statement) {
   if (found == index_.end() || (*found->second)->id != statement.id) return;
   const auto at = found->second;
   index_.erase(found);
-  order_.erase(at);
+  drop(at);
 }
 
 std::size_t StatementRegistry::size() const {

@@ -43,10 +43,12 @@ using StatementRef = std::shared_ptr<const Statement>;
 
 inline constexpr std::string_view kStatementPrefix = "hyperdrive_";
 
-/// Bounded by count, least recently asked for first; sessions keep alive what they use.
+/// Bounded by count and by the bytes of the texts; the least recently asked for goes first.
+/// Sessions keep alive what they use.
 class StatementRegistry {
  public:
-  explicit StatementRegistry(std::size_t capacity = 8192) : capacity_(capacity) {}
+  explicit StatementRegistry(std::size_t capacity = 8192, std::size_t max_bytes = 16 << 20)
+      : capacity_(capacity), max_bytes_(max_bytes) {}
 
   StatementRef get(std::string_view text, std::span<const std::uint32_t> types,
                    std::uint64_t fingerprint, std::uint64_t reading = 0);
@@ -68,8 +70,12 @@ class StatementRegistry {
     return {statement.text, statement.types, statement.fingerprint};
   }
 
+  void drop(std::list<StatementRef>::iterator at);
+
   const std::size_t capacity_;
+  const std::size_t max_bytes_;
   mutable std::mutex mutex_;
+  std::size_t bytes_ = 0;
   std::list<StatementRef> order_;  // last used first
   std::unordered_map<Key, std::list<StatementRef>::iterator, Hash> index_;
   std::uint64_t next_id_ = 1;

@@ -158,14 +158,15 @@ TextRef TextMemo::get(std::string_view text) {
     found->second->used_ = true;
     return found->second;
   }
-  if (ring_.size() >= capacity_) {
+  if (is_full_for(text)) {
     if (latest_ && latest_->text == text) return latest_;
     if (!doorkeeper_.knows(index_.hash_function()(text))) return latest_ = make(text);
-    evict();
+    while (is_full_for(text)) evict();
   }
   TextRef info = make(text);
   index_.emplace(info->text, info);
   ring_.push_back(info.get());
+  bytes_ += text.size();
   return info;
 }
 
@@ -181,6 +182,7 @@ void TextMemo::evict() {
     }
     ring_[hand_] = ring_.back();
     ring_.pop_back();
+    bytes_ -= candidate->text.size();
     index_.erase(candidate->text);
     return;
   }

@@ -60,13 +60,19 @@ class TextMemo {
 
   /// Longer texts are looked at anew each time.
   static constexpr std::size_t kMaxKept = 64 * 1024;
+  /// Of all texts together: an analysis takes a multiple of its text.
+  static constexpr std::size_t kMaxBytes = 8 << 20;
 
  private:
   void evict();
+  bool is_full_for(std::string_view text) const {
+    return ring_.size() >= capacity_ || bytes_ + text.size() > kMaxBytes;
+  }
   TextRef make(std::string_view text);
 
   sql::AnalysisCache& analyses_;
   const std::size_t capacity_;
+  std::size_t bytes_ = 0;
   boost::unordered_flat_map<std::string_view, TextRef> index_;
   std::vector<TextInfo*> ring_;
   // Once the memo is full:

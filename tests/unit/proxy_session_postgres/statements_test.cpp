@@ -46,6 +46,18 @@ TEST_CASE("the registry forgets what was not asked for longest") {
   CHECK(registry.get("a", {}, 0) == a);
 }
 
+TEST_CASE("the registry keeps no more bytes of text than it may, but always the latest") {
+  StatementRegistry registry(100, 1000);
+  for (int i = 0; i < 20; ++i) registry.get(std::string(300, static_cast<char>('a' + i)), {}, 0);
+  CHECK(registry.size() == 3);
+  const auto huge = registry.get(std::string(5000, 'z'), {}, 0);
+  CHECK(registry.size() == 1);
+  CHECK(registry.get(std::string(5000, 'z'), {}, 0) == huge);
+  registry.retire(*huge);
+  registry.get("a", {}, 0);
+  CHECK(registry.size() == 1);
+}
+
 TEST_CASE("a connection closes the statement that was used longest ago") {
   PreparedOnOrigin prepared(3);
   for (const std::uint64_t id : {1, 2, 3}) prepared.add(id);

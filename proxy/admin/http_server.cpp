@@ -35,7 +35,7 @@ constexpr auto kRequestTime = 10s;
 constexpr auto kIdleTime = 60s;
 constexpr auto kWriteTime = 30s;
 constexpr auto kKeepAlive = 15s;
-constexpr int kMaxConnections = 64;
+constexpr int kMaxConnections = 64;  // to the socket, and as many to the port
 
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 
@@ -83,10 +83,10 @@ class Server final : public AdminServer {
     if (auto opened = open_socket(); !opened) return opened;
     if (auto opened = open_port(); !opened) return opened;
     if (unix_acceptor_) {
-      asio::co_spawn(context_, accept(*unix_acceptor_, true), asio::detached);
+      asio::co_spawn(context_, accept(*unix_acceptor_, true, socket_connections_), asio::detached);
     }
     if (port_acceptor_) {
-      asio::co_spawn(context_, accept(*port_acceptor_, false), asio::detached);
+      asio::co_spawn(context_, accept(*port_acceptor_, false, port_connections_), asio::detached);
     }
     thread_ = std::thread([this] {
       pthread_setname_np(pthread_self(), "admin");
@@ -129,19 +129,21 @@ class Server final : public AdminServer {
     return {};
   }
 
+  /// Counted apart: whoever fills the port, which needs no token for that, leaves the socket
+  /// usable.
   template <class Acceptor>
-  asio::awaitable<void> accept(Acceptor& acceptor, bool from_socket) {
+  asio::awaitable<void> accept(Acceptor& acceptor, bool from_socket, int& connections) {
     for (;;) {
       auto [error, socket] = co_await acceptor.async_accept(kNoThrow);
       if (error == asio::error::operation_aborted) co_return;
-      if (error || connections_ >= kMaxConnections) {
+      if (error || connections >= kMaxConnections) {
         // Out of descriptors, or over the limit: the connection is closed; do not spin on it.
         if (error) co_await pause(100ms);
         continue;
       }
-      ++connections_;
+      ++connections;
       asio::co_spawn(context_, serve(HttpStream(Protocol::socket(std::move(socket))), from_socket),
-                     [this](std::exception_ptr) { --connections_; });
+                     [&connections](std::exception_ptr) { --connections; });
     }
   }
 
@@ -305,7 +307,8 @@ class Server final : public AdminServer {
   std::optional<asio::ip::tcp::acceptor> port_acceptor_;
   std::optional<PortAccess> access_;
   std::string dashboard_;
-  int connections_ = 0;
+  int socket_connections_ = 0;
+  int port_connections_ = 0;
   std::thread thread_;
 };
 

@@ -90,6 +90,22 @@ def test_a_request_that_does_not_come_to_its_end_is_hung_up_on(proxy):
     serves(proxy)
 
 
+def test_whoever_fills_the_port_without_a_token_leaves_the_socket_usable(proxy):
+    silent = [tcp(proxy) for _ in range(CONNECTIONS)]
+    wait_for(lambda: not is_answered(proxy), 20, "the port to be full")
+    assert proxy.admin("GET", "/v1/status")[0] == 200
+    for s in silent:
+        s.close()
+
+
+def is_answered(proxy):
+    """By the port, which hangs up on whoever is one too many."""
+    with tcp(proxy) as s, contextlib.suppress(OSError):
+        s.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return bool(s.recv(1))
+    return False
+
+
 def test_more_readers_than_there_may_be_take_nothing_from_the_queries(proxy):
     readers = []
     for _ in range(CONNECTIONS + 30):

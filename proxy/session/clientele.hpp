@@ -37,6 +37,8 @@ class Clientele : public PlaneWorker {
   void drain() override;
   void close_all() override;
   void on_empty(std::function<void()> done) override;
+  /// At the end of this turn, unless the client has left by then.
+  void defer_for(Client& client, std::function<void()> task);
   bool draining() const { return draining_; }
 
   void bury(std::unique_ptr<pool::OriginConnection> origin);
@@ -67,6 +69,7 @@ class Clientele : public PlaneWorker {
   void sweep();
   void end_the_late();
   void schedule_burial();
+  void run_deferred();
   std::chrono::milliseconds sweep_period() const;
 
   struct Cancel {
@@ -77,6 +80,11 @@ class Clientele : public PlaneWorker {
   std::vector<std::unique_ptr<Origin>> finishing_;
   std::vector<std::unique_ptr<Client>> dead_clients_;  // destroyed before what they used
   std::vector<std::shared_ptr<void>> dead_;
+  struct Deferred {
+    Client* client;  // null: has left
+    std::function<void()> task;
+  };
+  std::vector<Deferred> deferred_;
   std::list<Cancel> cancels_;
   std::unique_ptr<net::Timer> timer_;
   std::function<void()> on_empty_;

@@ -48,6 +48,9 @@ Client& Clientele<Client, Origin>::admit(std::unique_ptr<Client> client) {
 
 template <class Client, class Origin>
 void Clientele<Client, Origin>::remove(Client& client) {
+  for (Deferred& deferred : deferred_) {
+    if (deferred.client == &client) deferred.client = nullptr;
+  }
   dead_clients_.push_back(std::move(*client.self));
   clients_.erase(client.self);
   schedule_burial();
@@ -73,6 +76,23 @@ void Clientele<Client, Origin>::schedule_burial() {
     dead_.clear();
     if (draining_ && clients_.empty() && on_empty_) std::exchange(on_empty_, nullptr)();
   });
+}
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::defer_for(Client& client, std::function<void()> task) {
+  deferred_.push_back({&client, std::move(task)});
+  if (deferred_.size() == 1) loop.defer([this] { run_deferred(); });
+}
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::run_deferred() {
+  // A task may make clients leave, and add tasks.
+  for (std::size_t i = 0; i < deferred_.size(); ++i) {
+    if (deferred_[i].client == nullptr) continue;
+    const auto task = std::move(deferred_[i].task);
+    task();
+  }
+  deferred_.clear();
 }
 
 // --- connections that finish --------------------------------------------------------------------

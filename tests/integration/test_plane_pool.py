@@ -197,6 +197,22 @@ def test_sigterm_lets_work_end_and_tells_idle_clients(origin):
         assert proxy.process.wait(40) == 0
 
 
+def test_a_session_that_keeps_its_connection_is_told_of_the_end_as_soon_as_it_rests(origin):
+    with Proxy(origin, local={"session_features": "pin"}) as proxy:
+        resting, busy = w.Connection.open(proxy.url()), w.Connection.open(proxy.url())
+        for c in (resting, busy):
+            c.query("listen news")
+        busy.query("begin")
+        proxy.process.send_signal(signal.SIGTERM)
+        kind, body = resting.receive()
+        assert kind == "E" and w.error_fields(body)["C"] == "57P01"
+        assert busy.value("select 5") == "5"
+        busy.query("commit")
+        kind, body = busy.receive()
+        assert kind == "E" and w.error_fields(body)["C"] == "57P01"
+        assert proxy.process.wait(20) == 0
+
+
 def test_garbage_ends_only_its_own_connection(origin):
     with Proxy(origin) as proxy, w.Connection.open(proxy.url()) as c:
         for junk in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64, b"\0\0\0\4", b"\0\0\x40\0\0\3\0\0" + b"x" * 100):

@@ -121,7 +121,7 @@ void Client::detach_origin(bool rest_missing) {
   Origin::send_home(std::move(lease_), rest_missing);
   unblock(Block::kPressure);  // whoever was to be written to is not ours any more
   if (leaving_ && phase_ == Phase::kReady) {
-    worker_.loop.defer([this] {
+    worker_.defer_for(*this, [this] {
       if (phase_ == Phase::kReady && !lease_) shut_down();
     });
   }

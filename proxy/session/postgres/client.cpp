@@ -154,7 +154,7 @@ void Client::settings_applied(bool ok, net::Bytes error_body) {
   worker_.telemetry.add(Counter::kErrors);
   lease_->left.beyond_repair = true;
   leaving_ = true;
-  worker_.loop.defer([this] { close_politely(); });
+  worker_.defer_for(*this, [this] { close_politely(); });
 }
 
 /// What this client believes of reported settings becomes what holds on its connection.
@@ -193,6 +193,11 @@ std::optional<std::string> Client::report(const SettingsRef& reports) {
 
 void Client::lease_over() { detach_origin(false); }
 
+void Client::came_to_rest() {
+  if (!leaving_ || phase_ != Phase::kReady) return;
+  worker_.defer_for(*this, [this] { shut_down(); });
+}
+
 void Client::detach_origin(bool rest_missing) {
   begins_ = false;
   portal_ = {};
@@ -200,7 +205,7 @@ void Client::detach_origin(bool rest_missing) {
   Origin::send_home(std::move(lease_), rest_missing);
   unblock(Block::kPressure);  // whoever was to be written to is not ours any more
   if (leaving_ && phase_ == Phase::kReady) {
-    worker_.loop.defer([this] {
+    worker_.defer_for(*this, [this] {
       if (phase_ == Phase::kReady && !lease_) shut_down();
     });
   }
@@ -369,7 +374,9 @@ void Client::shut_down() {
     send_error("FATAL", pg::sqlstate::kCannotConnectNow, "the database system is shutting down");
     return close_politely();
   }
-  if (lease_ || waiting() || block_ == Block::kGate) {
+  // A pinned session that rests has a connection, and nothing to finish on it.
+  const bool rests = lease_ && pinned() && lease_->at_rest() && block_ == Block::kNone;
+  if ((lease_ && !rests) || waiting() || block_ == Block::kGate) {
     leaving_ = true;
     return;
   }

@@ -76,6 +76,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void origin_writable();
   /// The lease is over: the connection is clean and at rest.
   void lease_over();
+  /// As lease_over(), for a session that keeps its connection.
+  void came_to_rest();
   void origin_lost();
   bool pinned() const { return pins_ != 0; }
   /// The origin has got the beginning of a message: whatever it said meanwhile, the rest must

@@ -1,4 +1,4 @@
-"""BEGIN answered by the proxy and sent with the first statement behind it (docs/decisions/023-fold-begin.md)."""
+"""BEGIN answered by the proxy and sent with the first statement behind it (docs/decisions/024-fold-begin.md)."""
 
 import os
 import socket

@@ -6,6 +6,7 @@ what the proxy says to bring a session's settings back must mean the same under 
 
 import pytest
 from support import pgwire as w
+from support.ports import wait_for
 from support.postgres import Postgres
 from support.proxy import Proxy
 
@@ -116,6 +117,7 @@ def test_a_name_from_another_search_path_takes_nothing_from_others(origin, proxy
         a.query("commit")
         assert prepared(b, sql) == [[b"public"]]
         origin.psql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app' and query !~ 'pg_catalog'")
+        wait_for(lambda: proxy.stats()["idle"] == 0, what="the dead connection to be noticed")
         a.query("begin; set local search_path = other")
         assert bound(a, "s1") == [[b"other"]]
         a.query("commit")

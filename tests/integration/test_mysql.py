@@ -473,6 +473,13 @@ def test_a_drain_ends_idle_clients_and_waits_for_transactions(db):
         assert db.sql("select count(*) from t where v = 'drained'").strip() == "1"
 
 
+def test_a_drain_does_not_wait_for_a_session_that_only_keeps_its_connection(db):
+    with Proxy(db, local={"session_features": "pin"}) as proxy, client(proxy) as pinned:
+        assert rows(pinned, "select get_lock('drained', 1)") == [(1,)]
+        assert proxy.admin("POST", "/v1/drain")[0] == 202
+        assert proxy.process.wait(20) == 0
+
+
 def test_mysql_configs_are_served_by_the_cli(db):
     with Hyperdrive() as hd:
         hd("create", "my", "--connection-string", db.url())

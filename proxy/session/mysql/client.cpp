@@ -317,9 +317,15 @@ void Client::leave() {
   worker_.bury(*this);
 }
 
+/// A pinned session that rests has a connection, and nothing to finish on it.
+bool Client::rests() const {
+  if (block_ != Block::kNone) return false;
+  return !lease_ || lingers_ || (pinned() && !lease_->busy() && !lease_->in_transaction());
+}
+
 void Client::shut_down() {
   if (phase_ == Phase::kGone) return;
-  if ((lease_ && !lingers_) || waiting()) {
+  if (!rests() || waiting()) {
     leaving_ = true;
     return;
   }
@@ -356,6 +362,8 @@ void Client::sweep(std::chrono::steady_clock::time_point now) {
     worker_.telemetry.add(Counter::kWriteTimeouts);
     return abandon();
   }
+  // Whoever got the last answer without a connection, or keeps one for good.
+  if (leaving_ && rests() && !waiting()) return shut_down();
   if ((!lease_ || lingers_) && has_waited_long(now)) return close_politely();
   if (!lease_ || reopening_) return;
   if (lingers_) {

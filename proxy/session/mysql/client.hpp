@@ -92,6 +92,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   // --- for the worker
   void sweep(std::chrono::steady_clock::time_point now);
   void shut_down();
+  bool rests() const;
   void abandon();
   bool in_linger_list = false;
   void give_up_linger();

@@ -199,6 +199,7 @@ void Client::came_to_rest() {
 }
 
 void Client::detach_origin(bool rest_missing) {
+  goes_on_ = false;
   begins_ = false;
   portal_ = {};
   if (session_) session_.reset();
@@ -255,6 +256,7 @@ void Client::block(Block reason) {
 void Client::unblock(Block reason) {
   if (block_ != reason) return;
   block_ = Block::kNone;
+  goes_on_ = reason == Block::kSettings && lease_;
   stream_->resume_reading();
 }
 

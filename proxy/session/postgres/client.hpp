@@ -80,6 +80,10 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void came_to_rest();
   void origin_lost();
   bool pinned() const { return pins_ != 0; }
+  /// Its settings hold now, and what waited for them is about to be sent: this lease is for that.
+  /// If it ended here, and ended with a cleaning, the settings would have to be sent again, for
+  /// ever.
+  bool goes_on() const { return goes_on_; }
   /// The origin has got the beginning of a message: whatever it said meanwhile, the rest must
   /// follow before anything else may.
   bool mid_message() const { return streaming_ > 0 && !streaming_drops_; }
@@ -334,6 +338,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool defines_ = false;               // the present transaction has changed definitions
   Phase phase_ = Phase::kStartup;
   Block block_ = Block::kNone;
+  bool goes_on_ = false;
   bool skip_to_sync_ = false;    // without an origin: after a refusal
   bool asks_sequences_ = false;  // has asked for lastval() or currval()
   bool begins_ = false;          // a BEGIN is on its way, or begun_

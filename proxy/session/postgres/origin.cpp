@@ -263,7 +263,7 @@ void Origin::settle() {
   Client* owner = owner_;
   if (in_flight_.empty()) owner->replies_drained();
   if (owner_ == owner && copying_in_) owner->copy_begun();
-  if (owner_ != owner || !at_rest() || owner->mid_message()) return;
+  if (owner_ != owner || !at_rest() || owner->mid_message() || owner->goes_on()) return;
   if (owner->pinned()) return owner->came_to_rest();
   owner->lease_over();
 }

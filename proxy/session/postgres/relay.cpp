@@ -83,6 +83,7 @@ Cut cut_group(net::Bytes data, std::size_t from) {
 }  // namespace
 
 std::size_t Client::relay(net::Bytes data) {
+  goes_on_ = false;
   std::size_t used = 0;
   while (phase_ == Phase::kReady && block_ == Block::kNone && used < data.size()) {
     if (stream_->unsent() > net::Stream::kHighWater) {

@@ -1,7 +1,5 @@
 #include "proxy/session/mysql/verify_tap.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <string_view>
 #include <vector>
@@ -31,7 +29,8 @@ std::vector<std::string_view> packets_of(std::string_view bytes) {
 }  // namespace
 
 void VerifyTap::on_bytes(net::Bytes bytes) {
-  const std::size_t most = served_->head().size() + served_->rows_size() + kEnvelope;
+  const cache::Entry& served = verification_.served();
+  const std::size_t most = served.head().size() + served.rows_size() + kEnvelope;
   longer_ = longer_ || answer_.size() + bytes.size() > most;
   if (!longer_) answer_ += bytes;
 }
@@ -39,9 +38,10 @@ void VerifyTap::on_bytes(net::Bytes bytes) {
 /// An answer: column count and definitions, an EOF by the client's wish, rows, the end.
 bool VerifyTap::same() const {
   if (longer_) return false;
+  const cache::Entry& served = verification_.served();
   std::string kept_bytes;
-  served_->rows([&](net::Bytes piece) { kept_bytes += piece; });
-  const auto head = packets_of(served_->head());
+  served.rows([&](net::Bytes piece) { kept_bytes += piece; });
+  const auto head = packets_of(served.head());
   auto kept = packets_of(kept_bytes);
   auto said = packets_of(answer_);
   const std::size_t before = head.size() + (deprecates_eof_ ? 0 : 1);
@@ -56,14 +56,7 @@ bool VerifyTap::same() const {
 }
 
 void VerifyTap::on_end(bool clean) {
-  if (!clean || !cache_.comparable(*served_)) return;
-  cache_.counters().add(cache::Count::kVerified);
-  if (same()) return;
-  cache_.counters().add(cache::Count::kVerifiedStale);
-  differs_();
-  spdlog::warn("verify: a hit differs from what the origin says now; {} of {} checked did",
-               cache_.counters().snapshot().of(cache::Count::kVerifiedStale),
-               cache_.counters().snapshot().of(cache::Count::kVerified));
+  verification_.conclude(clean, [this] { return same(); });
 }
 
 }  // namespace hyperdrive::proxy::session::mysql

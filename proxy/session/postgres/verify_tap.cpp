@@ -1,7 +1,5 @@
 #include "proxy/session/postgres/verify_tap.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <string_view>
 #include <vector>
@@ -34,29 +32,24 @@ std::vector<std::string_view> messages(std::string_view bytes, pg::Backend kind)
 }  // namespace
 
 void VerifyTap::on_bytes(net::Bytes bytes) {
-  longer_ = longer_ || answer_.size() + bytes.size() > served_->rows_size() + kEnvelope;
+  const std::size_t most = verification_.served().rows_size() + kEnvelope;
+  longer_ = longer_ || answer_.size() + bytes.size() > most;
   if (!longer_) answer_ += bytes;
 }
 
 bool VerifyTap::same() const {
   if (longer_) return false;
+  const cache::Entry& served = verification_.served();
   std::string rows;
-  rows.reserve(served_->rows_size());
-  served_->rows([&](net::Bytes piece) { rows += piece; });
+  rows.reserve(served.rows_size());
+  served.rows([&](net::Bytes piece) { rows += piece; });
   const auto tails = messages(answer_, pg::Backend::kCommandComplete);
-  return tails.size() == 1 && tails.front() == served_->tail() &&
+  return tails.size() == 1 && tails.front() == served.tail() &&
          messages(answer_, pg::Backend::kDataRow) == messages(rows, pg::Backend::kDataRow);
 }
 
 void VerifyTap::on_end(bool clean) {
-  if (!clean || !cache_.comparable(*served_)) return;
-  cache_.counters().add(cache::Count::kVerified);
-  if (same()) return;
-  cache_.counters().add(cache::Count::kVerifiedStale);
-  differs_();
-  spdlog::warn("verify: a hit differs from what the origin says now; {} of {} checked did",
-               cache_.counters().snapshot().of(cache::Count::kVerifiedStale),
-               cache_.counters().snapshot().of(cache::Count::kVerified));
+  verification_.conclude(clean, [this] { return same(); });
 }
 
 }  // namespace hyperdrive::proxy::session::postgres

@@ -11,8 +11,10 @@ import pymysql
 import pytest
 from pymysql.constants import CLIENT
 
+from support import mysql_client
 from support.hyperdrive import Hyperdrive
 from support.mariadb import MariaDB
+from support.mysql_client import rows
 from support.mysql_raw import Raw
 from support.ports import PATIENCE, wait_for
 from support.proxy import NotReady, Proxy
@@ -31,24 +33,8 @@ def proxy(db, mode="replication", **more):
                  local={"invalidation": mode, "session_features": "pin"}, **more)
 
 
-@contextlib.contextmanager
 def client(where, **more):
-    c = pymysql.connect(**where.login(), **({"autocommit": True, "local_infile": True, "read_timeout": 60 * PATIENCE,
-                                             "client_flag": CLIENT.MULTI_STATEMENTS} | more))
-    try:
-        yield c
-    finally:
-        with contextlib.suppress(Exception):
-            c.close()
-
-
-def rows(c, sql):
-    with c.cursor() as cursor:
-        cursor.execute(sql)
-        first = list(cursor.fetchall())
-        while cursor.nextset():
-            pass
-        return first
+    return mysql_client.client(where, **({"local_infile": True, "client_flag": CLIENT.MULTI_STATEMENTS} | more))
 
 
 def counts(p):

@@ -1,15 +1,14 @@
 """What a hostile reader of the MySQL plane found: texts that are not seen whole, catalogs that change under a write,
 origins that change under a session, defaults that are learnt too late."""
 
-import contextlib
 import struct
 import threading
 
-import pymysql
 import pytest
 from pymysql.constants import CLIENT
 
 from support.mariadb import MariaDB
+from support.mysql_client import client, rows
 from support.mysql_raw import Raw
 from support.ports import PATIENCE, wait_for
 from support.proxy import Proxy
@@ -34,22 +33,6 @@ def proxy(db, **local):
 def shared(db):
     with proxy(db) as p:
         yield p
-
-
-@contextlib.contextmanager
-def client(where, **more):
-    c = pymysql.connect(**where.login(), **({"autocommit": True, "read_timeout": 60 * PATIENCE} | more))
-    try:
-        yield c
-    finally:
-        with contextlib.suppress(Exception):
-            c.close()
-
-
-def rows(c, sql):
-    with c.cursor() as cursor:
-        cursor.execute(sql)
-        return list(cursor.fetchall())
 
 
 def hits(p, run):

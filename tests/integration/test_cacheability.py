@@ -6,13 +6,12 @@ import os
 import subprocess
 
 import pytest
-from support import pgwire, unprivileged
+from support import pgwire, shifted_clock
 from support.catalog_rows import TRAPS, rows
 from support.postgres import Postgres
 
 PROBE = os.path.join(os.path.dirname(os.environ["HYPERDRIVE_BIN"].rstrip("/")), "tests", "sql_probe")
 TABLE = os.path.join(os.path.dirname(__file__), "..", "unit", "proxy_sql", "cacheability.tsv")
-CLOCK = os.path.join(os.path.dirname(__file__), "..", "support", "shifted_clock.c")
 HALF_A_YEAR = 182 * 24 * 3600 + 5 * 3600
 
 # Depend on the moment and must be told apart from all that does not: with these the clock is known to be wrong.
@@ -42,13 +41,8 @@ def catalog(server, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shim():
-    folder = unprivileged.temp_folder("hd-clock-")
-    library = os.path.join(folder, "shifted_clock.so")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, CLOCK], check=True)
-    os.chmod(library, 0o755)
-    yield library
-    os.remove(library)
-    os.rmdir(folder)
+    with shifted_clock.library() as path:
+        yield path
 
 
 def table():

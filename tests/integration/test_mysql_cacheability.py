@@ -8,11 +8,10 @@ Backslashes in the first two are Python's.
 
 import json
 import os
-import subprocess
 
 import pytest
 
-from support import unprivileged
+from support import shifted_clock
 from support.mariadb import MariaDB
 from support.mysql_raw import Raw
 from support.ports import PATIENCE, wait_for
@@ -21,7 +20,6 @@ from support.proxy import Proxy
 HERE = os.path.dirname(__file__)
 TABLE = os.path.join(HERE, "mysql_cacheability.tsv")
 SCHEMA = os.path.join(HERE, "..", "support", "cacheability-mysql.sql")
-CLOCK = os.path.join(HERE, "..", "support", "shifted_clock.c")
 MORE_RESULTS = 8
 HALF_A_YEAR = 182 * 24 * 3600 + 5 * 3600
 STATUSES = ("hit", "miss", "stale", "uncacheable", "volatile", "transaction", "multiplestatements", "notaquery",
@@ -80,13 +78,8 @@ def proxy(server):
 
 @pytest.fixture(scope="module")
 def shim():
-    folder = unprivileged.temp_folder("hd-clock-")
-    library = os.path.join(folder, "shifted_clock.so")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, CLOCK], check=True)
-    os.chmod(library, 0o755)
-    yield library
-    os.remove(library)
-    os.rmdir(folder)
+    with shifted_clock.library() as path:
+        yield path
 
 
 def judged(proxy: Proxy, session: str, statement: str) -> list[str]:

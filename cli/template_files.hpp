@@ -21,8 +21,9 @@ core::Result<std::filesystem::path> templates_folder();
 /// Those that are Workers (a folder with a wrangler file), by name.
 core::Result<std::vector<Template>> list_templates();
 
-/// Copies one into `target`, which is made and gives the Worker its name; an existing file of the same name is an error before
-/// anything is written. Returns the files written, relative to `target`.
+/// Copies one into `target`, which is made and gives the Worker its name; an existing file of the
+/// same name is an error before anything is written. Returns the files written, relative to
+/// `target`.
 core::Result<std::vector<std::string>> copy_template(std::string_view name,
                                                      const std::filesystem::path& target);
 

@@ -69,8 +69,8 @@ class Stream {
   /// on this stream.
   virtual char* reserve(std::size_t size) = 0;
   virtual std::size_t unsent() const = 0;
-  /// When `unsent()` became non-zero and next to nothing (a few kB) has left since; the epoch's start
-  /// if nothing is due.
+  /// When `unsent()` became non-zero and next to nothing (a few kB) has left since; the epoch's
+  /// start if nothing is due.
   virtual std::chrono::steady_clock::time_point stalled_since() const = 0;
 
   /// After pause_reading() returns, on_data is not called until resume_reading(). Cheap: the socket

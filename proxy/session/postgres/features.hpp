@@ -33,8 +33,8 @@ struct Findings {
   /// A setting that decides how texts are understood may change, until the end of the transaction
   /// or for longer.
   bool rereads = false;
-  /// The same for the same SETs, which therefore do the same where the same was before; 0: what they
-  /// do cannot be told, or a transaction or savepoint ends in the text.
+  /// The same for the same SETs, which therefore do the same where the same was before; 0: what
+  /// they do cannot be told, or a transaction or savepoint ends in the text.
   std::uint64_t rereading = 0;
   bool ends = false;  ///< a transaction or a savepoint: what was set in it may be undone
 };

@@ -1,9 +1,9 @@
 // Client: how its session understands a text, and so which statement a text is.
 //
 // Parse decides what names mean and what literals are, and a plan may hold what it took for
-// constant, so a statement is shared only among sessions whose settings say the same. On a lease the
-// connection may say otherwise than the session's settings: by a SET of the transaction, or by code
-// that nobody has seen.
+// constant, so a statement is shared only among sessions whose settings say the same. On a lease
+// the connection may say otherwise than the session's settings: by a SET of the transaction, or by
+// code that nobody has seen.
 #include <functional>
 
 #include "proxy/session/postgres/client.hpp"

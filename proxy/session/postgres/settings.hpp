@@ -46,8 +46,8 @@ SettingsRef identity_of(const SettingsRef& settings);
 bool may_be_reset_by_name(std::string_view name);
 
 /// Whether it may decide how a text is understood: what its names mean (search_path, role …), what
-/// its literals are (TimeZone, DateStyle, client_encoding, standard_conforming_strings …), or what a
-/// plan takes for constant. All do that are not known not to.
+/// its literals are (TimeZone, DateStyle, client_encoding, standard_conforming_strings …), or what
+/// a plan takes for constant. All do that are not known not to.
 bool decides_reading(std::string_view name);
 /// Statements parsed under different ones are different statements. 0 when none is set that counts.
 std::uint64_t parse_fingerprint(const SettingsRef& settings);

@@ -169,7 +169,8 @@ std::optional<AuthSwitchRequest> parse_auth_switch_request(Bytes payload) {
   request.plugin = cursor.cstring();
   request.data = cursor.rest();
   if (!cursor.ok()) return std::nullopt;
-  // The zero behind a scramble of 20; client_ed25519's 32 random bytes have none, and may end with one.
+  // The zero behind a scramble of 20; client_ed25519's 32 random bytes have none, and may end with
+  // one.
   if (request.data.size() == kScrambleSize + 1 && request.data.back() == '\0') {
     request.data.remove_suffix(1);
   }

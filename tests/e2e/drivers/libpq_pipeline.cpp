@@ -1,4 +1,5 @@
-// libpq's pipeline mode: many Syncs in flight, errors inside a pipeline, results far larger than any buffer.
+// libpq's pipeline mode: many Syncs in flight, errors inside a pipeline, results far larger than
+// any buffer.
 //   libpq_pipeline CONNECTION_STRING
 #include <libpq-fe.h>
 

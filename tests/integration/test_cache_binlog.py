@@ -245,7 +245,8 @@ def test_every_way_to_write_past_the_proxy_is_seen(db, tmp_path):
         cold = []
         for scene in SCENES:
             before = counts(p)["hit"]
-            play(db, p, scene, readers, 4, str(tmp_path / "rows"))
+            # Where the engines commit by themselves a stale answer needs luck: many times.
+            play(db, p, scene, readers, 150 if scene[0] == "audited" else 4, str(tmp_path / "rows"))
             assert not readers.wrong, (scene[0], readers.wrong[:5])
             if counts(p)["hit"] == before:
                 cold.append(scene[0])

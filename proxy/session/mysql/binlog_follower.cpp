@@ -210,6 +210,7 @@ void BinlogFollower::wrote(const sql::Name& table) {
 void BinlogFollower::ended(LoggedGroup group) {
   saw_group_ = true;
   CommitFence::Held held;
+  held.commits_loosely = group.commits_loosely;
   held.intent = group_.pending() ? std::exchange(group_, {}) : cache_.epochs().begin_write();
   held.catalog_generation =
       held.intent.pending() ? group_generation_ : keeper_.catalog().generation;

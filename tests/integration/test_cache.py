@@ -276,7 +276,7 @@ def test_a_stale_answer_is_served_and_then_refreshed(pg):
 
 def test_when_the_origin_dies_hits_go_on_for_their_time_and_then_comes_a_clean_error():
     sql = "select v from kept"
-    with Postgres() as own:
+    with Postgres(settings={"synchronous_commit": "on"}) as own:   # or the crash may forget the table
         own.psql("create table kept (v int); insert into kept values (7)")
         with proxy(own, caching={"max_age": 1, "stale_while_revalidate": 8}) as p, Connection.open(p.url()) as c:
             def status(name):

@@ -1,0 +1,123 @@
+// Of the pool: when a connection is opened, and what follows from a failure.
+#include <algorithm>
+#include <utility>
+
+#include "proxy/pool/pool.hpp"
+
+namespace hyperdrive::proxy::pool {
+namespace {
+
+constexpr std::size_t kMaxOpening = 2;
+constexpr std::chrono::milliseconds kFirstBackOff{50};
+constexpr std::chrono::milliseconds kMaxBackOff{2'000};
+/// How long waiters outlast an origin that was there and is restarting.
+constexpr std::chrono::milliseconds kRestartGrace{5'000};
+
+std::chrono::milliseconds back_off(int failures) {
+  const int doublings = std::min(failures - 1, 6);
+  return std::min(kFirstBackOff * (1 << doublings), kMaxBackOff);
+}
+
+}  // namespace
+
+bool Pool::wants_more() const {
+  const std::size_t unserved = waiting_.size() - std::min(waiting_.size(), moving_);
+  return unserved + seeking_.size() > opening_ && opening_ < kMaxOpening &&
+         total_ < static_cast<std::size_t>(std::max(options_.limit, 1));
+}
+
+bool Pool::take_slot(std::size_t worker) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!waiting_.empty() || workers_[worker].closing) return false;
+    if (total_ < static_cast<std::size_t>(options_.limit)) {
+      ++total_;
+      return true;
+    }
+  }
+  auto idle = try_acquire(worker);
+  if (!idle) return false;
+  OriginConnection& leaving = *idle;
+  leaving.retire(std::move(idle));
+  return true;  // its place
+}
+
+/// `here`: the calling worker, or workers_.size() if that is not known.
+void Pool::consider_opening(std::size_t here) {
+  while (true) {
+    std::size_t worker = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!wants_more() || Clock::now() < not_before_) return;
+      worker = (waiting_.empty() ? seeking_ : waiting_).oldest()->worker_;
+      ++opening_;
+      ++total_;
+    }
+    if (worker == here) {
+      start_open(worker);
+    } else {
+      workers_[worker].loop->post([this, worker] { start_open(worker); });
+    }
+  }
+}
+
+void Pool::start_open(std::size_t worker) {
+  std::uint64_t generation = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    generation = generation_;
+  }
+  opener_.open(worker, [this, worker, generation](auto result) {
+    if (result) (*result)->generation_ = generation;
+    opened(worker, std::move(result));
+  });
+}
+
+void Pool::opened(std::size_t worker,
+                  tl::expected<std::unique_ptr<OriginConnection>, Refusal> result) {
+  if (!result) {
+    open_failed(result.error());
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    --opening_;
+    failures_ = 0;
+    not_before_ = {};
+    failure_ = nullptr;
+    ever_opened_ = true;
+    (*result)->worker_ = worker;
+    (*result)->expires_ = jittered(options_.max_lifetime);
+  }
+  release(std::move(*result));
+  consider_opening(worker);
+}
+
+void Pool::open_failed(const Refusal& refusal) {
+  std::vector<std::size_t> told;
+  {
+    const std::lock_guard lock(mutex_);
+    --opening_;
+    --total_;
+    const auto now = Clock::now();
+    if (failures_++ == 0) failing_since_ = now;
+    auto noted = std::make_shared<Refusal>(refusal);
+    noted->at = std::chrono::system_clock::now();
+    failure_ = std::move(noted);
+    const auto pause = back_off(failures_);
+    const auto spread = pause.count() / 2;
+    not_before_ = now + pause / 2 + std::chrono::milliseconds(random_() % (spread + 1));
+    // Other connections live: they will serve the queue. An origin that was there a moment ago and
+    // restarts: wait for it a little.
+    const bool others = total_ > opening_;
+    const bool restarting =
+        refusal.transient && ever_opened_ && now < failing_since_ + kRestartGrace;
+    while (!others && !restarting && !waiting_.empty()) {
+      refuse(*waiting_.oldest(), failure_, told);
+    }
+    while (!seeking_.empty()) refuse(*seeking_.oldest(), failure_, told);
+  }
+  for (const std::size_t worker : told) post_deliver(worker);
+}
+
+}  // namespace hyperdrive::proxy::pool

@@ -1,0 +1,134 @@
+// Of the pool: what time and its owner do to it. Limits of patience and of age, new options,
+// a changed origin, the end.
+#include <algorithm>
+#include <utility>
+
+#include "proxy/pool/pool.hpp"
+
+namespace hyperdrive::proxy::pool {
+namespace {
+
+/// How long one who can do with any connection waits for one that nobody has claimed.
+constexpr std::chrono::milliseconds kSeekPatience{1'000};
+
+}  // namespace
+
+Pool::Clock::time_point Pool::jittered(std::chrono::milliseconds limit) {
+  if (limit.count() <= 0) return Clock::time_point::max();
+  const auto tenth = limit.count() / 10;
+  return Clock::now() + limit - std::chrono::milliseconds(tenth ? random_() % tenth : 0);
+}
+
+std::chrono::milliseconds Pool::period(const Worker& worker) const {
+  using std::chrono::milliseconds;
+  if (!waiting_.empty() || !seeking_.empty()) return milliseconds(25);
+  if (worker.idle.empty()) return milliseconds(0);
+  auto shortest = milliseconds(5'000);
+  if (options_.idle_timeout.count() > 0) shortest = std::min(shortest, options_.idle_timeout / 32);
+  if (options_.max_lifetime.count() > 0) shortest = std::min(shortest, options_.max_lifetime / 32);
+  return std::max(shortest, milliseconds(25));
+}
+
+void Pool::arm(std::size_t worker) {
+  Worker& mine = workers_[worker];
+  std::chrono::milliseconds wait;
+  {
+    const std::lock_guard lock(mutex_);
+    wait = period(mine);
+    const bool fast = !waiting_.empty() || !seeking_.empty();
+    if (wait.count() == 0 || (mine.timer->armed() && !fast)) return;
+    if (mine.timer->armed() && mine.ticking_fast) return;
+    mine.ticking_fast = fast;
+  }
+  mine.timer->arm(wait);
+}
+
+void Pool::tick(std::size_t worker) {
+  std::vector<std::unique_ptr<OriginConnection>> leaving;
+  std::vector<std::size_t> told;
+  const auto now = Clock::now();
+  {
+    const std::lock_guard lock(mutex_);
+    workers_[worker].ticking_fast = false;
+    const auto refuse_late = [&](WaitQueue& queue, std::chrono::milliseconds patience) {
+      while (!queue.empty() && now >= queue.oldest()->since_ + patience) {
+        auto refusal = failure_;
+        if (!refusal) {
+          refusal = std::make_shared<const Refusal>(Refusal{Refusal::Why::kWaitTimeout, {}, {}});
+        }
+        refuse(*queue.oldest(), std::move(refusal), told);
+      }
+    };
+    if (options_.wait_timeout.count() > 0) refuse_late(waiting_, options_.wait_timeout);
+    refuse_late(seeking_, kSeekPatience);
+    auto& idle = workers_[worker].idle;
+    const auto keep = std::stable_partition(idle.begin(), idle.end(), [&](const auto& held) {
+      return now < held->expires_ && now < held->idle_until_;
+    });
+    std::move(keep, idle.end(), std::back_inserter(leaving));
+    idle.erase(keep, idle.end());
+  }
+  for (const std::size_t each : told) post_deliver(each);
+  for (auto& connection : leaving) {
+    OriginConnection& old = *connection;
+    old.unpark();
+    old.retire(std::move(connection));
+    discard(nullptr);
+  }
+  consider_opening(worker);
+  arm(worker);
+}
+
+// --- from outside -------------------------------------------------------------------------------
+
+void Pool::configure(const PoolOptions& options) {
+  const std::lock_guard lock(mutex_);
+  options_ = options;
+}
+
+void Pool::renew() {
+  {
+    const std::lock_guard lock(mutex_);
+    ++generation_;
+    not_before_ = {};
+  }
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i].loop->post([this, i] { close(i, false); });
+  }
+}
+
+PoolGauges Pool::gauges() const {
+  const std::lock_guard lock(mutex_);
+  PoolGauges gauges{total_, opening_, 0, waiting_.size() + seeking_.size()};
+  for (const Worker& worker : workers_) gauges.idle += worker.idle.size();
+  return gauges;
+}
+
+std::optional<Refusal> Pool::last_failure() const {
+  const std::lock_guard lock(mutex_);
+  if (!failure_) return std::nullopt;
+  return *failure_;
+}
+
+void Pool::close(std::size_t worker, bool refuse_waiters) {
+  std::vector<std::unique_ptr<OriginConnection>> leaving;
+  std::vector<std::size_t> told;
+  {
+    const std::lock_guard lock(mutex_);
+    workers_[worker].closing = refuse_waiters;
+    leaving.swap(workers_[worker].idle);
+    const auto closing = std::make_shared<const Refusal>(Refusal{Refusal::Why::kClosing, {}, {}});
+    for (WaitQueue* queue : {&waiting_, &seeking_}) {
+      while (refuse_waiters && !queue->empty()) refuse(*queue->oldest(), closing, told);
+    }
+  }
+  for (const std::size_t each : told) post_deliver(each);
+  for (auto& connection : leaving) {
+    OriginConnection& old = *connection;
+    old.unpark();
+    old.retire(std::move(connection));
+    discard(nullptr);
+  }
+}
+
+}  // namespace hyperdrive::proxy::pool

@@ -115,6 +115,8 @@ class PreparedOnOrigin {
 struct Shape {
   std::uint64_t parameters = 0;
   std::uint64_t rows = 0;
+
+  bool known() const { return rows != 0 || parameters != 0; }
 };
 std::uint64_t parameters_shape(wire::postgres::Bytes parameter_description);
 std::uint64_t rows_shape(wire::postgres::Bytes row_description);

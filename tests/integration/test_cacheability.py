@@ -35,7 +35,7 @@ def server():
 @pytest.fixture(scope="module")
 def catalog(server, tmp_path_factory):
     path = tmp_path_factory.mktemp("catalog") / "catalog.tsv"
-    path.write_text(rows(PROBE, lambda sql: server.psql(f"SET search_path = pg_catalog; {sql}")))
+    path.write_text(rows(PROBE, server.psql))
     return str(path)
 
 

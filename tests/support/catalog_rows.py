@@ -13,16 +13,14 @@ from .postgres import Postgres
 TRAPS = os.path.join(os.path.dirname(__file__), "cacheability.sql")
 
 
-def queries(probe: str) -> list[str]:
+def rows(probe: str, run) -> str:
+    """`run(sql)` runs several statements in one transaction and gives their text."""
     out = subprocess.run([probe, "queries"], check=True, capture_output=True, text=True).stdout
-    return out.split("\0")[:-1]
-
-
-def rows(probe: str, copy) -> str:
-    """`copy(sql)` runs `COPY (…) TO STDOUT` and gives its text."""
+    preparation, *queries = out.split("\0")[:-1]
+    preparation = f"SET LOCAL search_path = pg_catalog; DO $do$ BEGIN PERFORM * FROM ({preparation}) row; END $do$"
     lines = []
-    for number, query in enumerate(queries(probe)):
-        for line in copy(f"COPY ({query}) TO STDOUT").splitlines():
+    for number, query in enumerate(queries):
+        for line in run(f"{preparation}; COPY ({query}) TO STDOUT").splitlines():
             lines.append(f"{number}\t{line}")
     return "\n".join(lines) + "\n"
 
@@ -31,5 +29,4 @@ if __name__ == "__main__":
     with Postgres() as server:
         with open(TRAPS) as file:
             server.psql(file.read(), database="postgres")
-        sys.stdout.write(rows(sys.argv[1], lambda sql: server.psql(
-            f"SET search_path = pg_catalog; {sql}", database="postgres")))
+        sys.stdout.write(rows(sys.argv[1], lambda sql: server.psql(sql, database="postgres")))

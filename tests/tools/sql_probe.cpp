@@ -1,6 +1,7 @@
 // Puts the resolver of proxy/sql before the tests: what would become of a statement.
 //
-//   sql_probe queries                    the catalog queries, each ended by a zero byte
+//   sql_probe queries                    what prepares the catalog queries, and these, each ended
+//                                        by a zero byte
 //   sql_probe resolve FILE [PATH [USER]] statements from stdin, each ended by a zero byte; one line
 //                                        each: status, reason, tables, writes, flags
 //                                        (tab-separated)
@@ -12,6 +13,7 @@
 #include <string>
 
 #include "catalog_file.hpp"
+#include "proxy/sql/catalog_lies.hpp"
 
 namespace {
 
@@ -53,6 +55,7 @@ int resolve(const std::string& file, const Context& context) {
 int main(int count, char** arguments) {
   const std::string command = count > 1 ? arguments[1] : "";
   if (command == "queries") {
+    std::cout << hyperdrive::proxy::sql::lies_preparation({}) << '\0';
     for (const std::string_view query : hyperdrive::proxy::sql::catalog_queries()) {
       std::cout << query << '\0';
     }

@@ -90,6 +90,17 @@ void Tier::start() {
   });
 }
 
+void Tier::retire() {
+  usable_.store(false, std::memory_order_release);
+  on_loop([this] {
+    retired_ = true;
+    usable_.store(false, std::memory_order_release);
+  });
+}
+
+/// Nothing is owed to the others any more.
+bool Tier::done() const { return retired_ && live_.empty() && late_.empty(); }
+
 /// At once when on the loop's thread.
 void Tier::on_loop(std::function<void()> task) {
   if (std::this_thread::get_id() == thread_.load(std::memory_order_acquire)) return task();
@@ -186,13 +197,14 @@ void Tier::finish_step() {
 void Tier::became_usable() {
   retry_ = {};
   seen_.clear();
+  renew_timer_->arm(tier::kLease / 4);
+  if (retired_) return;
   if (options_.obeys_writes) {
     WriteIntent unknown = cache_.epochs().begin_foreign_write();
     unknown.add_everything();
     everything_changed_(std::move(unknown));
   }
   warn({});
-  renew_timer_->arm(tier::kLease / 4);
   usable_.store(true, std::memory_order_release);
 }
 
@@ -216,6 +228,7 @@ void Tier::lost(const std::string& why) {
   warn("The shared cache at " + options_.host + ":" + std::to_string(options_.port) +
        " is not used: " + why +
        ". Until it is back, reads see the writes through this proxy only.");
+  if (done()) return;
   retry_ = std::clamp(retry_ * 2, kFirstRetry, kLongestRetry);
   retry_timer_->arm(retry_);
 }
@@ -226,6 +239,7 @@ void Tier::watch() {
     return lost("it does not answer");
   }
   answered_before_ = answered_;
+  if (done() && sent_ == answered_) return lost("another origin is served now");
   watch_timer_->arm(kWatch);
 }
 
@@ -283,6 +297,7 @@ void Tier::check(std::string key, std::vector<Mark*> marks, std::function<void(V
                  Verdict verdict;
                  if (!refused(reply)) checked(*reply, marks, verdict);
                  verdict.stamp = stamp;
+                 verdict.by = this;
                  done(std::move(verdict));
                });
   });
@@ -328,7 +343,8 @@ bool Tier::mirror(const Marks& marks, std::string_view epochs) {
 
 EntryRef Tier::adopt(const Verdict& verdict, Bytes key, std::span<Mark* const> marks,
                      TimePoint now) {
-  if (verdict.state != Verdict::State::kCurrent || verdict.answer.empty()) return {};
+  if (verdict.by != this || verdict.state != Verdict::State::kCurrent) return {};
+  if (options_.obeys_writes && cache_.epochs().any_open(marks)) return {};
   const auto answer = tier::decode(verdict.answer);
   if (!answer || answer->key != key || answer->epochs != verdict.epochs) return {};
   if (verdict.left <= verdict.left.zero() || verdict.left > answer->life) return {};
@@ -443,7 +459,7 @@ void Tier::settle_now(std::uint64_t id, const Marks& marks, bool committed) {
 }
 
 void Tier::renew() {
-  if (!usable()) return;
+  if (!connection_ || steps_left_ > 0) return;
   renew_timer_->arm(tier::kLease / 4);
   for (const auto& [id, marks] : live_) {
     run_script(kRenew, pairs(marks), {"", intent_name(id), std::to_string(tier::kLease.count())},

@@ -64,6 +64,9 @@ class Tier final : public WriteWatcher {
 
   /// Before the loop runs, or on its thread.
   void start();
+  /// Another tier has taken its place: it is asked nothing any more, and ends its connection when
+  /// the writes that it has announced are over.
+  void retire();
 
   bool usable() const { return usable_.load(std::memory_order_acquire); }
   bool obeys_writes() const { return options_.obeys_writes; }
@@ -78,11 +81,12 @@ class Tier final : public WriteWatcher {
     std::string answer;  ///< encoded; empty: none there
     std::chrono::milliseconds left{0};  ///< of that answer's life
     Stamp stamp = 0;                    ///< our own clock when the question was asked
+    const Tier* by = nullptr;           ///< whose it is
   };
   /// `key`: empty if no answer is wanted.
   void check(std::string key, std::vector<Mark*> marks, std::function<void(Verdict)> done);
   /// The answer in a verdict as an entry, kept in memory where it may be; nothing if it is not what
-  /// was asked for.
+  /// was asked for, or this process knows of a write that is under way.
   EntryRef adopt(const Verdict& verdict, Bytes key, std::span<Mark* const> marks, TimePoint now);
   /// `epochs`: of the verdict before the query was sent.
   void keep(const Entry& entry, std::string_view epochs, std::chrono::milliseconds life);
@@ -122,6 +126,7 @@ class Tier final : public WriteWatcher {
   bool mirror(const Marks& marks, std::string_view epochs);
   void replaced(const Marks& marks, std::string_view old, std::string_view epoch);
   void warn(std::string text);
+  bool done() const;
   void announce_now(const std::shared_ptr<Announcement>& about, Marks marks);
   void settle_now(std::uint64_t id, const Marks& marks, bool committed);
   void renew();
@@ -148,6 +153,7 @@ class Tier final : public WriteWatcher {
   std::vector<std::string> scripts_;  // their SHA-1 names at Redis
   std::size_t steps_left_ = 0;        // until the tier may be used
   std::uint64_t next_epoch_ = 1;
+  bool retired_ = false;
   std::uint64_t sent_ = 0, answered_ = 0, answered_before_ = 0;
   std::unordered_map<const Mark*, std::string> seen_;
   std::unordered_map<std::uint64_t, Marks> live_;      // intents that are not settled

@@ -9,7 +9,8 @@ namespace hyperdrive::proxy::cache::tier {
 
 namespace {
 
-constexpr std::string_view kMagic = "hyperdrive answer 1\n";
+constexpr std::string_view kMagic = "hyperdrive answer 2\n";
+constexpr std::size_t kSum = 16;  // hexadecimal digits, behind it
 
 std::string digest(std::string_view text) {
   unsigned char hash[EVP_MAX_MD_SIZE];
@@ -22,6 +23,11 @@ std::string digest(std::string_view text) {
     out += kDigits[hash[i] & 15];
   }
   return out;
+}
+
+/// Of an encoded answer: one that came to harm on its way is none.
+std::string sum_of(std::string_view encoded) {
+  return digest(encoded.substr(kMagic.size() + kSum)).substr(0, kSum);
 }
 
 std::string key(std::string_view space, char kind, std::string_view name) {
@@ -86,12 +92,13 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local open, epochs = 0, {}
 for n = 2, #KEYS, 2 do
   local epoch = redis.call('GET', KEYS[n])
-  if not epoch then
+  local lost = redis.call('ZREMRANGEBYSCORE', KEYS[n + 1], '-inf', now - 1)
+  if not epoch or lost > 0 then
     epoch = ARGV[1] .. '.' .. n
     redis.call('SET', KEYS[n], epoch)
   end
   epochs[#epochs + 1] = epoch
-  if redis.call('ZCOUNT', KEYS[n + 1], now, '+inf') > 0 then open = 1 end
+  if redis.call('ZCARD', KEYS[n + 1]) > 0 then open = 1 end
 end
 local answer, left = false, 0
 if open == 0 and ARGV[2] == '1' then
@@ -131,8 +138,9 @@ return table.concat(old, ','))";
 
 std::string encode(const Answer& answer) {
   std::string out(kMagic);
-  out.reserve(kMagic.size() + 64 + answer.key.size() + answer.epochs.size() + answer.head.size() +
-              answer.tail.size() + answer.rows.size());
+  out.reserve(kMagic.size() + kSum + 64 + answer.key.size() + answer.epochs.size() +
+              answer.head.size() + answer.tail.size() + answer.rows.size());
+  out.append(kSum, '0');
   for (const std::string_view text :
        {answer.key, answer.epochs, answer.head, answer.tail, answer.rows}) {
     put(out, text);
@@ -140,12 +148,14 @@ std::string encode(const Answer& answer) {
   put(out, answer.row_count);
   put(out, static_cast<std::uint64_t>(answer.cost.count()));
   put(out, static_cast<std::uint64_t>(answer.life.count()));
+  out.replace(kMagic.size(), kSum, sum_of(out));
   return out;
 }
 
 std::optional<Answer> decode(std::string_view bytes) {
-  if (!bytes.starts_with(kMagic)) return std::nullopt;
-  Reader reader{bytes.substr(kMagic.size())};
+  if (bytes.size() < kMagic.size() + kSum || !bytes.starts_with(kMagic)) return std::nullopt;
+  if (bytes.substr(kMagic.size(), kSum) != sum_of(bytes)) return std::nullopt;
+  Reader reader{bytes.substr(kMagic.size() + kSum)};
   Answer answer;
   for (std::string_view* text :
        {&answer.key, &answer.epochs, &answer.head, &answer.tail, &answer.rows}) {

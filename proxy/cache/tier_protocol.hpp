@@ -33,9 +33,9 @@ std::string epoch_key(std::string_view space, const Mark& mark);
 std::string intents_key(std::string_view space, const Mark& mark);
 std::string answer_key(std::string_view space, std::string_view key);
 
-/// KEYS: answer, then epoch and intents of each mark. ARGV: a new epoch for those that have none;
-/// 1 to fetch the answer. Gives {open, epochs joined by ',', answer or nil, its rest of life in
-/// ms}.
+/// KEYS: answer, then epoch and intents of each mark. ARGV: a new epoch for those that have none,
+/// or a write whose process is gone and whose end nobody has told; 1 to fetch the answer. Gives
+/// {open, epochs joined by ',', answer or nil, its rest of life in ms}.
 extern const std::string_view kCheck;
 /// KEYS: epoch and intents of each mark. ARGV: new epoch, intent, lease in ms. Gives the epochs
 /// before, joined by ','; the new one of KEYS[n] is ARGV[1].n.

@@ -43,6 +43,7 @@ class ProtocolPlane final : public Plane {
   core::Result<void> reload(const core::Launch& launch, bool new_origin) override {
     auto options = make_options(launch);
     if (!options) return tl::unexpected(options.error());
+    if (new_origin) cache_->leave_origin();
     service_.set_options(*options);
     for (const auto& worker : service_.workers) {
       worker->loop.post([target = worker.get(), fresh = *options] { target->options = fresh; });

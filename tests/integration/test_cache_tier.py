@@ -6,12 +6,14 @@ import threading
 
 import pytest
 
+from support.far import FarAway
 from support.hyperdrive import Hyperdrive
 from support.pgwire import Connection, bind, describe, execute, parse, SYNC
 from support.ports import PATIENCE, wait_for
 from support.postgres import Postgres
 from support.proxy import Proxy
 from support.redis import Redis
+from support.tiers import answers, shares
 
 READ = "select v from shared where id = 1"
 SEED = random.randrange(1 << 30)
@@ -35,10 +37,6 @@ def proxy(pg, redis, mode="writes", **local):
     settings = {"invalidation": mode, "cache_url": f"redis://127.0.0.1:{redis.port}/3", "session_features": "pin"} | local
     caching = {"disabled": False} | settings.pop("caching", {})
     return Proxy(pg, caching=caching, origin_connection_limit=6, local=settings)
-
-
-def shares(p) -> bool:
-    return not any("shared cache" in warning for warning in p.status()["warnings"])
 
 
 @contextlib.contextmanager
@@ -83,6 +81,22 @@ def test_a_write_through_one_proxy_is_seen_through_the_other_at_once(pg, redis):
             to_a.query(READ), to_b.query(READ)
             writer.query(f"update shared set v = {v}")
             assert reader.value(READ) == str(v) and writer.value(READ) == str(v)
+
+
+def test_a_write_waits_until_a_far_redis_can_tell_the_others(pg, redis):
+    far = FarAway(redis.port, 25)
+    with proxy(pg, redis, cache_url=f"redis://127.0.0.1:{far.port}/3") as a, proxy(pg, redis) as b:
+        for p in (a, b):
+            wait_for(lambda: shares(p), 20, "the tier is used")
+        with Connection.open(a.url()) as to_a, Connection.open(b.url()) as to_b:
+            for v in range(200, 206):
+                wait_for(lambda: hits(b, to_b, READ), 20, "it is cached")
+                if v % 2:
+                    unnamed(to_a, "update shared set v = $1", str(v))
+                else:
+                    to_a.query(f"update shared set v = {v}")
+                assert to_b.value(READ) == str(v)
+        assert shares(a)
 
 
 def test_nobody_keeps_what_is_being_written(pg, redis):
@@ -211,6 +225,32 @@ def test_a_proxy_killed_in_the_midst_of_a_write_leaves_nobody_believing_old_answ
         wait_for(lambda: pg.psql("select count(*) from pg_stat_activity where state like 'idle in%'").strip() == "0", 20,
                  "its transaction is gone")
         assert to_b.value(READ) == pg.psql("select v from shared where id = 1").strip()
+
+
+def test_a_write_whose_proxy_is_gone_ends_the_answers_when_it_is_given_up(pg, redis):
+    with two(pg, redis) as ((a, to_a), (b, to_b)):
+        assert hits(b, to_b, READ)
+        for name in redis.cli("-n", "3", "--scan", "--pattern", "hd:*:e:*").split():
+            redis.cli("-n", "3", "zadd", name.replace(":e:", ":i:"), "1000", "dead.1")   # its lease has run out
+        assert not hits(b, to_b, READ), "it may have been committed"
+        wait_for(lambda: hits(b, to_b, READ), 20, "it is cached again")
+
+
+def test_a_reload_that_brings_another_origin_shares_nothing_with_the_old_one(pg, redis):
+    pg.psql("create database elsewhere owner app")
+    pg.psql("create table shared (id int primary key, v int); insert into shared values (1, -77)", user="app", database="elsewhere")
+    with two(pg, redis) as ((a, to_a), (b, to_b)):
+        assert a.reload(origin={"database": "elsewhere"})[0] == 200
+        a.database = "elsewhere"
+        wait_for(lambda: shares(a), 20, "the tier of the new origin is used")
+        with Connection.open(a.url()) as there:
+            wait_for(lambda: there.value(READ) == "-77" and hits(a, there, READ), 20, "it is cached")
+            wait_for(lambda: len({name.split(":")[1] for name in answers(redis)}) == 2, 20, "it is in Redis, apart")
+            for v in range(3):
+                there.query(f"update shared set v = {-77 - v}")
+                assert there.value(READ) == str(-77 - v)
+                to_b.query(f"update shared set v = {v}")
+                assert to_b.value(READ) == str(v) and there.value(READ) == str(-77 - v)
 
 
 def test_the_password_is_used_and_never_shown(pg):

@@ -17,7 +17,7 @@ using Kind = GroupShape::Kind;
 using Clock = std::chrono::steady_clock;
 
 CacheGate::CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, Contexts& contexts,
-                     cache::Tier* tier)
+                     SharedTier& tier)
     : worker_(worker),
       cache_(cache),
       keeper_(keeper),
@@ -142,7 +142,9 @@ std::optional<CacheGate::Label> CacheGate::refusal(const Question& question, net
 /// Two sessions share answers only if they are alike in everything that this holds.
 const std::string& CacheGate::context(Client& client) {
   constexpr std::size_t kKept = 1024;
-  if (sharers_.size() > kKept) sharers_.clear();
+  const bool moved = options_ != worker_.options;
+  if (moved) options_ = worker_.options;
+  if (moved || sharers_.size() > kKept) sharers_.clear();
   Sharers& sharers = sharers_[{client.settings().get(), client.reports().get()}];
   if (!sharers.context.empty()) return sharers.context;
   sharers.settings = client.settings();
@@ -157,7 +159,7 @@ const std::string& CacheGate::context(Client& client) {
     }
   }
   // The tier's keys must mean the same to every proxy.
-  if (tier_ == nullptr) sharers.context = contexts_.name(sharers.context);
+  if (!tier_.configured()) sharers.context = contexts_.name(sharers.context);
   return sharers.context;
 }
 
@@ -178,9 +180,8 @@ Offer CacheGate::look_up(Client& client, const Question& question) {
     append_result_key(result_key_, asker, question.text->text, question.types, shape);
     result = cache_.find(result_key_, lifetime, now);
   }
-  if (tier_ != nullptr) {
-    auto offer = consult(client, question, shape.answers_rows() ? result : description);
-    if (offer) return *std::move(offer);
+  if (auto offer = consult(client, question, shape.answers_rows() ? result : description)) {
+    return *std::move(offer);
   }
   // The answers of an open pipeline come from there.
   const bool held = client.lease() != nullptr;

@@ -20,7 +20,6 @@
 #include <vector>
 
 #include "proxy/cache/cache.hpp"
-#include "proxy/cache/tier.hpp"
 #include "proxy/session/postgres/cache_answer.hpp"
 #include "proxy/session/postgres/cache_keeper.hpp"
 #include "proxy/session/postgres/cache_plan.hpp"
@@ -29,6 +28,7 @@
 #include "proxy/session/postgres/contexts.hpp"
 #include "proxy/session/postgres/group.hpp"
 #include "proxy/session/postgres/worker.hpp"
+#include "proxy/session/shared_tier.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
@@ -41,9 +41,8 @@ class CacheGate final : public Gate {
   static constexpr std::chrono::milliseconds kAwaitCatalogs{2'000};
   static constexpr std::chrono::milliseconds kAwaitCatalogsUncached{250};
 
-  /// `tier`: shared with other proxies; null without one.
   CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, Contexts& contexts,
-            cache::Tier* tier);
+            SharedTier& tier);
   ~CacheGate() override;
 
   Offer offer(Client& client, net::Bytes group) override;
@@ -152,10 +151,11 @@ class CacheGate final : public Gate {
   cache::Cache& cache_;
   CacheKeeper& keeper_;
   Contexts& contexts_;
-  cache::Tier* const tier_;
+  SharedTier& tier_;
   Planner planner_;
   boost::unordered_map<Client*, Visit> visits_;  // references stay valid
   boost::unordered_map<std::pair<const SettingSet*, const SettingSet*>, Sharers> sharers_;
+  std::shared_ptr<const Options> options_;  // when sharers_ were made: who asks the origin, where
   boost::unordered_flat_map<std::uint64_t, Client*> waits_;
   boost::unordered_flat_map<Client*, Own> owns_;
   std::uint64_t dice_;

@@ -103,9 +103,9 @@ Offer CacheGate::offer_own(Client& client, net::Bytes group, Own& own) {
   if (outdated || !own.leader) return offer;
   // The answer is for the other proxies, too: all that they have written until now is in it.
   const cache::Tier::Verdict* verdict = told_by_tier(client);
-  if (tier_ != nullptr && tier_->usable()) {
+  if (tier_.usable()) {
     if (verdict == nullptr) return ask_tier(client, question, false);
-    if (verdict->state == State::kOpen && tier_->obeys_writes()) return offer;
+    if (verdict->state == State::kOpen && tier_.obeys_writes()) return offer;
   }
   auto tap = std::make_shared<CacheTap>(*this, std::move(own.leader), cache_.capture(),
                                         question.shape.kind);

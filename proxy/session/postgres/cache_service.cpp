@@ -14,8 +14,6 @@ namespace {
 
 constexpr std::chrono::seconds kFirstLog{20};
 constexpr std::chrono::seconds kFirstCatalog{3};
-/// Redis is given up after half a second of silence (proxy/cache/tier.cpp).
-constexpr std::chrono::seconds kPurgePatience{2};
 
 bool follows_log(const core::Config& config) {
   return config.local.invalidation == core::Invalidation::kReplication && !config.caching.disabled;
@@ -40,11 +38,10 @@ KeeperOptions keeper_options(const core::Config& config, Service& service) {
 CacheService::CacheService(Service& service, const core::Config& config)
     : service_(service),
       cache_({config.local.cache_size}, cache::Policy::of(config)),
+      tier_(cache_, [this](cache::WriteIntent w) { keeper_.schema_changed(std::move(w)); }),
       keeper_(cache_, make_keeper_connector(service.options()->target),
               keeper_options(config, service)),
       replication_(follows_log(config)) {}
-
-CacheService::~CacheService() { cache_.epochs().set_watcher(nullptr); }
 
 int CacheService::own_connections(const core::Config& config) {
   if (config.caching.disabled) return 0;
@@ -52,15 +49,9 @@ int CacheService::own_connections(const core::Config& config) {
 }
 
 void CacheService::attach() {
-  const core::Config& config = service_.options()->config;
-  if (!config.local.cache_url.empty() && !config.caching.disabled) {
-    tier_ = std::make_unique<cache::Tier>(
-        service_.workers.front()->loop, cache_, cache::TierOptions::of(config),
-        [this](cache::WriteIntent intent) { keeper_.schema_changed(std::move(intent)); });
-    if (tier_->obeys_writes()) cache_.epochs().set_watcher(tier_.get());
-  }
+  tier_.attach(service_.workers.front()->loop, service_.options()->config);
   for (const auto& worker : service_.workers) {
-    gates_.push_back(std::make_unique<CacheGate>(*worker, cache_, keeper_, contexts_, tier_.get()));
+    gates_.push_back(std::make_unique<CacheGate>(*worker, cache_, keeper_, contexts_, tier_));
     worker->gate = gates_.back().get();
   }
 }
@@ -72,7 +63,7 @@ void CacheService::detach() {
 }
 
 core::Result<void> CacheService::start() {
-  if (tier_ && !cache_.policy()->disabled) tier_->start();
+  if (!cache_.policy()->disabled) tier_.start();
   return start_keeper(replication_);
 }
 
@@ -95,13 +86,12 @@ void CacheService::reload(const core::Config& config, bool new_origin) {
   if (new_origin) keeper_.retarget(make_keeper_connector(service_.options()->target));
   keeper_.set_stays_connected(!config.caching.disabled);
   keeper_.set_replication(follows_log(config));
+  tier_.reload(config, new_origin);
 }
 
 std::vector<std::string> CacheService::warnings() const {
   std::vector<std::string> all = keeper_.warnings();
-  if (const std::string shared = tier_ ? tier_->warning() : std::string(); !shared.empty()) {
-    all.push_back(shared);
-  }
+  if (std::string shared = tier_.warning(); !shared.empty()) all.push_back(std::move(shared));
   const KnownCatalog known = keeper_.catalog();
   if (!known.catalog) return all;
   for (const core::CacheRule& rule : cache_.policy()->rules) {
@@ -115,23 +105,9 @@ std::vector<std::string> CacheService::warnings() const {
 // --- purges
 // -----------------------------------------------------------------------------------------
 
-/// Own memory first, so that nothing older is kept there again; and not done until Redis says so.
-cache::Purged CacheService::purge(const std::vector<cache::Mark*>& marks) {
+cache::Purged CacheService::purge(const SharedTier::Marks& marks) {
   ++purges_;
-  cache::Purged purged;
-  for (cache::Mark* mark : marks) {
-    const bool all = mark == &cache_.epochs().database();
-    const cache::Purged one = all ? cache_.purge_all() : cache_.purge(*mark);
-    purged.entries += one.entries;
-    purged.bytes += one.bytes;
-  }
-  if (!tier_ || cache_.policy()->disabled) return purged;
-  auto told = std::make_shared<std::promise<bool>>();
-  auto answer = told->get_future();
-  tier_->purge(marks, [told](bool done) { told->set_value(done); });
-  // Where that fails the tier is not used any more, which warnings() says.
-  answer.wait_for(kPurgePatience);
-  return purged;
+  return tier_.purge(marks);
 }
 
 cache::Purged CacheService::purge_all() { return purge({&cache_.epochs().database()}); }

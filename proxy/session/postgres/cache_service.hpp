@@ -13,17 +13,16 @@
 #include "core/base/error.hpp"
 #include "core/config/config.hpp"
 #include "proxy/cache/cache.hpp"
-#include "proxy/cache/tier.hpp"
 #include "proxy/session/postgres/cache_gate.hpp"
 #include "proxy/session/postgres/cache_keeper.hpp"
 #include "proxy/session/postgres/worker.hpp"
+#include "proxy/session/shared_tier.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
 class CacheService {
  public:
   CacheService(Service& service, const core::Config& config);
-  ~CacheService();
 
   /// Connections to the origin that are the cache's own: the pool may open so many fewer.
   static int own_connections(const core::Config& config);
@@ -36,6 +35,8 @@ class CacheService {
   /// Nothing of the cache touches the pool or a worker any more.
   void detach();
 
+  /// A reload brings another origin, or another user there: what is read until then is not shared.
+  void leave_origin() { tier_.leave_origin(); }
   /// Settings act at once; `new_origin`: everything known of the old one is forgotten.
   void reload(const core::Config& config, bool new_origin);
 
@@ -53,11 +54,11 @@ class CacheService {
  private:
   core::Result<void> start_keeper(bool wait);
   KnownCatalog catalog_soon();
-  cache::Purged purge(const std::vector<cache::Mark*>& marks);
+  cache::Purged purge(const SharedTier::Marks& marks);
 
   Service& service_;
   cache::Cache cache_;
-  std::unique_ptr<cache::Tier> tier_;  ///< cache_url; null without
+  SharedTier tier_;
   CacheKeeper keeper_;
   Contexts contexts_;
   std::vector<std::unique_ptr<CacheGate>> gates_;

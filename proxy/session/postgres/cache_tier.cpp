@@ -1,5 +1,5 @@
 // CacheGate: what is asked of, and told to, the tier shared with other proxies
-// (proxy/cache/tier.hpp).
+// (proxy/session/shared_tier.hpp).
 #include <utility>
 
 #include "proxy/session/postgres/cache_gate.hpp"
@@ -19,30 +19,21 @@ using State = cache::Tier::Verdict::State;
 /// and not be kept. Otherwise `found` is what may be served: from memory, or just fetched.
 std::optional<Offer> CacheGate::consult(Client& client, const Question& question, Found& found) {
   const auto at = visits_.find(&client);
-  if (at == visits_.end() || !at->second.verdict) {
-    const bool has_a_say = tier_->usable() && (tier_->obeys_writes() || !found.entry);
-    if (!has_a_say) return std::nullopt;
-    return ask_tier(client, question, !found.entry);
+  const bool told = at != visits_.end() && at->second.verdict;
+  const bool have = static_cast<bool>(found.entry);
+  switch (tier_.course(told ? &*at->second.verdict : nullptr, have)) {
+    case SharedTier::Course::kAsk:
+      return ask_tier(client, question, !have);
+    case SharedTier::Course::kOrigin:
+      if (question.shape.answers_rows()) at->second.label = Label{CacheStatus::kMiss, {}};
+      return Offer{};
+    case SharedTier::Course::kGoOn:
+      break;
   }
-  Visit& visit = at->second;
-  if (visit.verdict->state == State::kOpen) {
-    if (question.shape.answers_rows()) visit.label = Label{CacheStatus::kMiss, {}};
-    return Offer{};
-  }
-  if (found.entry || visit.verdict->answer.empty()) return std::nullopt;
+  if (!told || have) return std::nullopt;
   const std::string& key = question.shape.answers_rows() ? result_key_ : description_key_;
-  const auto now = worker_.loop.now();
-  found.entry = tier_->adopt(*visit.verdict, key, question.plan->marks, now);
-  visit.verdict->answer.clear();
-  if (!found.entry) return std::nullopt;
-  const cache::Lifetime& lifetime = question.plan->plan->lifetime;
-  found.age = std::chrono::duration_cast<std::chrono::milliseconds>(now - found.entry->created());
-  if (found.age >= lifetime.end()) {
-    found = {};
-  } else {
-    found.state = found.age < lifetime.max_age ? Found::State::kFresh : Found::State::kStale;
-    cache_.counters().add(cache::Count::kSharedHits);
-  }
+  found = tier_.take(*at->second.verdict, key, question.plan->marks, question.plan->plan->lifetime,
+                     worker_.loop.now());
   return std::nullopt;
 }
 
@@ -60,13 +51,10 @@ Offer CacheGate::ask_tier(Client& client, const Question& question, bool wants_a
   Visit& visit = visits_[&client];
   visit.waited = false;
   visit.verdict.emplace().state = State::kOpen;  // unless it says otherwise in time
-  tier_->check(std::move(key), question.plan->marks,
-               [self = self_, loop = &worker_.loop, ticket](cache::Tier::Verdict verdict) {
-                 auto said = std::make_shared<cache::Tier::Verdict>(std::move(verdict));
-                 loop->post([self, ticket, said] {
-                   if (*self != nullptr) (*self)->tier_said(ticket, std::move(*said));
-                 });
-               });
+  tier_.ask(worker_.loop, std::move(key), question.plan->marks,
+            [self = self_, ticket](cache::Tier::Verdict verdict) {
+              if (*self != nullptr) (*self)->tier_said(ticket, std::move(verdict));
+            });
   return waiting;
 }
 
@@ -79,17 +67,14 @@ void CacheGate::tier_said(std::uint64_t ticket, cache::Tier::Verdict verdict) {
 
 /// Gives what has just been stored to the others.
 void CacheGate::share(const std::string& key, const CacheTap& tap) {
-  if (tier_ == nullptr || tap.epochs.empty()) return;
-  const cache::EntryRef entry = cache_.peek(key);
-  if (!entry || entry->stamp() != tap.stamp) return;
-  tier_->keep(*entry, tap.epochs, tap.plan->lifetime.end());
+  tier_.share(key, tap.stamp, tap.epochs, tap.plan->lifetime.end());
 }
 
 // --- writes
 // -----------------------------------------------------------------------------------------
 
 bool CacheGate::may_run(Client& client, TextInfo& text) {
-  if (tier_ == nullptr || !tier_->obeys_writes() || client.lease() == nullptr) return true;
+  if (!tier_.obeys_writes() || client.lease() == nullptr) return true;
   const PlanRef plan = planner_.plan(text, client.settings()).plan;
   if (!plan->writes_anything()) return true;
   mark_writes(client, *plan);
@@ -97,7 +82,7 @@ bool CacheGate::may_run(Client& client, TextInfo& text) {
 }
 
 bool CacheGate::may_call(Client& client) {
-  if (tier_ == nullptr || !tier_->obeys_writes() || client.lease() == nullptr) return true;
+  if (!tier_.obeys_writes() || client.lease() == nullptr) return true;
   PendingWrites& writes = client.lease()->writes;
   if (!writes.intent.pending()) writes.intent = cache_.epochs().begin_write();
   writes.intent.add_everything();

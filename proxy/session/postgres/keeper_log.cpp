@@ -151,6 +151,10 @@ void CacheKeeper::pass_horizon(std::uint64_t number, const std::string& horizon)
 
 void CacheKeeper::trust_log() {
   trusting_ = true;  // once the catalogs have been read again
+  // What was shared before may be older than a write in the gap that nobody was told of.
+  cache::WriteIntent gap = cache_.epochs().begin_write();
+  gap.add_everything();
+  gap.commit();
   awaiting_next_.push_back(std::exchange(distrust_, {}));
   reload();
 }
@@ -159,7 +163,8 @@ void CacheKeeper::distrust_log() {
   trusting_ = false;
   horizon_timer_->disarm();
   if (distrust_.pending()) return;
-  distrust_ = cache_.epochs().begin_write();
+  // Of this proxy's log only: the others go on following theirs.
+  distrust_ = cache_.epochs().begin_foreign_write();
   distrust_.add_everything();
 }
 

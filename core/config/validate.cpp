@@ -117,9 +117,6 @@ Result<std::vector<std::string>> validate(const Config& config) {
        {validate_name(config.name), validate_origin(config.origin), validate_tls(config),
         validate_caching(config.caching), validate_local(config.local)})
     if (!part) return tl::unexpected(part.error());
-  if (is_mysql(config.origin.scheme) && !config.local.cache_url.empty())
-    return usage("cache-url is not available for MySQL: the proxy caches in its own memory only.",
-                 "Leave out --cache-url; for a config that has one, give --cache-url=.");
   const int limit = config.origin_connection_limit;
   if (limit < 1 || limit > kMaxOriginConnectionLimit)
     return usage(

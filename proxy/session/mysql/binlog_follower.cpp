@@ -145,7 +145,8 @@ void BinlogFollower::lost(const std::string& why, const std::string& hint) {
 
 void BinlogFollower::distrust() {
   if (distrust_.pending()) return;
-  distrust_ = cache_.epochs().begin_write();
+  // Of this proxy's log only: the others go on following theirs.
+  distrust_ = cache_.epochs().begin_foreign_write();
   distrust_.add_everything();
 }
 
@@ -158,6 +159,10 @@ void BinlogFollower::trust() {
   spdlog::info(
       "The origin's binary log is followed. Not in it: what a session writes with "
       "sql_log_bin = 0.");
+  // What was shared before may be older than a write in the gap that nobody was told of.
+  cache::WriteIntent gap = cache_.epochs().begin_write();
+  gap.add_everything();
+  gap.commit();
   keeper_.schema_changed(std::exchange(distrust_, {}));
   keeper_.told({});
 }

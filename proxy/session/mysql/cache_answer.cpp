@@ -1,9 +1,9 @@
 #include "proxy/session/mysql/cache_answer.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
+#include "proxy/wire/mysql/cursor.hpp"
 #include "proxy/wire/mysql/packet.hpp"
 #include "proxy/wire/mysql/response.hpp"
 
@@ -13,15 +13,25 @@ namespace my = wire::mysql;
 
 namespace {
 
+/// Kept as bytes that mean the same on every machine: a shared tier has them, too.
 struct KeptEnd {
-  std::uint64_t packets = 0;  ///< that hold rows
-  std::uint64_t columns = 0;
+  std::uint32_t packets = 0;  ///< that hold rows; an answer has 50 MB at most
+  std::uint32_t columns = 0;
   std::uint16_t status = 0;
 };
 
+std::string to_bytes(const KeptEnd& end) {
+  std::string bytes;
+  my::PayloadWriter(bytes).u32(end.packets).u32(end.columns).u16(end.status);
+  return bytes;
+}
+
 KeptEnd kept_end(const cache::Entry& entry) {
+  my::Cursor cursor(entry.tail());
   KeptEnd end;
-  if (entry.tail().size() == sizeof end) std::memcpy(&end, entry.tail().data(), sizeof end);
+  end.packets = cursor.u32();
+  end.columns = cursor.u32();
+  end.status = cursor.u16();
   return end;
 }
 
@@ -156,16 +166,12 @@ void AnswerReader::end_packet() {
 }
 
 std::string AnswerReader::tail() const {
-  KeptEnd end;
-  std::memset(static_cast<void*>(&end), 0, sizeof end);
-  end.packets = packets_;
-  end.status = status_;
-  end.columns = 0;
+  KeptEnd end{static_cast<std::uint32_t>(packets_), 0, status_};
   // The count's own packet is the first of the head.
   for (std::size_t at = 0; at < head_.size(); ++end.columns) {
     at += my::read_header(head_.data() + at).size();
   }
-  return {reinterpret_cast<const char*>(&end), sizeof end};
+  return to_bytes(end);
 }
 
 std::size_t serve(net::Stream& stream, std::string& scratch, const cache::Entry& entry,

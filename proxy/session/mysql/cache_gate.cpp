@@ -35,11 +35,12 @@ void append_part(std::string& key, net::Bytes part) {
 
 }  // namespace
 
-CacheGate::CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper)
+CacheGate::CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, SharedTier& tier)
     : worker_(worker),
       cache_(cache),
       keeper_(keeper),
-      planner_(cache, keeper, worker.options->config.origin.user),
+      tier_(tier),
+      planner_(cache, keeper, worker.options),
       self_(std::make_shared<CacheGate*>(this)) {}
 
 CacheGate::~CacheGate() { *self_ = nullptr; }
@@ -48,6 +49,7 @@ void CacheGate::gone(Client& client) {
   const auto at = visits_.find(&client);
   if (at == visits_.end()) return;
   if (at->second.ticket != 0) waits_.erase(at->second.ticket);
+  if (at->second.announcing) take_back_announcement(client);
   visits_.erase(at);
 }
 
@@ -116,6 +118,7 @@ Offer CacheGate::look_up(Client& client, const Question& question, const Asker& 
                          const Plan& plan) {
   make_key(client, question, asker);
   Found found = cache_.find(key_, plan.lifetime, worker_.loop.now());
+  if (auto offer = consult(client, plan, found)) return *std::move(offer);
   cache::Landing landing = take_landing(client);
   if (landing.entry && landing.entry->key() == key_) {
     found = {};  // counts as a miss, though the origin was not asked again
@@ -123,7 +126,11 @@ Offer CacheGate::look_up(Client& client, const Question& question, const Asker& 
     cache_.counters().add(cache::Count::kCoalesced);
   }
   if (found.state == Found::State::kFresh && is_sampled()) return verify(client, question, found);
-  if (found.entry && !is_turn_to_refresh(found)) return answer(client, question, found);
+  if (found.entry && !is_turn_to_refresh(client, found)) return answer(client, question, found);
+  // What a refresh brings is for the other proxies, too: all that they have written is in it.
+  if (tier_.course(nullptr, false) == SharedTier::Course::kAsk && !visits_[&client].verdict) {
+    return ask_tier(client, plan, false);
+  }
   return missed(client, plan, std::move(landing.leader));
 }
 
@@ -194,6 +201,10 @@ Offer CacheGate::missed(Client& client, const Plan& plan, cache::Leader leader) 
       std::make_shared<CacheTap>(*this, std::move(leader), cache_.capture(), client.capabilities());
   tap->key = key_;
   tap->catalog_generation = plan.catalog_generation;
+  tap->life = plan.lifetime.end();
+  if (visit.verdict && visit.verdict->state == SharedTier::Verdict::State::kCurrent) {
+    tap->epochs = visit.verdict->epochs;
+  }
   tap->start = Clock::now();
   visit.tap = tap;
   Offer offer;
@@ -241,9 +252,12 @@ void CacheGate::announce_difference(const std::string& text, const cache::Entry&
 
 /// Who finds an answer stale first gets it at once; the next one asks the origin for all, if a
 /// connection is at hand (a dead origin must not take stale answers away).
-bool CacheGate::is_turn_to_refresh(const Found& found) {
+bool CacheGate::is_turn_to_refresh(Client& client, const Found& found) {
   constexpr std::size_t kRemembered = 4096;
   if (found.state != Found::State::kStale) return false;
+  if (const auto at = visits_.find(&client); at != visits_.end() && at->second.refreshes) {
+    return true;
+  }
   const std::uint64_t hash = found.entry->hash();
   if (found.refresh) {
     if (to_refresh_.size() >= kRemembered) to_refresh_.clear();
@@ -252,6 +266,7 @@ bool CacheGate::is_turn_to_refresh(const Found& found) {
   }
   if (!to_refresh_.contains(hash) || worker_.pool().gauges().idle == 0) return false;
   to_refresh_.erase(hash);
+  visits_[&client].refreshes = true;
   cache_.counters().add(cache::Count::kRefreshes);
   return true;
 }
@@ -327,6 +342,8 @@ void CacheGate::forget_wait(Client& client) {
   if (at == visits_.end()) return;
   at->second.waited = false;
   at->second.waited_for_catalog = false;
+  at->second.refreshes = false;
+  at->second.verdict.reset();
   forget_if_idle(client);
 }
 
@@ -351,6 +368,9 @@ void CacheGate::landed(CacheTap& tap, bool clean) {
   const cache::Cache::Answer answer{tap.key, tap.reader.head(), tail, cost, tap.reader.row_count()};
   const auto outcome =
       cache_.finish(std::move(tap.leader), answer, tap.reader.take_rows(), worker_.loop.now());
+  if (outcome == cache::Cache::Outcome::kStored) {
+    tier_.share(tap.key, tap.stamp, tap.epochs, tap.life);
+  }
   const bool oversized = outcome == cache::Cache::Outcome::kOversized;
   cache_.counters().add(oversized ? CacheStatus::kOversizedResult : CacheStatus::kMiss);
 }

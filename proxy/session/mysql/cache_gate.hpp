@@ -27,6 +27,7 @@
 #include "proxy/session/mysql/client.hpp"
 #include "proxy/session/mysql/gate.hpp"
 #include "proxy/session/mysql/worker.hpp"
+#include "proxy/session/shared_tier.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
 
@@ -39,11 +40,11 @@ class CacheGate final : public Gate {
   static constexpr std::chrono::milliseconds kFollow{1'000};
   static constexpr std::chrono::milliseconds kAwaitCatalog{2'000};
 
-  CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper);
+  CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, SharedTier& tier);
   ~CacheGate() override;
 
   Offer offer(Client& client, const Question& question) override;
-  void will_run(Client& client, Origin& origin, TextInfo& text, const StateRef& state) override;
+  bool will_run(Client& client, Origin& origin, TextInfo& text, const StateRef& state) override;
   void answered(Origin& origin, const Ending& ending) override;
   void orphaned(Origin& origin) override;
   void gone(Client& client) override;
@@ -65,6 +66,9 @@ class CacheGate final : public Gate {
     cache::Follower follower;
     std::unique_ptr<net::Timer> timer;
     cache::Landing landing;
+    std::optional<SharedTier::Verdict> verdict;  ///< what the shared tier said of this command
+    bool announcing = false;  ///< a write waits until the shared tier knows of it
+    bool refreshes = false;   ///< it is this command's turn to refresh a stale answer
   };
 
   std::optional<Label> refusal(const Question& question, const Asker& asker, const Plan& plan);
@@ -72,6 +76,12 @@ class CacheGate final : public Gate {
   void make_key(Client& client, const Question& question, const Asker& asker);
   Offer answer(Client& client, const Question& question, const cache::Found& found);
   Offer missed(Client& client, const Plan& plan, cache::Leader leader);
+  // cache_tier.cpp: the tier shared with other proxies
+  std::optional<Offer> consult(Client& client, const Plan& plan, cache::Found& found);
+  Offer ask_tier(Client& client, const Plan& plan, bool wants_answer);
+  void tier_said(std::uint64_t ticket, SharedTier::Verdict verdict);
+  bool announced(Client& client, Origin& origin);
+  void take_back_announcement(Client& client);
   cache::Landing take_landing(Client& client);
   void forget_wait(Client& client);
   void forget_if_idle(Client& client);
@@ -79,13 +89,14 @@ class CacheGate final : public Gate {
   bool is_sampled();
   Offer verify(Client& client, const Question& question, const cache::Found& found);
   void announce_difference(const std::string& text, const cache::Entry& entry);
-  bool is_turn_to_refresh(const cache::Found& found);
+  bool is_turn_to_refresh(Client& client, const cache::Found& found);
   static sql::CacheStatus status_of(const cache::Found& found);
   Offer wait(Client& client, std::chrono::milliseconds time);
   void wake(std::uint64_t ticket, cache::Landing landing);
   void landed(CacheTap& tap, bool clean);
   Label classify(Client& client, const Asker& asker, const Plan& plan, const TextInfo& text);
   void run_uncached(Origin& origin, TextInfo& text, const StateRef& state);
+  bool mark(Origin& origin, TextInfo& text, const StateRef& state);
   void mark_everything(Origin& origin);
   void mark_writes(Origin& origin, const Plan& plan);
   static void mark_state(Origin& origin, const Plan& plan);
@@ -95,6 +106,7 @@ class CacheGate final : public Gate {
   Worker& worker_;
   cache::Cache& cache_;
   CacheKeeper& keeper_;
+  SharedTier& tier_;
   Planner planner_;
   boost::unordered_map<Client*, Visit> visits_;  // references stay valid
   boost::unordered_flat_map<std::uint64_t, Client*> waits_;

@@ -71,8 +71,9 @@ std::string refusal_of(const State& state, const OriginDefaults& defaults) {
 
 }  // namespace
 
-Planner::Planner(cache::Cache& cache, const CacheKeeper& keeper, std::string user)
-    : cache_(cache), keeper_(keeper), user_(std::move(user)) {
+Planner::Planner(cache::Cache& cache, const CacheKeeper& keeper,
+                 const std::shared_ptr<const Options>& options)
+    : cache_(cache), keeper_(keeper), options_(options) {
   refresh();
 }
 
@@ -95,9 +96,11 @@ const cache::Policy& Planner::policy() {
 const Asker& Planner::asker(const StateRef& state) {
   constexpr std::size_t kKept = 1024;
   refresh();
-  if (askers_generation_ != known_.generation || askers_.size() > kKept) {
+  const bool outdated = askers_generation_ != known_.generation || askers_options_ != options_;
+  if (outdated || askers_.size() > kKept) {
     askers_.clear();
     askers_generation_ = known_.generation;
+    askers_options_ = options_;
   }
   auto& known = askers_[state.get()];
   if (!known) known = std::make_shared<const Asker>(make_asker(state));
@@ -108,7 +111,8 @@ Asker Planner::make_asker(const StateRef& state) const {
   Asker asker;
   asker.state = state;
   const auto add = [&](std::string_view text) { asker.key.append(text).append(1, '\0'); };
-  add(user_);
+  add(options_->config.origin.user);
+  add(known_.defaults.sql_mode);
   add(state->database);
   for (const Variable& variable : state->variables) {
     add(variable.name);

@@ -14,6 +14,7 @@
 #include "proxy/session/mysql/cache_keeper.hpp"
 #include "proxy/session/mysql/session_state.hpp"
 #include "proxy/session/mysql/text_info.hpp"
+#include "proxy/session/mysql/worker.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
 
@@ -53,7 +54,9 @@ struct Plan {
 
 class Planner {
  public:
-  Planner(cache::Cache& cache, const CacheKeeper& keeper, std::string user);
+  /// `options`: the worker's, which a reload exchanges.
+  Planner(cache::Cache& cache, const CacheKeeper& keeper,
+          const std::shared_ptr<const Options>& options);
 
   /// Valid until asked again.
   const Asker& asker(const StateRef& state);
@@ -74,11 +77,12 @@ class Planner {
 
   cache::Cache& cache_;
   const CacheKeeper& keeper_;
-  const std::string user_;
+  const std::shared_ptr<const Options>& options_;
   KnownCatalog known_;
   std::shared_ptr<const cache::Policy> policy_;
   std::uint64_t policy_generation_ = 0;
-  std::uint64_t askers_generation_ = 0;  // of the defaults that they were made by
+  std::uint64_t askers_generation_ = 0;            // of the defaults that they were made by
+  std::shared_ptr<const Options> askers_options_;  // … and whose user asks
   boost::unordered_flat_map<const State*, std::shared_ptr<const Asker>> askers_;
 };
 

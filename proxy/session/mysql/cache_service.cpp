@@ -21,6 +21,7 @@ bool follows_log(const core::Config& config) {
 CacheService::CacheService(Service& service, const core::Config& config)
     : service_(service),
       cache_({config.local.cache_size}, cache::Policy::of(config)),
+      tier_(cache_, [this](cache::WriteIntent w) { keeper_.schema_changed(std::move(w)); }),
       keeper_(cache_, service.options()->target) {
   keeper_.set_replication(follows_log(config));
 }
@@ -31,8 +32,9 @@ int CacheService::own_connections(const core::Config& config) {
 }
 
 void CacheService::attach() {
+  tier_.attach(service_.workers.front()->loop, service_.options()->config);
   for (const auto& worker : service_.workers) {
-    gates_.push_back(std::make_unique<CacheGate>(*worker, cache_, keeper_));
+    gates_.push_back(std::make_unique<CacheGate>(*worker, cache_, keeper_, tier_));
     worker->gate = gates_.back().get();
   }
 }
@@ -45,6 +47,7 @@ void CacheService::detach() {
 
 core::Result<void> CacheService::start() {
   if (cache_.policy()->disabled) return {};
+  tier_.start();
   return start_keeper(follows_log(service_.options()->config));
 }
 
@@ -68,24 +71,31 @@ void CacheService::reload(const core::Config& config, bool new_origin) {
   if (new_origin) keeper_.retarget(service_.options()->target);
   if (!config.caching.disabled) (void)start_keeper(false);
   keeper_.set_replication(follows_log(config));
+  tier_.reload(config, new_origin);
+}
+
+std::vector<std::string> CacheService::warnings() const {
+  std::vector<std::string> all = keeper_.warnings();
+  if (std::string shared = tier_.warning(); !shared.empty()) all.push_back(std::move(shared));
+  return all;
 }
 
 // --- purges
 // -----------------------------------------------------------------------------------------
 
-cache::Purged CacheService::purge_all() {
+cache::Purged CacheService::purge(const SharedTier::Marks& marks) {
   ++purges_;
-  return cache_.purge_all();
+  return tier_.purge(marks);
 }
 
+cache::Purged CacheService::purge_all() { return purge({&cache_.epochs().database()}); }
+
 cache::Purged CacheService::purge_tag(const std::string& tag) {
-  ++purges_;
-  return cache_.purge(Planner::tag_mark(cache_, tag));
+  return purge({&Planner::tag_mark(cache_, tag)});
 }
 
 cache::Purged CacheService::purge_query(const std::string& sql) {
-  ++purges_;
-  return cache_.purge(Planner::query_mark(cache_, sql));
+  return purge({&Planner::query_mark(cache_, sql)});
 }
 
 core::Result<cache::Purged> CacheService::purge_table(const std::string& table) {
@@ -100,14 +110,9 @@ core::Result<cache::Purged> CacheService::purge_table(const std::string& table) 
     return core::fail("The origin has no table that matches \"" + table + "\".",
                       "Give it as table or database.table; * and ? are wildcards.");
   }
-  ++purges_;
-  cache::Purged purged;
-  for (const auto id : ids) {
-    const cache::Purged one = cache_.purge_table(id);
-    purged.entries += one.entries;
-    purged.bytes += one.bytes;
-  }
-  return purged;
+  SharedTier::Marks marks;
+  for (const auto id : ids) marks.push_back(&cache_.epochs().table(id));
+  return purge(marks);
 }
 
 core::Result<sql::Explanation> CacheService::explain(const std::string& text) {

@@ -17,6 +17,7 @@
 #include "proxy/session/mysql/cache_gate.hpp"
 #include "proxy/session/mysql/cache_keeper.hpp"
 #include "proxy/session/mysql/worker.hpp"
+#include "proxy/session/shared_tier.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
 
@@ -33,12 +34,14 @@ class CacheService {
   core::Result<void> start();
   void detach();
 
+  /// A reload brings another origin, or another user there: what is read until then is not shared.
+  void leave_origin() { tier_.leave_origin(); }
   /// Settings act at once; `new_origin`: everything known of the old one is forgotten.
   void reload(const core::Config& config, bool new_origin);
 
   cache::Cache& cache() { return cache_; }
   std::uint64_t purges() const { return purges_.load(std::memory_order_relaxed); }
-  std::vector<std::string> warnings() const { return keeper_.warnings(); }
+  std::vector<std::string> warnings() const;
 
   cache::Purged purge_all();
   cache::Purged purge_tag(const std::string& tag);
@@ -49,9 +52,11 @@ class CacheService {
 
  private:
   core::Result<void> start_keeper(bool wait);
+  cache::Purged purge(const SharedTier::Marks& marks);
 
   Service& service_;
   cache::Cache cache_;
+  SharedTier tier_;
   CacheKeeper keeper_;
   std::vector<std::unique_ptr<CacheGate>> gates_;
   std::mutex mutex_;  // of start_keeper

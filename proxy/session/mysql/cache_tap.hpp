@@ -31,6 +31,9 @@ class CacheTap final : public Tap {
   cache::Leader leader;
   AnswerReader reader;
   std::string key;
+  std::string epochs;  ///< of the shared tier, before the query was sent; empty: not asked
+  cache::Stamp stamp = 0;
+  std::chrono::milliseconds life{0};
   std::uint64_t catalog_generation = 0;
   std::chrono::steady_clock::time_point start;
   bool done = false;
@@ -46,5 +49,6 @@ struct PendingWrites final : GateSlot {
   bool schema_changes = false;   ///< the catalog must be read again
   bool prepares_xa = false;
 };
+PendingWrites& slot_of(Origin& origin);
 
 }  // namespace hyperdrive::proxy::session::mysql

@@ -9,39 +9,27 @@ namespace hyperdrive::proxy::session::mysql {
 
 using sql::CacheStatus;
 
-namespace {
-
 PendingWrites& slot_of(Origin& origin) {
   if (!origin.gate_slot) origin.gate_slot = std::make_unique<PendingWrites>();
   return static_cast<PendingWrites&>(*origin.gate_slot);
 }
 
-}  // namespace
-
-void CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const StateRef& state) {
+bool CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const StateRef& state) {
+  const bool misread = mark(origin, text, state);
+  if (!announced(client, origin)) return false;
   Visit& visit = visits_[&client];
-  Label label;
-  bool misread = false;  // sql_mode's default there is not the one that the catalog was read with
-  if (planner_.policy().disabled) {
-    label = {CacheStatus::kDisabled, "caching is disabled"};
-    origin.error_may_hide_state = true;
-    origin.calls_keep_role = false;
-    run_uncached(origin, text, state);
-  } else {
+  Label label{CacheStatus::kDisabled, "caching is disabled"};
+  if (!planner_.policy().disabled) {
     const Asker& asker = planner_.asker(state);
-    const Plan& plan = planner_.plan(text, asker);
-    misread = !origin.reads_as(asker.lexing);
-    if (origin.gate_slot) widen_writes(slot_of(origin));
-    if (plan.writes_anything()) mark_writes(origin, plan);
-    mark_state(origin, plan);
-    if (misread && !text.read_only) mark_everything(origin);
-    label = visit.label ? std::move(*visit.label) : classify(client, asker, plan, text);
+    label = visit.label ? std::move(*visit.label)
+                        : classify(client, asker, planner_.plan(text, asker), text);
   }
   const auto tap = visit.tap.lock();
   visit.label.reset();
   visit.tap.reset();
   if (tap && !tap->done) {
-    tap->leader.dispatch(cache_.epochs().now());
+    tap->stamp = cache_.epochs().now();
+    tap->leader.dispatch(tap->stamp);
     // Judged by a catalog that is no longer in force: nothing of it may be kept.
     if (misread || origin.is_of_the_past() || tap->catalog_generation != keeper_.generation()) {
       tap->leader.fail();
@@ -53,6 +41,26 @@ void CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const S
   }
   client.set_cache_outcome(label.status, std::move(label.reason));
   forget_if_idle(client);
+  return true;
+}
+
+/// What the statement writes, and may leave in its session. True: sql_mode's default at the origin
+/// is not the one that the catalog was read with.
+bool CacheGate::mark(Origin& origin, TextInfo& text, const StateRef& state) {
+  if (planner_.policy().disabled) {
+    origin.error_may_hide_state = true;
+    origin.calls_keep_role = false;
+    run_uncached(origin, text, state);
+    return false;
+  }
+  const Asker& asker = planner_.asker(state);
+  const Plan& plan = planner_.plan(text, asker);
+  const bool misread = !origin.reads_as(asker.lexing);
+  if (origin.gate_slot) widen_writes(slot_of(origin));
+  if (plan.writes_anything()) mark_writes(origin, plan);
+  mark_state(origin, plan);
+  if (misread && !text.read_only) mark_everything(origin);
+  return misread;
 }
 
 /// What is understood of it touches tables, and no session.

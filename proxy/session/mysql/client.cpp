@@ -133,7 +133,9 @@ void Client::give_up_linger() {
 
 void Client::origin_lost() {
   const bool told = lease_->mid_reply() && lease_->busy();
-  const bool waits = lease_->busy() || block_ != Block::kNone || streaming_ > 0;
+  // Kept in case only: what waits at the gate may not need it.
+  const bool at_gate = lingers_ && block_ == Block::kGate;
+  const bool waits = lease_->busy() || (block_ != Block::kNone && !at_gate) || streaming_ > 0;
   worker_.bury(std::move(lease_));
   worker_.pool().discard(nullptr);
   if (tap_) {

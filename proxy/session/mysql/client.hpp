@@ -122,7 +122,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
     kReply,     ///< waits for the end of the reply under way
     kPrelude,   ///< waits for what must hold before the command runs
     kPressure,  ///< the origin does not read fast enough
-    kGate,      ///< the gate waits for somebody else's answer
+    kGate,      ///< the gate waits for somebody else's answer, or tells others of a write
     kKill,      ///< waits for the end of a KILL
     kReader,    ///< the client does not read what it was answered
   };
@@ -176,6 +176,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step change_user(const Message& message);
   Step kill(std::uint32_t id, bool connection);
   bool offered(const Question& question, Step& step);
+  bool cleared(TextInfo& text, const StateRef& state);
   bool need_origin(TextInfo* text);
   bool prepare_lease(TextInfo* text);
   static bool uses_variables(TextInfo& text);

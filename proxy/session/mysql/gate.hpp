@@ -12,7 +12,9 @@
 //             kCapture    likewise, and `tap` sees the answer
 //             kWait       nothing happens until Client::retry(); then it is offered again
 //   will_run()  a text is about to be sent, in whatever shape (query, execute, in a transaction or
-//               not): the moment to mark its writes as begun, in Origin::gate_slot
+//               not): the moment to mark its writes as begun, in Origin::gate_slot. False: others
+//               have to be told of them first; nothing is sent until Client::retry(), then it is
+//               called again
 //   answered()  the reply to a command is complete, the client has not seen its last packet yet:
 //   the
 //               moment to make writes visible (not in a transaction) or keep them pending
@@ -83,7 +85,7 @@ class Gate {
   virtual ~Gate() = default;
   virtual Offer offer(Client& client, const Question& question) = 0;
   /// `origin`: where it will run; `state`: as in Question.
-  virtual void will_run(Client& client, Origin& origin, TextInfo& text, const StateRef& state) = 0;
+  virtual bool will_run(Client& client, Origin& origin, TextInfo& text, const StateRef& state) = 0;
   /// Also for what the proxy runs itself behind a client that has left (the ROLLBACK).
   virtual void answered(Origin& origin, const Ending& ending) = 0;
   /// It is destroyed, perhaps with writes whose end nobody saw.

@@ -253,10 +253,8 @@ Client::Step Client::forward_simple(const Message& message, Reply reply) {
 Client::Step Client::change_databases(const Message& message) {
   if (!need_origin(nullptr)) return Step::kBlocked;
   running_ = {};
-  if (worker_.gate != nullptr) {
-    const TextRef text = worker_.texts.get("DROP DATABASE x", lexing_);
-    worker_.gate->will_run(*this, *lease_, *text, state_);
-  }
+  const TextRef text = worker_.texts.get("DROP DATABASE x", lexing_);
+  if (!cleared(*text, state_)) return Step::kBlocked;
   forward(message, Reply::kOk);
   return Step::kDone;
 }
@@ -280,11 +278,10 @@ Client::Step Client::query(const Message& message) {
       return step;
     }
   }
-  if (!need_origin(text.get())) return Step::kBlocked;
+  if (!need_origin(text.get()) || !cleared(*text, state_)) return Step::kBlocked;
   running_ = {};
   running_.text = text;
   note_before(*text);
-  if (worker_.gate != nullptr) worker_.gate->will_run(*this, *lease_, *text, state_);
   forward(message, Reply::kQuery);
   return Step::kDone;
 }
@@ -312,6 +309,13 @@ bool Client::offered(const Question& question, Step& step) {
     case Verdict::kForward:
       return false;
   }
+  return false;
+}
+
+/// False: the gate has to tell others of it first.
+bool Client::cleared(TextInfo& text, const StateRef& state) {
+  if (worker_.gate == nullptr || worker_.gate->will_run(*this, *lease_, text, state)) return true;
+  block(Block::kGate);
   return false;
 }
 

@@ -144,7 +144,7 @@ Client::Step Client::stmt_execute(const Message& message) {
   }
   if (!need_origin(&text)) return Step::kBlocked;
   const std::uint32_t* id = ensure_prepared(statement->prepared);
-  if (id == nullptr) return Step::kBlocked;
+  if (id == nullptr || !cleared(text, statement->prepared->state)) return Step::kBlocked;
   last_.read.text = nullptr;
   if (text.read_only && !statement->long_data) {
     remember_read(text, state_, statement->prepared, &*execute, statement->types);
@@ -155,8 +155,6 @@ Client::Step Client::stmt_execute(const Message& message) {
   running_.binds_parameters = execute->parameters > 0;
   running_.findings = 1u << static_cast<unsigned>(Feature::kPrepare);
   note_before(text);
-  if (worker_.gate != nullptr)
-    worker_.gate->will_run(*this, *lease_, text, statement->prepared->state);
   if (!inserts) {
     forward_with_id(message, *id, Reply::kQuery);
     return Step::kDone;
@@ -191,15 +189,13 @@ Client::Step Client::stmt_bulk_execute(const Message& message) {
   if (!text.plain && !may_run(message, text, step)) return step;
   if (!need_origin(&text)) return Step::kBlocked;
   const std::uint32_t* id = ensure_prepared(statement->prepared);
-  if (id == nullptr) return Step::kBlocked;
+  if (id == nullptr || !cleared(text, statement->prepared->state)) return Step::kBlocked;
   running_ = {};
   running_.text = statement->text;
   running_.statement = statement->id;
   running_.binds_parameters = true;
   running_.findings = 1u << static_cast<unsigned>(Feature::kPrepare);
   note_before(text);
-  if (worker_.gate != nullptr)
-    worker_.gate->will_run(*this, *lease_, text, statement->prepared->state);
   forward_with_id(message, *id, Reply::kQuery);
   return Step::kDone;
 }

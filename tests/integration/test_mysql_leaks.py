@@ -4,6 +4,7 @@ in nobody's cached answer."""
 import pytest
 
 from support.mariadb import MariaDB
+from support.mywire import Wire
 from support.mysql_raw import USUAL, SESSION_TRACK, Raw
 from support.proxy import Proxy
 
@@ -207,6 +208,33 @@ def test_a_changed_user_begins_afresh_and_shares_only_with_its_like(db, caching,
         for sql in STATEMENTS + [ALL]:
             for _ in range(2):
                 assert payloads(client, sql) == payloads(direct, sql), sql
+
+
+def test_a_changed_user_has_the_collation_it_asked_for_by_whatever_number(db):
+    ids = [int(word) for word in db.sql("select id from information_schema.collation_character_set_applicability"
+                                        " where character_set_name not in ('ucs2', 'utf16', 'utf16le', 'utf32')").split()]
+    asks = "select @@character_set_client, @@collation_connection, @@character_set_results"
+    with Proxy(db, caching={"disabled": True}, origin_connection_limit=1) as p, \
+            Wire(p.port, p.user, p.password, db.database) as proxied, Wire(db.port, db.user, db.password, db.database) as direct:
+        assert len(ids) > 500
+        for number in [*ids, 4000, 250, 301]:
+            for wire in (proxied, direct):
+                wire.change_user(charset=number)
+            assert proxied.values(asks) == direct.values(asks), number
+
+
+@pytest.mark.parametrize("sql", ["set names default", "set character set default", "set character_set_client = default",
+                                 "set collation_connection = default", "set @@character_set_results = default"])
+def test_the_default_charset_of_one_session_is_not_that_of_others(db, sql):
+    """The server's default, which is not what a connection has by its login."""
+    asks = "select @@character_set_client, @@collation_connection, @@character_set_results"
+    with Proxy(db, caching={"disabled": True}, origin_connection_limit=1) as p, \
+            Wire(p.port, p.user, p.password, db.database) as one, Wire(p.port, p.user, p.password, db.database) as other, \
+            Wire(db.port, db.user, db.password, db.database) as direct, Wire(db.port, db.user, db.password, db.database) as untouched:
+        one.ask(sql), direct.ask(sql)
+        for _ in range(2):
+            assert other.values(asks) == untouched.values(asks)
+            assert one.values(asks) == direct.values(asks)
 
 
 @pytest.mark.parametrize("caching", [True, False])

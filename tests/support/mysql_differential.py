@@ -92,7 +92,8 @@ SETTINGS = ["set names latin1", "set names utf8mb4", "set names utf8mb4 collate 
             "set autocommit = 1, sql_mode = concat(@@sql_mode, ',STRICT_TRANS_TABLES')", "set session wait_timeout = 1000",
             "set unique_checks = 0, foreign_key_checks = 0", "set foreign_key_checks = default", "set session sql_warnings = 1",
             "set last_insert_id = 5", "set timestamp = 1000000000", "set timestamp = default",
-            "set statement max_statement_time = 10 for select 1", "set session tx_read_only = 0"]
+            "set statement max_statement_time = 10 for select 1", "set session tx_read_only = 0",
+            "set names default", "set character set default", "set collation_connection = default"]
 
 PINNING = [["set @u{c} = {n}"], ["select @u{c}"], ["select @u{c} := {n}"], ["create temporary table if not exists tt{c} (x int)"],
            ["insert into tt{c} values ({n})"], ["select * from tt{c}"], ["drop temporary table if exists tt{c}"],
@@ -171,8 +172,8 @@ class Pair:
     def step(self, random):
         family = random.choices(
             [self.text, self.transaction, self.multi, self.prepare, self.execute, self.end_statement, self.simple,
-             self.setting, self.unknown, self.cursor, self.long_data, self.load, self.pinning, self.afresh],
-            [8, 4, 3, 4, 7, 2, 2, 2, 1, 2, 2, 1, 4 if self.features == "pin" else 0, 0.5])[0]
+             self.setting, self.unknown, self.cursor, self.long_data, self.load, self.pinning, self.afresh, self.other_user],
+            [8, 4, 3, 4, 7, 2, 2, 2, 1, 2, 2, 1, 4 if self.features == "pin" else 0, 0.5, 0.5])[0]
         family(random)
         if random.random() < 0.25:
             # How many rows the query had can be asked where the step before was one (MariaDB does not count those of VALUES).
@@ -241,6 +242,14 @@ class Pair:
     def afresh(self, random):
         """COM_RESET_CONNECTION: statements, settings and transactions go."""
         self.tell(lambda wire: bytes([my.RESET_CONNECTION]), "query")
+        self.forget()
+
+    def other_user(self, random):
+        """COM_CHANGE_USER, to the same one: likewise, and the collation is what it says."""
+        charset = random.choice([8, 33, 45, 46, 63, 224, 608, 1069, 2304, 2311, 65_000])
+        for wire in (self.direct, self.proxied):
+            wire.change_user(charset=charset)
+        self.seen.append((f"change user, {charset}".encode(), None, False))
         self.forget()
 
     def load(self, random):

@@ -202,6 +202,20 @@ class Wire:
             payload += lenenc_string(attributes)
         return payload
 
+    def change_user(self, user: str | None = None, password: str | None = None, database: str | None = None,
+                    charset: int = 45) -> tuple:
+        """COM_CHANGE_USER; its OK, or Refused with its error (the server then closes the connection)."""
+        self.user = self.user if user is None else user
+        self.password = self.password if password is None else password
+        database = self.database if database is None else database
+        answer = ANSWERS[self.plugin](self.password.encode(), self.scramble)
+        payload = (bytes([CHANGE_USER]) + self.user.encode() + b"\0" + bytes([len(answer)]) + answer
+                   + database.encode() + b"\0" + struct.pack("<H", charset) + self.plugin + b"\0")
+        self.send(payload)
+        self.expect(payload)
+        self.statements.clear()
+        return self.authenticate()
+
     def authenticate(self) -> tuple:
         while True:
             payload = self.packet()

@@ -4,15 +4,21 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
+
+#include "proxy/wire/mysql/protocol.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
+
+namespace my = wire::mysql;
+
 namespace {
 
 struct Collation {
-  std::uint8_t id;
+  std::uint16_t id;
   std::string_view names;
 };
-constexpr std::array<Collation, 138> kCollations = {{
+constexpr std::array<Collation, 140> kCollations = {{
     {1, "big5 COLLATE big5_chinese_ci"},
     {2, "latin2 COLLATE latin2_czech_cs"},
     {3, "dec8 COLLATE dec8_swedish_ci"},
@@ -122,6 +128,7 @@ constexpr std::array<Collation, 138> kCollations = {{
     {210, "utf8 COLLATE utf8_hungarian_ci"},
     {211, "utf8 COLLATE utf8_sinhala_ci"},
     {212, "utf8 COLLATE utf8_german2_ci"},
+    {213, "utf8 COLLATE utf8_croatian_ci"},
     {214, "utf8 COLLATE utf8_unicode_520_ci"},
     {215, "utf8 COLLATE utf8_vietnamese_ci"},
     {223, "utf8 COLLATE utf8_general_mysql500_ci"},
@@ -146,6 +153,7 @@ constexpr std::array<Collation, 138> kCollations = {{
     {242, "utf8mb4 COLLATE utf8mb4_hungarian_ci"},
     {243, "utf8mb4 COLLATE utf8mb4_sinhala_ci"},
     {244, "utf8mb4 COLLATE utf8mb4_german2_ci"},
+    {245, "utf8mb4 COLLATE utf8mb4_croatian_ci"},
     {246, "utf8mb4 COLLATE utf8mb4_unicode_520_ci"},
     {247, "utf8mb4 COLLATE utf8mb4_vietnamese_ci"},
     {248, "gb18030 COLLATE gb18030_chinese_ci"},
@@ -156,14 +164,165 @@ constexpr std::array<Collation, 138> kCollations = {{
 /// gb18030 and the collations of Unicode 9 are MySQL's alone.
 constexpr bool mysql_only(std::uint16_t id) { return id >= 248; }
 
+/// MariaDB's own, below those of Unicode 14.
+constexpr std::array<Collation, 82> kMariadbs = {{
+    {213, "utf8 COLLATE utf8_croatian_mysql561_ci"},
+    {245, "utf8mb4 COLLATE utf8mb4_croatian_mysql561_ci"},
+    {576, "utf8mb3 COLLATE utf8mb3_croatian_ci"},
+    {577, "utf8mb3 COLLATE utf8mb3_myanmar_ci"},
+    {578, "utf8mb3 COLLATE utf8mb3_thai_520_w2"},
+    {608, "utf8mb4 COLLATE utf8mb4_croatian_ci"},
+    {609, "utf8mb4 COLLATE utf8mb4_myanmar_ci"},
+    {610, "utf8mb4 COLLATE utf8mb4_thai_520_w2"},
+    {1025, "big5 COLLATE big5_chinese_nopad_ci"},
+    {1027, "dec8 COLLATE dec8_swedish_nopad_ci"},
+    {1028, "cp850 COLLATE cp850_general_nopad_ci"},
+    {1030, "hp8 COLLATE hp8_english_nopad_ci"},
+    {1031, "koi8r COLLATE koi8r_general_nopad_ci"},
+    {1032, "latin1 COLLATE latin1_swedish_nopad_ci"},
+    {1033, "latin2 COLLATE latin2_general_nopad_ci"},
+    {1034, "swe7 COLLATE swe7_swedish_nopad_ci"},
+    {1035, "ascii COLLATE ascii_general_nopad_ci"},
+    {1036, "ujis COLLATE ujis_japanese_nopad_ci"},
+    {1037, "sjis COLLATE sjis_japanese_nopad_ci"},
+    {1040, "hebrew COLLATE hebrew_general_nopad_ci"},
+    {1042, "tis620 COLLATE tis620_thai_nopad_ci"},
+    {1043, "euckr COLLATE euckr_korean_nopad_ci"},
+    {1046, "koi8u COLLATE koi8u_general_nopad_ci"},
+    {1048, "gb2312 COLLATE gb2312_chinese_nopad_ci"},
+    {1049, "greek COLLATE greek_general_nopad_ci"},
+    {1050, "cp1250 COLLATE cp1250_general_nopad_ci"},
+    {1052, "gbk COLLATE gbk_chinese_nopad_ci"},
+    {1054, "latin5 COLLATE latin5_turkish_nopad_ci"},
+    {1056, "armscii8 COLLATE armscii8_general_nopad_ci"},
+    {1057, "utf8mb3 COLLATE utf8mb3_general_nopad_ci"},
+    {1060, "cp866 COLLATE cp866_general_nopad_ci"},
+    {1061, "keybcs2 COLLATE keybcs2_general_nopad_ci"},
+    {1062, "macce COLLATE macce_general_nopad_ci"},
+    {1063, "macroman COLLATE macroman_general_nopad_ci"},
+    {1064, "cp852 COLLATE cp852_general_nopad_ci"},
+    {1065, "latin7 COLLATE latin7_general_nopad_ci"},
+    {1067, "macce COLLATE macce_nopad_bin"},
+    {1069, "utf8mb4 COLLATE utf8mb4_general_nopad_ci"},
+    {1070, "utf8mb4 COLLATE utf8mb4_nopad_bin"},
+    {1071, "latin1 COLLATE latin1_nopad_bin"},
+    {1074, "cp1251 COLLATE cp1251_nopad_bin"},
+    {1075, "cp1251 COLLATE cp1251_general_nopad_ci"},
+    {1077, "macroman COLLATE macroman_nopad_bin"},
+    {1081, "cp1256 COLLATE cp1256_general_nopad_ci"},
+    {1082, "cp1257 COLLATE cp1257_nopad_bin"},
+    {1083, "cp1257 COLLATE cp1257_general_nopad_ci"},
+    {1088, "armscii8 COLLATE armscii8_nopad_bin"},
+    {1089, "ascii COLLATE ascii_nopad_bin"},
+    {1090, "cp1250 COLLATE cp1250_nopad_bin"},
+    {1091, "cp1256 COLLATE cp1256_nopad_bin"},
+    {1092, "cp866 COLLATE cp866_nopad_bin"},
+    {1093, "dec8 COLLATE dec8_nopad_bin"},
+    {1094, "greek COLLATE greek_nopad_bin"},
+    {1095, "hebrew COLLATE hebrew_nopad_bin"},
+    {1096, "hp8 COLLATE hp8_nopad_bin"},
+    {1097, "keybcs2 COLLATE keybcs2_nopad_bin"},
+    {1098, "koi8r COLLATE koi8r_nopad_bin"},
+    {1099, "koi8u COLLATE koi8u_nopad_bin"},
+    {1101, "latin2 COLLATE latin2_nopad_bin"},
+    {1102, "latin5 COLLATE latin5_nopad_bin"},
+    {1103, "latin7 COLLATE latin7_nopad_bin"},
+    {1104, "cp850 COLLATE cp850_nopad_bin"},
+    {1105, "cp852 COLLATE cp852_nopad_bin"},
+    {1106, "swe7 COLLATE swe7_nopad_bin"},
+    {1107, "utf8mb3 COLLATE utf8mb3_nopad_bin"},
+    {1108, "big5 COLLATE big5_nopad_bin"},
+    {1109, "euckr COLLATE euckr_nopad_bin"},
+    {1110, "gb2312 COLLATE gb2312_nopad_bin"},
+    {1111, "gbk COLLATE gbk_nopad_bin"},
+    {1112, "sjis COLLATE sjis_nopad_bin"},
+    {1113, "tis620 COLLATE tis620_nopad_bin"},
+    {1115, "ujis COLLATE ujis_nopad_bin"},
+    {1116, "geostd8 COLLATE geostd8_general_nopad_ci"},
+    {1117, "geostd8 COLLATE geostd8_nopad_bin"},
+    {1119, "cp932 COLLATE cp932_japanese_nopad_ci"},
+    {1120, "cp932 COLLATE cp932_nopad_bin"},
+    {1121, "eucjpms COLLATE eucjpms_japanese_nopad_ci"},
+    {1122, "eucjpms COLLATE eucjpms_nopad_bin"},
+    {1216, "utf8mb3 COLLATE utf8mb3_unicode_nopad_ci"},
+    {1238, "utf8mb3 COLLATE utf8mb3_unicode_520_nopad_ci"},
+    {1248, "utf8mb4 COLLATE utf8mb4_unicode_nopad_ci"},
+    {1270, "utf8mb4 COLLATE utf8mb4_unicode_520_nopad_ci"},
+}};
+
+/// Unicode 14 at MariaDB (10.10): from 2048 for utf8mb3, from 2304 for utf8mb4; eight of each
+/// language.
+std::string unicode_14(std::uint16_t id) {
+  constexpr std::uint16_t kFirst = 2048, kOfEach = 256;
+  constexpr std::array<std::string_view, 25> kLanguages = {
+      "",         "icelandic", "latvian",    "romanian",  "slovenian", "polish",     "estonian",
+      "spanish",  "swedish",   "turkish",    "czech",     "danish",    "lithuanian", "slovak",
+      "spanish2", "roman",     "persian",    "esperanto", "hungarian", "sinhala",    "german2",
+      "-",        "-",         "vietnamese", "croatian"};
+  if (id < kFirst || id >= kFirst + 2 * kOfEach) return {};
+  const std::size_t language = id % kOfEach / 8;
+  if (language >= kLanguages.size() || kLanguages[language] == "-") return {};
+  const std::string charset = id < kFirst + kOfEach ? "utf8mb3" : "utf8mb4";
+  std::string name = charset + " COLLATE " + charset + "_uca1400";
+  if (language > 0) name.append(1, '_').append(kLanguages[language]);
+  if ((id & 4) != 0) name += "_nopad";
+  name += (id & 2) != 0 ? "_as" : "_ai";
+  return name + ((id & 1) != 0 ? "_cs" : "_ci");
+}
+
+/// Unicode 9 at MySQL 8, behind utf8mb4_0900_ai_ci.
+std::string unicode_9(std::uint16_t id) {
+  constexpr std::uint16_t kAccents = 23;  // from a language's ai_ci to its as_cs
+  constexpr std::array<std::string_view, 22> kLanguages = {
+      "de_pb", "is", "lv", "ro",      "sl", "pl", "et", "es", "sv", "tr", "cs",
+      "da",    "lt", "sk", "es_trad", "la", "-",  "eo", "hu", "hr", "-",  "vi"};
+  constexpr std::array<Collation, 8> kOthers = {{{278, "0900_as_cs"},
+                                                 {303, "ja_0900_as_cs"},
+                                                 {304, "ja_0900_as_cs_ks"},
+                                                 {305, "0900_as_ci"},
+                                                 {306, "ru_0900_ai_ci"},
+                                                 {307, "ru_0900_as_cs"},
+                                                 {308, "zh_0900_as_cs"},
+                                                 {309, "0900_bin"}}};
+  constexpr std::array<std::string_view, 7> kLater = {"nb", "nn", "sr_latn", "bs",
+                                                      "bg", "gl", "mn_cyrl"};
+  constexpr std::uint16_t kFirst = 256, kFirstLater = 310;
+  const std::string_view both[] = {"_0900_ai_ci", "_0900_as_cs"};
+  std::string name;
+  for (const Collation& other : kOthers) {
+    if (other.id == id) name = other.names;
+  }
+  const bool accents = id >= kFirst + kAccents;
+  const std::size_t language = id - kFirst - (accents ? kAccents : 0);
+  if (name.empty() && id >= kFirst && language < kLanguages.size()) {
+    if (kLanguages[language] != "-") name = std::string(kLanguages[language]) += both[accents];
+  } else if (id >= kFirstLater && id < kFirstLater + 2 * kLater.size()) {
+    name = std::string(kLater[(id - kFirstLater) / 2]) += both[(id - kFirstLater) % 2];
+  }
+  return name.empty() ? name : "utf8mb4 COLLATE utf8mb4_" + name;
+}
+
+template <std::size_t n>
+std::string find(const std::array<Collation, n>& among, std::uint16_t id) {
+  const auto found =
+      std::lower_bound(among.begin(), among.end(), id,
+                       [](const Collation& it, std::uint16_t wanted) { return it.id < wanted; });
+  return found == among.end() || found->id != id ? std::string() : std::string(found->names);
+}
+
+std::string named(std::uint16_t id, bool is_mariadb) {
+  if (!is_mariadb) return id > 255 ? unicode_9(id) : find(kCollations, id);
+  if (id >= 2048) return unicode_14(id);
+  std::string own = find(kMariadbs, id);
+  return own.empty() && !mysql_only(id) ? find(kCollations, id) : own;
+}
+
 }  // namespace
 
-std::string_view names_of_collation(std::uint16_t id, bool is_mariadb) {
-  const auto found =
-      std::lower_bound(kCollations.begin(), kCollations.end(), id,
-                       [](const Collation& it, std::uint16_t x) { return it.id < x; });
-  if (found == kCollations.end() || found->id != id || (is_mariadb && mysql_only(id))) return {};
-  return found->names;
+std::string names_of_collation(std::uint16_t id, bool is_mariadb) {
+  if (id == my::kUtf8mb4GeneralCi) return {};
+  std::string names = named(id, is_mariadb);
+  return names.empty() ? "DEFAULT" : names;
 }
 
 }  // namespace hyperdrive::proxy::session::mysql

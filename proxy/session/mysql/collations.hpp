@@ -1,15 +1,16 @@
-// The collations that a client can log in with, by the number that its handshake carries.
+// The collations that a client can log in with, by the number that its handshake (one byte) or
+// COM_CHANGE_USER (two) carries.
 //
 // Read-only data, for any thread.
 #pragma once
 
 #include <cstdint>
-#include <string_view>
+#include <string>
 
 namespace hyperdrive::proxy::session::mysql {
 
-/// As SET NAMES says it. Empty: unknown, or one that no client may use; the origin's own default is
-/// then in force, as at a direct login.
-std::string_view names_of_collation(std::uint16_t id, bool is_mariadb);
+/// As SET NAMES says it; DEFAULT for one that is unknown, or that no client may use, as at a direct
+/// login. Empty: the one with which origin connections log in.
+std::string names_of_collation(std::uint16_t id, bool is_mariadb);
 
 }  // namespace hyperdrive::proxy::session::mysql

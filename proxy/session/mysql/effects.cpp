@@ -347,6 +347,9 @@ void Client::apply_assignments(const std::vector<Assignment>& assignments, bool 
                         ? without(state_, "autocommit")
                         : with(state_, {"autocommit", on ? "1" : "0"}));
           touched_ = false;
+        } else if (assignment.is_default && is_charset(assignment.name)) {
+          // Not what a connection of the proxy's has by its login.
+          set_state(with(state_, {assignment.name, "DEFAULT"}));
         } else if (assignment.is_default) {
           set_state(without(state_, assignment.name));
         } else if (assignment.is_constant && !binds_parameters) {

@@ -215,7 +215,7 @@ StateRef Client::initial_state() const {
 std::string Client::names_of_charset() const {
   const auto profile = worker_.service.profile();
   const bool is_mariadb = profile && profile->is_mariadb;
-  return std::string(names_of_collation(charset_, is_mariadb));
+  return names_of_collation(charset_, is_mariadb);
 }
 
 }  // namespace hyperdrive::proxy::session::mysql

@@ -13,9 +13,13 @@ constexpr std::array<std::string_view, 6> kCharsets = {"names",
                                                        "character_set_results",
                                                        "collation_connection"};
 
+}  // namespace
+
 bool is_charset(std::string_view name) {
   return std::find(kCharsets.begin(), kCharsets.end(), name) != kCharsets.end();
 }
+
+namespace {
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -39,9 +43,11 @@ void add(std::string& sql, std::string_view text) {
   sql += text;
 }
 
-/// Characters of these may hold bytes that look like quotes or backslashes.
+/// Characters of these may hold bytes that look like quotes or backslashes; of the default that is
+/// not known.
 bool hides_ascii(std::string_view charset) {
-  constexpr std::array<std::string_view, 5> kUnsafe = {"sjis", "cp932", "gbk", "big5", "gb18030"};
+  constexpr std::array<std::string_view, 6> kUnsafe = {"sjis", "cp932",   "gbk",
+                                                       "big5", "gb18030", "default"};
   const std::string_view name = charset.substr(0, charset.find_first_of(" "));
   return std::find(kUnsafe.begin(), kUnsafe.end(), name) != kUnsafe.end();
 }

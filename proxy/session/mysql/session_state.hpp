@@ -37,6 +37,9 @@ StateRef with(const StateRef& state, Variable variable);
 StateRef without(const StateRef& state, std::string_view name);
 StateRef with_database(const StateRef& state, std::string_view database);
 
+/// NAMES, CHARACTER SET and the variables that they set: only of these is a connection's login not
+/// the server's default.
+bool is_charset(std::string_view name);
 /// What `variable` does to others: SET NAMES to the character_set_… and collation_… ones.
 bool overrides(const Variable& variable, std::string_view other);
 

@@ -217,6 +217,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool may_run(const Message& message, TextInfo& text, Step& step);
   void note_before(TextInfo& text);
   void apply_effects(const Outcome& outcome);
+  void follow_database(const Outcome& outcome);
   void apply_statement(const sql::Statement& statement, std::string_view text);
   void apply_assignments(const std::vector<Assignment>& assignments, bool binds_parameters);
   void set_state(StateRef state);

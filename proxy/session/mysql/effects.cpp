@@ -155,7 +155,8 @@ void Client::apply_effects(const Outcome& outcome) {
     }
     return;
   }
-  if (running_.text == nullptr || running_.command == my::Command::kStmtPrepare) return;
+  if (running_.text == nullptr) return follow_database(outcome);  // COM_DROP_DB
+  if (running_.command == my::Command::kStmtPrepare) return;
   TextInfo& text = *running_.text;
   may_linger_ = worth_lingering(outcome);
   if (text.hidden) lease_->dirty = true;
@@ -201,6 +202,11 @@ void Client::apply_effects(const Outcome& outcome) {
   if (!outcome.failed && asked_values_.empty() && lease_->autocommit() != expected) {
     set_state(with(state_, {"autocommit", lease_->autocommit() ? "1" : "0"}));
   }
+  follow_database(outcome);
+}
+
+/// As the origin tells it: behind DROP DATABASE of the present one the session is in none.
+void Client::follow_database(const Outcome& outcome) {
   my::for_each_change(outcome.session_state, [this](const my::SessionChange& change) {
     if (change.type != my::SessionTrack::kSchema) return;
     set_state(with_database(state_, change.value));
@@ -296,7 +302,8 @@ void Client::apply_statement(const sql::Statement& statement, std::string_view t
     }
     return apply_assignments(read_set(text, lexing_), running_.binds_parameters);
   }
-  const bool alters_database = statement.command == "ALTER" &&
+  // CREATE: perhaps one of which the name is known, and its defaults are others now.
+  const bool alters_database = (statement.command == "ALTER" || statement.command == "CREATE") &&
                                (contains_word(text, "database") || contains_word(text, "schema"));
   if (alters_database) worker_.service.databases_altered.fetch_add(1, std::memory_order_relaxed);
   if ((statement.state & state::kUserVariable) != 0) pin(Feature::kUserVariable);

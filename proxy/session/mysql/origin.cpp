@@ -10,7 +10,7 @@ using my::Command;
 Origin::Origin(Worker& worker, OriginSession session)
     : worker_(&worker),
       prepared_(static_cast<std::size_t>(worker.options->config.local.prepared_statements)) {
-  take_session(std::move(session));
+  take_session(std::move(session), worker.options->target->database);
 }
 
 Origin::~Origin() {
@@ -18,14 +18,14 @@ Origin::~Origin() {
   if (gate_slot && worker_->gate != nullptr) worker_->gate->orphaned(*this);
 }
 
-void Origin::take_session(OriginSession session) {
+void Origin::take_session(OriginSession session, std::string entered) {
   identity_ = {session.connection_id, session.capabilities, session.is_mariadb(),
                (session.status & my::status::kAutocommit) != 0,
                std::atoi(std::string(session.version()).c_str())};
   // The login's OK reports a change of state (its schema): that is no flag of later packets.
   status_ = static_cast<std::uint16_t>(session.status & ~wire::mysql::status::kSessionStateChanged);
   stream_ = std::move(session.stream);
-  database = worker_->options->target->database;
+  database = std::move(entered);
   databases_seen = worker_->service.databases_altered.load(std::memory_order_relaxed);
   applied = nullptr;
   multi_statements = origin_has(my::capability::kMultiStatements);
@@ -161,7 +161,7 @@ void Origin::reset() {
   send(Command::kResetConnection, {}, {Reply::kOk, Purpose::kPrelude, 1, false, nullptr});
   prepared_.clear();
   applied = nullptr;
-  database.clear();  // to be entered again: the reset took its collation from the session
+  database.reset();  // the reset took its collation from the session
   dirty = unfinished = false;
   virgin = true;
   last_client = diagnostics_of = 0;

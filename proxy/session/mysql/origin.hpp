@@ -112,7 +112,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
 
   /// Ends the old login in place: the pool goes on counting this connection.
   void close_stream();
-  void take_session(OriginSession session);
+  void take_session(OriginSession session, std::string entered);
 
   // --- sending
   net::Stream& stream() { return *stream_; }
@@ -141,7 +141,8 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   bool reads_as(const sql::MysqlLexing& lexing) const;
   /// What it has been set to; null: to be set anew (after the login, after a reset).
   StateRef applied;
-  std::string database;
+  /// Empty: none; nothing: it has to be entered anew.
+  std::optional<std::string> database;
   std::uint32_t databases_seen = 0;  ///< Service::databases_altered when it was entered
   bool multi_statements = true;
   bool dirty = false;          ///< only COM_RESET_CONNECTION makes it clean

@@ -483,7 +483,9 @@ bool Client::prepare_lease(TextInfo* text) {
     block(Block::kPrelude);
     return false;
   }
-  if (lease_->kind() != kind()) {
+  // Once it is in a database, only a new login is in none.
+  const bool leaves_database = state_->database.empty() && lease_->database != state_->database;
+  if (lease_->kind() != kind() || leaves_database) {
     reopen();
     return false;
   }
@@ -509,7 +511,8 @@ bool Client::prepare_lease(TextInfo* text) {
     origin.applied = state_;
   }
   const std::uint32_t altered = worker_.service.databases_altered.load(std::memory_order_relaxed);
-  const bool outdated = origin.databases_seen != altered && origin.last_client != id_;
+  const bool outdated = origin.databases_seen != altered && origin.last_client != id_ &&
+                        !state_->database.empty();
   if (outdated) {
     // Entering the database that it is in already would be nothing to the server.
     origin.send(Command::kInitDb, "information_schema", prelude);
@@ -526,11 +529,13 @@ bool Client::prepare_lease(TextInfo* text) {
   return false;
 }
 
-/// The connection was opened for clients of another kind: it logs in anew, in its place.
+/// The connection was opened for clients of another kind, or its database is of no use: it logs in
+/// anew, in its place.
 void Client::reopen() {
   block(Block::kPrelude);
   LoginWishes wishes;
   wishes.capabilities = kUsualCapabilities | (capabilities_ & kKindMask);
+  if (state_->database.empty()) wishes.database.emplace();
   lease_->close_stream();
   lease_->origin_number = worker_.service.origin_number.load(std::memory_order_acquire);
   reopening_ = log_in(worker_.loop, worker_.service.options()->target, wishes,
@@ -541,7 +546,9 @@ void Client::reopened(LoginResult result) {
   worker_.bury_login(std::move(reopening_));
   if (result) {
     worker_.telemetry.add(Counter::kOriginConnects);
-    lease_->take_session(std::move(*result));
+    const bool is_in_none = state_->database.empty();
+    lease_->take_session(std::move(*result),
+                         is_in_none ? std::string() : worker_.options->target->database);
     return unblock(Block::kPrelude);
   }
   worker_.telemetry.add(Counter::kOriginConnectFailures);

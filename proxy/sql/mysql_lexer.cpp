@@ -39,15 +39,42 @@ bool MysqlLexer::skip_comment() {
   if (c != '/' || d != '*') return false;
   const bool maria = at(position_ + 2) == 'M' && at(position_ + 3) == '!';
   if (maria || at(position_ + 2) == '!') {
-    in_executable_ = was_executable_ = true;
-    position_ += maria ? 4 : 3;
-    while (is_digit(at(position_))) ++position_;
+    begin_executable();
     return true;
   }
   const std::size_t end = text_.find("*/", position_ + 2);
   if (end == std::string_view::npos) return false;
   position_ = end + 2;
   return true;
+}
+
+/// Its version has five digits or six; fewer are code already.
+void MysqlLexer::begin_executable() {
+  was_executable_ = true;
+  const bool of_mariadb = at(position_ + 2) == 'M';
+  position_ += of_mariadb ? 4 : 3;
+  std::size_t digits = 0;
+  while (digits < 6 && is_digit(at(position_ + digits))) ++digits;
+  unsigned version = 0;
+  for (std::size_t i = 0; digits >= 5 && i < digits; ++i) {
+    version = version * 10 + static_cast<unsigned>(at(position_ + i) - '0');
+  }
+  if (digits >= 5) position_ += digits;
+  // MariaDB leaves out what is for MySQL from 5.7 up.
+  constexpr unsigned kMysql57 = 50700, kLastOfMysql = 99999;
+  const bool foreign = server_.is_mariadb
+                           ? !of_mariadb && version >= kMysql57 && version <= kLastOfMysql
+                           : of_mariadb;
+  in_executable_ = server_.version == 0 || (!foreign && version <= server_.version);
+  if (in_executable_) return;
+  for (int depth = 1; depth > 0 && position_ < text_.size(); ++position_) {
+    const char c = at(position_);
+    const char d = at(position_ + 1);
+    if ((c == '/' && d == '*') || (c == '*' && d == '/')) {
+      depth += c == '/' ? 1 : -1;
+      ++position_;
+    }
+  }
 }
 
 bool MysqlLexer::skip_blank() {

@@ -20,6 +20,12 @@ struct MysqlLexing {
   bool unsafe_charset = false;
 };
 
+/// Whose version decides which executable comments are code.
+struct MysqlServer {
+  bool is_mariadb = false;
+  unsigned version = 0;  ///< 101119 is 10.11.19; 0: not known, so all of them may be code
+};
+
 enum class MysqlTokenKind : std::uint8_t {
   kEnd,
   kWord,
@@ -41,10 +47,12 @@ struct MysqlToken {
 };
 
 /// Walks over one text, comments and blanks left out. What stands in an executable comment
-/// (/*! … */, /*M! … */) comes out as if it were code; was_executable() tells that there was one.
+/// (/*! … */, /*M! … */) comes out as if it were code, unless the server's version is given and not
+/// the comment's; was_executable() tells that there was one.
 class MysqlLexer {
  public:
-  MysqlLexer(std::string_view text, MysqlLexing lexing) : text_(text), lexing_(lexing) {}
+  MysqlLexer(std::string_view text, MysqlLexing lexing, MysqlServer server = {})
+      : text_(text), lexing_(lexing), server_(server) {}
 
   MysqlToken next();
   /// Of the whole text read so far. What stands in such a comment may or may not be code.
@@ -54,6 +62,7 @@ class MysqlLexer {
  private:
   bool skip_blank();
   bool skip_comment();
+  void begin_executable();
   MysqlToken take(MysqlTokenKind kind, std::size_t end);
   MysqlToken quoted(std::size_t begin, char quote, bool escapes, MysqlTokenKind kind);
   MysqlToken variable();
@@ -63,6 +72,7 @@ class MysqlLexer {
 
   std::string_view text_;
   MysqlLexing lexing_;
+  MysqlServer server_;
   std::size_t position_ = 0;
   bool after_name_ = false;  ///< the token before is a name, and nothing stands between
   bool after_dot_ = false;   ///< the token before is the point of a qualified name, likewise

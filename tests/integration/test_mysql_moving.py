@@ -18,11 +18,33 @@ create database latin character set latin1;
 
 MOVE = None  # in a script: what follows runs on the pool's other connection
 
+READ_SETTINGS = "select @@lock_wait_timeout, @@sort_buffer_size, @@session.join_buffer_size, @@global.join_buffer_size"
+READ_LEVEL = "select @@session.tx_isolation, @@session.tx_read_only"
+READ_READING = ("select @@character_set_client, @@character_set_results, @@collation_connection, @@time_zone, @@sql_mode,"
+                " @@lc_time_names")
 SCRIPTS = {
     "a database that is gone": [
         "create database gone", "use gone", "drop database gone", "select database()", MOVE, "select database()", "select 1",
         "select * from t", "create database gone", "use gone", "select database()", MOVE, "select database()",
         "create table x (a int)", "drop database gone", MOVE, "use shop", "select * from t"],
+    "settings for all beside the session's": [
+        "set session sort_buffer_size = 1000000, @@global.join_buffer_size = 300000, lock_wait_timeout = 7", READ_SETTINGS, MOVE,
+        READ_SETTINGS, "set global join_buffer_size = default, @@lock_wait_timeout = 8", MOVE, READ_SETTINGS],
+    "the next transaction's level": [
+        "set @@tx_isolation = 'READ-UNCOMMITTED', @@tx_read_only = 1", READ_LEVEL, "select * from t", MOVE, READ_LEVEL,
+        "replace into t values (2, 'y')", "set tx_isolation = 'SERIALIZABLE'", MOVE, READ_LEVEL,
+        "set session transaction isolation level read committed", MOVE, READ_LEVEL],
+    "comments for other servers": [
+        "/*!80000 SET SESSION information_schema_stats_expiry=0 */", MOVE, "select 1", MOVE, "select 2",
+        "/*!99999 SET NAMES latin1 */", "/*!50701 SET time_zone = '+05:00' */; set /*!99999 sql_mode = 'ANSI', */ lc_time_names = 'de_DE'",
+        READ_READING, MOVE, READ_READING, "/*!40101 SET NAMES latin1 */", "/*!101000 SET time_zone = '+04:00' */", MOVE, READ_READING,
+        "/*!40101 SET NAMES utf8mb4 */; /*M!100100 SET time_zone = '+03:00' */", MOVE, READ_READING,
+        "set /*!999999 /* nested */ time_zone = '+01:00', */ lc_time_names = 'fr_FR'", MOVE, READ_READING,
+        "/*!99999 use latin */", "select database()", MOVE, "select database()", "/*!40000 use latin */", "select database()", MOVE,
+        "select database()"],
+    "a character set by a database": [
+        "use latin", "set character set utf8mb4", READ_READING, MOVE, READ_READING, "use shop", MOVE, READ_READING,
+        "set names utf8mb4", MOVE, READ_READING],
 }
 
 

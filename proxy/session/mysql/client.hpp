@@ -219,7 +219,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void apply_effects(const Outcome& outcome);
   void follow_database(const Outcome& outcome);
   void apply_statement(const sql::Statement& statement, std::string_view text);
-  void apply_assignments(const std::vector<Assignment>& assignments, bool binds_parameters);
+  void apply_assignments(const std::vector<Assignment>& assignments, bool knows_values);
+  void ask_for(const std::string& variable);
   void set_state(StateRef state);
   void ask_values();
   bool must_hold() const;

@@ -36,6 +36,12 @@ std::uint16_t states_of(const sql::Analysis& analysis) {
   return bits;
 }
 
+/// Also where some of its assignments are for everybody.
+bool is_set(const sql::Statement& statement) {
+  return statement.effect == Effect::kSet || statement.effect == Effect::kSetLocal ||
+         statement.command == "SET";
+}
+
 std::string_view part(const sql::Statement& statement, std::string_view text) {
   return statement.length == 0 ? text : text.substr(statement.offset, statement.length);
 }
@@ -179,7 +185,7 @@ void Client::apply_effects(const Outcome& outcome) {
     sets_only = count > 0;
     for (std::size_t i = 0; i < count; ++i) {
       const sql::Statement& statement = analysis.statements[i];
-      const bool sets = statement.effect == Effect::kSet || statement.effect == Effect::kSetLocal;
+      const bool sets = is_set(statement);
       sets_only = sets_only && (sets || statement.effect == Effect::kBegin);
       ends = statement.effect == Effect::kCommit || statement.effect == Effect::kRollback;
       if (i < done) {
@@ -239,9 +245,8 @@ bool Client::may_set_role(TextInfo& text) const {
 }
 
 bool Client::tells_of_state(const sql::Statement& statement) {
+  if (is_set(statement)) return true;
   switch (statement.effect) {
-    case Effect::kSet:
-    case Effect::kSetLocal:
     case Effect::kPrepare:
     case Effect::kDeallocate:
     case Effect::kCreateTemp:
@@ -292,15 +297,23 @@ void Client::pin(Feature feature) {
 }
 
 void Client::apply_statement(const sql::Statement& statement, std::string_view text) {
-  if (statement.effect == Effect::kSet || statement.effect == Effect::kSetLocal) {
-    if (statement.command == "USE") {
-      if (!statement.settings.empty()) {
-        set_state(with_database(state_, statement.settings.front().value));
-        lease_->database = state_->database;
-      }
-      return;
+  const bool is_conditional = TextMemo::analysis(*running_.text).mysql.has_executable_comment;
+  if (statement.command == "USE") {
+    // In a comment of another version it is none; then the origin tells.
+    if (is_conditional) return lease_->database.reset();
+    if (!statement.settings.empty()) {
+      set_state(with_database(state_, statement.settings.front().value));
+      lease_->database = state_->database;
     }
-    return apply_assignments(read_set(text, lexing_), running_.binds_parameters);
+    return;
+  }
+  if (is_set(statement)) {
+    const sql::MysqlServer server{lease_->identity().is_mariadb, lease_->identity().version};
+    const bool alone = TextMemo::analysis(*running_.text).statements.size() == 1;
+    // A comment may reach over several statements: its beginning is not in this one's text.
+    const bool knows_values = alone || !is_conditional;
+    return apply_assignments(read_set(text, lexing_, server),
+                             knows_values && !running_.binds_parameters);
   }
   // CREATE: perhaps one of which the name is known, and its defaults are others now.
   const bool alters_database = (statement.command == "ALTER" || statement.command == "CREATE") &&
@@ -323,7 +336,7 @@ void Client::apply_statement(const sql::Statement& statement, std::string_view t
   }
 }
 
-void Client::apply_assignments(const std::vector<Assignment>& assignments, bool binds_parameters) {
+void Client::apply_assignments(const std::vector<Assignment>& assignments, bool knows_values) {
   using Kind = Assignment::Kind;
   for (const Assignment& assignment : assignments) {
     switch (assignment.kind) {
@@ -354,18 +367,20 @@ void Client::apply_assignments(const std::vector<Assignment>& assignments, bool 
                         ? without(state_, "autocommit")
                         : with(state_, {"autocommit", on ? "1" : "0"}));
           touched_ = false;
-        } else if (assignment.is_default && is_charset(assignment.name)) {
+        } else if (assignment.is_default && is_charset(assignment.name) && knows_values) {
           // Not what a connection of the proxy's has by its login.
           set_state(with(state_, {assignment.name, "DEFAULT"}));
-        } else if (assignment.is_default) {
+        } else if (assignment.is_default && knows_values) {
           set_state(without(state_, assignment.name));
-        } else if (assignment.is_constant && !binds_parameters) {
+        } else if (assignment.is_constant && knows_values) {
           const bool usual =
               assignment.name == "names" && assignment.value == lease_->baseline().names;
           set_state(usual ? without(state_, "names")
                           : with(state_, {assignment.name, assignment.value}));
+          // By the default of the database that it was said in.
+          if (assignment.name == "character_set") asked_values_.emplace_back("collation_connection");
         } else {
-          asked_values_.push_back(assignment.name);
+          ask_for(assignment.name);
         }
         break;
     }
@@ -382,6 +397,16 @@ void Client::set_state(StateRef fresh) {
 }
 
 // --- values that only the server knows ----------------------------------------------------------
+
+void Client::ask_for(const std::string& variable) {
+  if (variable != "names" && variable != "character_set") {
+    return asked_values_.push_back(variable);
+  }
+  for (const char* name :
+       {"character_set_client", "character_set_results", "collation_connection"}) {
+    asked_values_.emplace_back(name);
+  }
+}
 
 void Client::ask_values() {
   std::string sql = "SELECT ";

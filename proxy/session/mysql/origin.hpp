@@ -78,7 +78,8 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
     std::uint64_t capabilities = 0;
     bool is_mariadb = false;
     bool autocommit = true;
-    int major_version = 0;
+    unsigned version = 0;  ///< 101119 is 10.11.19
+    int major_version() const { return static_cast<int>(version / 10000); }
   };
   Origin(Worker& worker, OriginSession session);
   ~Origin() override;

@@ -20,9 +20,10 @@ std::string lower(std::string_view text) {
 
 /// Variables that act on the next statement, or that say something of the past one.
 bool acts_once(std::string_view name) {
-  constexpr std::array<std::string_view, 8> kNames = {
+  constexpr std::array<std::string_view, 9> kNames = {
       "insert_id",  "last_insert_id", "identity",          "rand_seed1",
-      "rand_seed2", "gtid_next",      "pseudo_slave_mode", "pseudo_thread_id"};
+      "rand_seed2", "gtid_next",      "pseudo_slave_mode", "pseudo_thread_id",
+      "gtid_seq_no"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
@@ -35,8 +36,8 @@ std::string canonical(std::string name) {
 
 class Reader {
  public:
-  Reader(std::string_view text, sql::MysqlLexing lexing) {
-    sql::MysqlLexer lexer(text, lexing);
+  Reader(std::string_view text, sql::MysqlLexing lexing, sql::MysqlServer server) {
+    sql::MysqlLexer lexer(text, lexing, server);
     for (MysqlToken token = lexer.next(); token.kind != MysqlTokenKind::kEnd;
          token = lexer.next()) {
       if (token.kind == MysqlTokenKind::kSymbol && token.text == ";") break;
@@ -139,12 +140,15 @@ class Reader {
   void variable() {
     Assignment found;
     const std::string scope = word(at_);
+    // It holds for what follows, too.
     if (scope == "global" || scope == "persist" || scope == "persist_only") {
-      found.kind = Kind::kGlobal;
+      scope_ = Kind::kGlobal;
       ++at_;
     } else if ((scope == "session" || scope == "local") && !symbol(at_ + 1, "=")) {
+      scope_ = Kind::kVariable;
       ++at_;
     }
+    found.kind = scope_;
     if (at_ >= tokens_.size()) return;
     name(found);
     ++at_;
@@ -171,16 +175,23 @@ class Reader {
       found.kind = Kind::kUser;
       return;
     }
-    std::string name =
-        lower(token.kind == MysqlTokenKind::kSystemVariable ? token.text.substr(2) : token.text);
+    const bool is_marked = token.kind == MysqlTokenKind::kSystemVariable;
+    std::string name = lower(is_marked ? token.text.substr(2) : token.text);
     std::erase(name, '`');
+    if (is_marked) found.kind = Kind::kVariable;
+    const bool has_scope = name.find('.') != std::string::npos;
     for (const std::string_view scope : {"global.", "persist.", "persist_only."}) {
       if (name.starts_with(scope)) found.kind = Kind::kGlobal;
     }
     if (const std::size_t dot = name.find('.'); dot != std::string::npos) name.erase(0, dot + 1);
     found.name = canonical(std::move(name));
     if (symbol(at_ + 1, ".")) found.kind = Kind::kUnknown;
-    if (found.kind == Kind::kVariable && acts_once(found.name)) found.kind = Kind::kOneShot;
+    // @@tx_isolation without a scope is the next transaction's.
+    const bool of_next = is_marked && !has_scope &&
+                         (found.name == "tx_isolation" || found.name == "tx_read_only");
+    if (found.kind == Kind::kVariable && (of_next || acts_once(found.name))) {
+      found.kind = Kind::kOneShot;
+    }
   }
 
   void value(Assignment& found, std::size_t begin, std::size_t end) const {
@@ -220,6 +231,7 @@ class Reader {
   std::vector<MysqlToken> tokens_;
   std::vector<Assignment> out_;
   std::size_t at_ = 0;
+  Kind scope_ = Kind::kVariable;  // of names without one
 };
 
 }  // namespace
@@ -232,8 +244,9 @@ std::string quoted_value(std::string_view raw) {
   return "'" + std::string(raw) + "'";
 }
 
-std::vector<Assignment> read_set(std::string_view text, sql::MysqlLexing lexing) {
-  return Reader(text, lexing).run();
+std::vector<Assignment> read_set(std::string_view text, sql::MysqlLexing lexing,
+                                 sql::MysqlServer server) {
+  return Reader(text, lexing, server).run();
 }
 
 }  // namespace hyperdrive::proxy::session::mysql

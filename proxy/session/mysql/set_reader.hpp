@@ -29,7 +29,8 @@ struct Assignment {
 };
 
 /// Of one SET statement (`text` begins with its first word or blanks).
-std::vector<Assignment> read_set(std::string_view text, sql::MysqlLexing lexing);
+std::vector<Assignment> read_set(std::string_view text, sql::MysqlLexing lexing,
+                                 sql::MysqlServer server = {});
 
 /// A value that the server gave, as SQL; nothing kept (empty) where it cannot be quoted for every
 /// sql_mode.

@@ -7,6 +7,7 @@ import pytest
 
 from support.mariadb import MariaDB
 from support.mysql_client import client
+from support.mysql_raw import Raw
 from support.proxy import Proxy
 
 SCHEMA = """
@@ -106,3 +107,28 @@ def test_a_session_may_move_after_each_statement(db, proxy, name):
     alone = run(db, SCRIPTS[name], lambda: None)
     with contextlib.ExitStack() as stack:
         assert run(proxy, SCRIPTS[name], Others(proxy, stack).move) == alone
+
+
+@pytest.mark.parametrize("before,text,after", [
+    ("set sql_mode = 'ANSI_QUOTES'", 'select "b", \'a\' from t where id = 1', "set sql_mode = ''"),
+    ("set sql_mode = 'NO_BACKSLASH_ESCAPES'", "select 'a\\', id, '\\\\' from t where id = 1", "set sql_mode = ''"),
+    ("set sql_mode = ''", "select 'a\\'', id, '\\\\' from t where id = 1", "set sql_mode = 'NO_BACKSLASH_ESCAPES'"),
+    ("set sql_mode = 'PIPES_AS_CONCAT'", "select 1 || 2 from t where id = 1", "set sql_mode = default"),
+    ("set names latin1", b"select '\xe4', charset('x'), hex('\xe4')", "set names utf8mb4"),
+    ("set names utf8mb4", "select 'ä', collation('x'), hex('ä')", "set names latin1"),
+    ("use latin", "select count(*), 'a' = 'A ' from shop.t", "use shop"),
+], ids=str)
+def test_a_statement_is_read_as_when_it_was_prepared(db, proxy, before, text, after):
+    def answers(where, move):
+        with Raw(where) as c:
+            c.ask(before)
+            statement = c.prepare(text)
+            first = c.execute(statement)
+            c.ask(after)
+            move()
+            moved = c.execute(statement), c.ask("select @@sql_mode, @@character_set_client, database()")
+            move()
+            return first, moved, c.execute(statement)
+
+    with contextlib.ExitStack() as stack:
+        assert answers(proxy, Others(proxy, stack).move) == answers(db, lambda: None)

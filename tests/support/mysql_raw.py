@@ -81,8 +81,8 @@ class Raw:
         self.socket.sendall(self.framed(b"\x03" + (sql.encode() if isinstance(sql, str) else sql)))
         return self.result()
 
-    def prepare(self, sql: str) -> int:
-        self.socket.sendall(self.framed(b"\x16" + sql.encode()))
+    def prepare(self, sql: str | bytes) -> int:
+        self.socket.sendall(self.framed(b"\x16" + (sql.encode() if isinstance(sql, str) else sql)))
         payload = self.packet()[1]
         assert payload[0] == 0, payload
         number, columns, parameters = struct.unpack_from("<IHH", payload, 1)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 namespace hyperdrive::proxy::session::mysql {
 namespace {
@@ -112,6 +113,20 @@ StateRef with_database(const StateRef& state, std::string_view database) {
   auto fresh = std::make_shared<State>(*state);
   fresh->database = database;
   return fresh;
+}
+
+StateRef read_as(const StateRef& state, const StateRef& reading) {
+  const auto decides = [](const Variable& variable) {
+    return is_charset(variable.name) || variable.name == "sql_mode";
+  };
+  auto fresh = std::make_shared<State>(*state);
+  std::erase_if(fresh->variables, decides);
+  std::copy_if(reading->variables.begin(), reading->variables.end(),
+               std::back_inserter(fresh->variables), decides);
+  const std::string* mode = state->find("sql_mode");
+  const std::string* other = reading->find("sql_mode");
+  const bool same_mode = mode == other || (mode != nullptr && other != nullptr && *mode == *other);
+  return same_mode && charsets(state.get()) == charsets(reading.get()) ? state : fresh;
 }
 
 namespace {

@@ -40,6 +40,9 @@ StateRef with_database(const StateRef& state, std::string_view database);
 /// NAMES, CHARACTER SET and the variables that they set: only of these is a connection's login not
 /// the server's default.
 bool is_charset(std::string_view name);
+/// `state`, but for what texts are read by when they are prepared: of that, as under `reading`.
+StateRef read_as(const StateRef& state, const StateRef& reading);
+
 /// What `variable` does to others: SET NAMES to the character_set_… and collation_… ones.
 bool overrides(const Variable& variable, std::string_view other);
 

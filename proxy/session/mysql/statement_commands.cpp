@@ -90,10 +90,22 @@ const std::uint32_t* Client::ensure_prepared(const PreparedRef& prepared) {
   const Expected prelude{Reply::kOk, Purpose::kPrelude, 1, false, nullptr};
   const std::string& database = prepared->state->database;
   const bool elsewhere = database != state_->database;
+  if (elsewhere && (database.empty() || state_->database.empty())) {
+    pending_error_ = my::build_err({1046, "3D000", "No database selected"});
+    return nullptr;
+  }
+  const auto set = [&](const StateRef& from, const StateRef& to) {
+    const std::string sql = difference(from, to, lease_->baseline());
+    if (!sql.empty()) lease_->send(Command::kQuery, sql, prelude);
+  };
+  // As it was read then: "x" may be a name, and its bytes are of that character set.
+  const StateRef reading = same(prepared->state, state_) ? state_ : read_as(state_, prepared->state);
+  if (reading != state_) set(state_, reading);
   if (elsewhere) lease_->send(Command::kInitDb, database, prelude);
   lease_->send(Command::kStmtPrepare, prepared->text,
                {Reply::kPrepare, Purpose::kPrepare, 1, false, prepared});
   if (elsewhere) lease_->send(Command::kInitDb, state_->database, prelude);
+  if (reading != state_) set(reading, state_);
   worker_.telemetry.add(Counter::kParsesInjected);
   block(Block::kPrelude);
   return nullptr;

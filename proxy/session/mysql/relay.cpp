@@ -466,7 +466,9 @@ bool Client::need_origin(TextInfo* text) {
       attach(std::unique_ptr<Origin>(static_cast<Origin*>(origin.release())));
     } else {
       block(Block::kLease);
-      if (phase_ != Phase::kReady || !worker_.end_a_linger() || !lease_) return false;
+      if (phase_ != Phase::kReady) return false;
+      if (!worker_.end_a_linger()) worker_.service.end_a_linger_beside(worker_);
+      if (!lease_) return false;
     }
     worker_.telemetry.add(Counter::kRoundTrips);
   }

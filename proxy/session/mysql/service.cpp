@@ -63,4 +63,12 @@ Worker* Service::worker_of(std::uint32_t client_id) {
   return workers[(client_id - kFirstId) % workers.size()].get();
 }
 
+void Service::end_a_linger_beside(const Worker& worker) {
+  for (const auto& other : workers) {
+    if (other.get() == &worker || !other->has_lingerers()) continue;
+    other->loop.post([there = other.get()] { there->end_a_linger(); });
+    return;
+  }
+}
+
 }  // namespace hyperdrive::proxy::session::mysql

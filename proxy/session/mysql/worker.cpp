@@ -53,12 +53,14 @@ void Worker::give_back_place() { pool().discard(nullptr); }
 void Worker::linger(Client& client) {
   if (!client.in_linger_list) lingering_.push_back(&client);
   client.in_linger_list = true;
+  lingerers_.store(lingering_.size(), std::memory_order_relaxed);
 }
 
 void Worker::stop_lingering(Client& client) {
   if (!client.in_linger_list) return;
   client.in_linger_list = false;
   std::erase(lingering_, &client);
+  lingerers_.store(lingering_.size(), std::memory_order_relaxed);
 }
 
 bool Worker::end_a_linger() {

@@ -85,6 +85,8 @@ class Service {
   /// A connection id of our own, far above what origins give; its worker can be told from it.
   std::uint32_t next_client_id(std::size_t worker);
   Worker* worker_of(std::uint32_t client_id);
+  /// For a client of `worker` that waits and finds none kept there.
+  void end_a_linger_beside(const Worker& worker);
 
  private:
   mutable std::mutex mutex_;
@@ -122,6 +124,8 @@ class Worker final : public Clientele<Client, Origin> {
   void stop_lingering(Client& client);
   /// Gives back the connection that has been kept the longest; false: none is.
   bool end_a_linger();
+  /// Any thread.
+  bool has_lingerers() const { return lingerers_.load(std::memory_order_relaxed) > 0; }
   void bury_login(std::unique_ptr<OriginLogin> login);
 
  private:
@@ -130,6 +134,7 @@ class Worker final : public Clientele<Client, Origin> {
 
   boost::unordered_flat_map<std::uint32_t, Client*> by_id_;
   std::vector<Client*> lingering_;  // longest first
+  std::atomic<std::size_t> lingerers_ = 0;
 };
 
 }  // namespace hyperdrive::proxy::session::mysql

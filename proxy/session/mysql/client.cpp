@@ -165,8 +165,7 @@ void Client::replies_drained() {
   unblock(Block::kReply);
   if (must_hold() || streaming_ > 0 || continues_) return;
   if (!pending_error_.empty()) return;  // the command that fails by it is still to come
-  if (may_linger_ && !leaving_ && lease_->is_reusable() &&
-      worker_.pool().gauges().waiting == 0) {
+  if (may_linger_ && !leaving_ && lease_->is_reusable() && worker_.pool().gauges().waiting == 0) {
     lingers_ = true;
     return worker_.linger(*this);
   }

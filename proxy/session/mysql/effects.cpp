@@ -378,7 +378,8 @@ void Client::apply_assignments(const std::vector<Assignment>& assignments, bool 
           set_state(usual ? without(state_, "names")
                           : with(state_, {assignment.name, assignment.value}));
           // By the default of the database that it was said in.
-          if (assignment.name == "character_set") asked_values_.emplace_back("collation_connection");
+          if (assignment.name == "character_set")
+            asked_values_.emplace_back("collation_connection");
         } else {
           ask_for(assignment.name);
         }

@@ -39,8 +39,7 @@ Origin::~Origin() {
 
 void Origin::take_session(OriginSession session, std::string entered) {
   identity_ = {session.connection_id, session.capabilities, session.is_mariadb(),
-               (session.status & my::status::kAutocommit) != 0,
-               version_number(session.version())};
+               (session.status & my::status::kAutocommit) != 0, version_number(session.version())};
   // The login's OK reports a change of state (its schema): that is no flag of later packets.
   status_ = static_cast<std::uint16_t>(session.status & ~wire::mysql::status::kSessionStateChanged);
   stream_ = std::move(session.stream);

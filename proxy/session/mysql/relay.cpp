@@ -513,8 +513,8 @@ bool Client::prepare_lease(TextInfo* text) {
     origin.applied = state_;
   }
   const std::uint32_t altered = worker_.service.databases_altered.load(std::memory_order_relaxed);
-  const bool outdated = origin.databases_seen != altered && origin.last_client != id_ &&
-                        !state_->database.empty();
+  const bool outdated =
+      origin.databases_seen != altered && origin.last_client != id_ && !state_->database.empty();
   if (outdated) {
     // Entering the database that it is in already would be nothing to the server.
     origin.send(Command::kInitDb, "information_schema", prelude);

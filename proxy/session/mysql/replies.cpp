@@ -492,8 +492,9 @@ void Origin::end_reply(net::Bytes payload) {
   flush();
   before_end();
   if (!payload.empty() && queue_.front().refuses_infile && owner_ != nullptr) {
-    owner_->packet_to_client(queue_.front().client_sequence,
-                             Client::no_local_files(identity_.is_mariadb, identity_.major_version()));
+    owner_->packet_to_client(
+        queue_.front().client_sequence,
+        Client::no_local_files(identity_.is_mariadb, identity_.major_version()));
   } else {
     emit(payload, client_sequence());
   }
@@ -514,7 +515,8 @@ void Origin::end_behind(net::Bytes payload) {
 void Origin::before_end() {
   if (queue_.front().purpose == Purpose::kCommand && owner_ != nullptr) {
     if (!queue_.front().refuses_infile) return owner_->ending(outcome_);
-    const std::string error = Client::no_local_files(identity_.is_mariadb, identity_.major_version());
+    const std::string error =
+        Client::no_local_files(identity_.is_mariadb, identity_.major_version());
     const auto told = my::parse_err(error);
     outcome_.failed = outcome_.failed_here = true;
     outcome_.code = told->code;

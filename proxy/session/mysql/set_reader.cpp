@@ -21,9 +21,8 @@ std::string lower(std::string_view text) {
 /// Variables that act on the next statement, or that say something of the past one.
 bool acts_once(std::string_view name) {
   constexpr std::array<std::string_view, 9> kNames = {
-      "insert_id",  "last_insert_id", "identity",          "rand_seed1",
-      "rand_seed2", "gtid_next",      "pseudo_slave_mode", "pseudo_thread_id",
-      "gtid_seq_no"};
+      "insert_id", "last_insert_id",    "identity",         "rand_seed1", "rand_seed2",
+      "gtid_next", "pseudo_slave_mode", "pseudo_thread_id", "gtid_seq_no"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
@@ -187,8 +186,8 @@ class Reader {
     found.name = canonical(std::move(name));
     if (symbol(at_ + 1, ".")) found.kind = Kind::kUnknown;
     // @@tx_isolation without a scope is the next transaction's.
-    const bool of_next = is_marked && !has_scope &&
-                         (found.name == "tx_isolation" || found.name == "tx_read_only");
+    const bool of_next =
+        is_marked && !has_scope && (found.name == "tx_isolation" || found.name == "tx_read_only");
     if (found.kind == Kind::kVariable && (of_next || acts_once(found.name))) {
       found.kind = Kind::kOneShot;
     }

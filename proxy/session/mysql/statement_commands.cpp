@@ -99,7 +99,8 @@ const std::uint32_t* Client::ensure_prepared(const PreparedRef& prepared) {
     if (!sql.empty()) lease_->send(Command::kQuery, sql, prelude);
   };
   // As it was read then: "x" may be a name, and its bytes are of that character set.
-  const StateRef reading = same(prepared->state, state_) ? state_ : read_as(state_, prepared->state);
+  const StateRef reading =
+      same(prepared->state, state_) ? state_ : read_as(state_, prepared->state);
   if (reading != state_) set(state_, reading);
   if (elsewhere) lease_->send(Command::kInitDb, database, prelude);
   lease_->send(Command::kStmtPrepare, prepared->text,

@@ -60,7 +60,7 @@ TEST_CASE("SET is read assignment by assignment") {
   using Kind = Assignment::Kind;
   const auto found = read_set(
       "SET NAMES 'utf8' COLLATE utf8_bin, @a = 1, GLOBAL x = 2, @@session.sql_mode = 'A,B', "
-      "autocommit=0, y = DEFAULT, z = CONCAT(@@z, ','), last_insert_id = 4",
+      "SESSION autocommit=0, y = DEFAULT, z = CONCAT(@@z, ','), last_insert_id = 4",
       {});
   REQUIRE(found.size() == 8);
   CHECK(found[0].name == "names");
@@ -73,6 +73,34 @@ TEST_CASE("SET is read assignment by assignment") {
   CHECK(found[5].is_default);
   CHECK_FALSE(found[6].is_constant);
   CHECK(found[7].kind == Kind::kOneShot);
+}
+
+TEST_CASE("a scope goes on to the names behind it, but not to those with @@") {
+  using Kind = Assignment::Kind;
+  const auto found =
+      read_set("set global a = 1, b = 2, @@c = 3, @@session.d = 4, e = 5, local f = 6", {});
+  REQUIRE(found.size() == 6);
+  for (const std::size_t i : {0, 1, 4}) CHECK(found[i].kind == Kind::kGlobal);
+  for (const std::size_t i : {2, 3, 5}) CHECK(found[i].kind == Kind::kVariable);
+  CHECK(read_set("set @@tx_isolation = 'x'", {})[0].kind == Kind::kOneShot);
+  CHECK(read_set("set @@session.tx_isolation = 'x'", {})[0].kind == Kind::kVariable);
+}
+
+TEST_CASE("comments of other versions assign nothing") {
+  const auto count = [](std::string_view text, hyperdrive::proxy::sql::MysqlServer server) {
+    return read_set(text, {}, server).size();
+  };
+  const hyperdrive::proxy::sql::MysqlServer mariadb{true, 101119}, mysql{false, 80036};
+  CHECK(count("/*!50503 set a = 1 */", mariadb) == 1);
+  CHECK(count("/*!50701 set a = 1 */", mariadb) == 0);
+  CHECK(count("/*!50701 set a = 1 */", mysql) == 1);
+  CHECK(count("/*!100100 set a = 1 */", mariadb) == 1);
+  CHECK(count("/*!101200 set a = 1 */", mariadb) == 0);
+  CHECK(count("/*M!50701 set a = 1 */", mariadb) == 1);
+  CHECK(count("/*M! set a = 1 */", mysql) == 0);
+  CHECK(count("/*! set a = 1 */", mysql) == 1);
+  CHECK(count("/*!99999 set a = 1 */", {}) == 1);
+  CHECK(count("set /*!99999 a = 1, /* b */ c = 2, */ d = 3", mysql) == 1);
 }
 
 TEST_CASE("SET TRANSACTION holds for one transaction, with SESSION for all") {

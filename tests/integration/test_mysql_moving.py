@@ -23,6 +23,21 @@ READ_SETTINGS = "select @@lock_wait_timeout, @@sort_buffer_size, @@session.join_
 READ_LEVEL = "select @@session.tx_isolation, @@session.tx_read_only"
 READ_READING = ("select @@character_set_client, @@character_set_results, @@collation_connection, @@time_zone, @@sql_mode,"
                 " @@lc_time_names")
+READ_ID = "select last_insert_id(), @@last_insert_id"
+GIVEN = [step for sql in [
+    "insert into auto (n) values (1)", "insert into auto (id, n) values (2000, 1)", "insert into auto (n) values (1)",
+    "insert into auto (id, n) values (3000, 1)", "insert into auto set id = 3500, n = 1", "replace into auto values (3600, 2)",
+    "insert into auto (id, n) values (null, 1), (4000, 1)", "insert into auto (id, n) values (4200, 1), (null, 1)",
+    "insert into auto (n) select id from t", "insert into auto (id, n) select id + 5000, 1 from t", "insert into auto (id) values (0)",
+    "insert into auto (id, n) values (5001, 7) on duplicate key update n = n + 1",
+    "insert into auto (id, n) values (5002, 7) on duplicate key update n = 8, id = last_insert_id(id)",
+    "insert ignore into auto (id) values (5001)", "insert ignore into auto (n) values (6), (7)",
+    "insert into auto (n) values (1); insert into auto (id, n) values (9000, 1)",
+    "insert into auto (id, n) values (9001, 1); insert into auto (n) values (9001)", "update auto set n = 5 where id = 3000",
+    "insert into auto (n) values (9000) returning id", "insert into auto (id) values (12000) returning id",
+    "delete from auto", "insert into auto (id) values ('13000')", "insert into auto (id) with x as (select 14000) select * from x",
+    "delete from auto where id >= 13000", "begin; insert into auto (n) values (3); rollback", "insert into auto (id) values (15000.0)",
+    "delete from auto"] for step in (sql, MOVE, READ_ID, "select 1", MOVE, READ_ID)] + ["alter table auto auto_increment = 1"]
 SCRIPTS = {
     "a database that is gone": [
         "create database gone", "use gone", "drop database gone", "select database()", MOVE, "select database()", "select 1",
@@ -43,6 +58,7 @@ SCRIPTS = {
         "set /*!999999 /* nested */ time_zone = '+01:00', */ lc_time_names = 'fr_FR'", MOVE, READ_READING,
         "/*!99999 use latin */", "select database()", MOVE, "select database()", "/*!40000 use latin */", "select database()", MOVE,
         "select database()"],
+    "numbers generated and given": GIVEN,
     "a character set by a database": [
         "use latin", "set character set utf8mb4", READ_READING, MOVE, READ_READING, "use shop", MOVE, READ_READING,
         "set names utf8mb4", MOVE, READ_READING],
@@ -129,6 +145,29 @@ def test_a_statement_is_read_as_when_it_was_prepared(db, proxy, before, text, af
             moved = c.execute(statement), c.ask("select @@sql_mode, @@character_set_client, database()")
             move()
             return first, moved, c.execute(statement)
+
+    with contextlib.ExitStack() as stack:
+        assert answers(proxy, Others(proxy, stack).move) == answers(db, lambda: None)
+
+
+@pytest.mark.parametrize("as_double", [False, True])
+def test_a_number_that_an_execution_gives_is_not_taken_for_a_generated_one(db, proxy, as_double):
+    def answers(where, move):
+        found = []
+        with Raw(where) as c:
+            insert, read = c.prepare("insert into auto (id, n) values (?, ?)"), c.prepare("select last_insert_id()")
+            generate = c.prepare("insert into auto (n) values (?)")
+            for number in 7, 300, 70000, 17000000:
+                for statement, values in [(generate, (5,)), (insert, (number, 1)), (generate, (2 * number,))]:
+                    c.execute(statement, *values, as_double=as_double)
+                    move()
+                    found.append(c.execute(read))
+                    c.ask("select 1")
+                    move()
+                    found.append(c.execute(read))
+            c.ask("delete from auto")
+            c.ask("alter table auto auto_increment = 1")
+        return found
 
     with contextlib.ExitStack() as stack:
         assert answers(proxy, Others(proxy, stack).move) == answers(db, lambda: None)

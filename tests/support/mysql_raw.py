@@ -91,11 +91,11 @@ class Raw:
                 self.packet()
         return number
 
-    def execute(self, statement: int, *numbers: int, bound: bool = True) -> list[tuple[int, bytes]]:
+    def execute(self, statement: int, *numbers: int, bound: bool = True, as_double: bool = False) -> list[tuple[int, bytes]]:
         payload = b"\x17" + struct.pack("<IBI", statement, 0, 1)
         if numbers:
             payload += b"\0" * ((len(numbers) + 7) // 8) + bytes([bound])
-            payload += b"\x08\0" * len(numbers) if bound else b""
-            payload += b"".join(struct.pack("<q", n) for n in numbers)
+            payload += (b"\x05\0" if as_double else b"\x08\0") * len(numbers) if bound else b""
+            payload += b"".join(struct.pack("<d" if as_double else "<q", n) for n in numbers)
         self.socket.sendall(self.framed(payload))
         return self.result()

@@ -205,6 +205,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
 
   // last_statement.cpp
   void note_statement(const Outcome& outcome);
+  bool may_give(std::uint64_t id) const;
   void remember_read(TextInfo& text, const StateRef& state, PreparedRef prepared,
                      const wire::mysql::Execute* execute, net::Bytes types);
   void served(TextInfo& text);

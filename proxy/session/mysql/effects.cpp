@@ -39,7 +39,7 @@ std::uint16_t states_of(const sql::Analysis& analysis) {
 /// Also where some of its assignments are for everybody.
 bool is_set(const sql::Statement& statement) {
   return statement.effect == Effect::kSet || statement.effect == Effect::kSetLocal ||
-         statement.command == "SET";
+         (statement.command == "SET" && (statement.state & state::kUnknown) == 0);
 }
 
 std::string_view part(const sql::Statement& statement, std::string_view text) {

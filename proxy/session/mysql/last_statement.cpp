@@ -2,6 +2,7 @@
 #include "proxy/session/mysql/last_statement.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "proxy/session/mysql/client.hpp"
 
@@ -35,6 +36,32 @@ std::size_t find_word(std::string_view text, std::string_view word, std::size_t 
 
 bool has_word(std::string_view text, std::string_view word) {
   return find_word(text, word) != text.npos;
+}
+
+bool has_number(std::string_view text, std::uint64_t number) {
+  const std::string digits = std::to_string(number);
+  const auto is_digit = [&](std::size_t at) {
+    return at < text.size() && text[at] >= '0' && text[at] <= '9';
+  };
+  for (std::size_t at = text.find(digits); at != text.npos; at = text.find(digits, at + 1)) {
+    if (!is_digit(at + digits.size()) && !(at > 0 && is_digit(at - 1))) return true;
+  }
+  return false;
+}
+
+/// Whether the values of an execution may hold the number, be it as digits, as an integer of any
+/// size or as a double (which is what drivers for JavaScript send).
+bool may_hold(std::string_view values, std::uint64_t number) {
+  if (values.size() >= LastStatement::kMaxExecution || has_number(values, number)) return true;
+  char bytes[sizeof number];
+  std::size_t size = 0;
+  for (std::uint64_t rest = number; rest != 0; rest >>= 8) {
+    bytes[size++] = static_cast<char>(rest & 0xff);
+  }
+  if (values.find(std::string_view(bytes, size)) != values.npos) return true;
+  const auto real = static_cast<double>(number);
+  std::memcpy(bytes, &real, sizeof real);
+  return values.find(std::string_view(bytes, sizeof real)) != values.npos;
 }
 
 /// A prelude whose words the connection is not to be asked about.
@@ -111,6 +138,21 @@ bool empties_diagnostics(TextInfo& text, bool is_mariadb) {
   });
 }
 
+/// An INSERT's reply names its row also where the statement has given the number, which leaves
+/// LAST_INSERT_ID() as it was.
+bool Client::may_give(std::uint64_t id) const {
+  const TextInfo& text = *running_.text;
+  if (!text.plain && TextMemo::analysis(*running_.text).statements.size() > 1) return true;
+  if (running_.command == my::Command::kStmtBulkExecute) return true;
+  if (text.cut || has_number(text.text, id)) return true;
+  if (running_.binds_parameters && may_hold(last_.values, id)) return true;
+  // Numbers from elsewhere; of a row that is there.
+  for (const std::string_view word : {"select", "table", "with", "load", "duplicate"}) {
+    if (has_word(text.text, word)) return true;
+  }
+  return false;
+}
+
 /// After a statement that ran at the origin.
 void Client::note_statement(const Outcome& outcome) {
   const bool ran_here = lease_->last_client == id_ && lease_->last_statement == last_.number;
@@ -125,8 +167,12 @@ void Client::note_statement(const Outcome& outcome) {
   } else if (counts) {
     last_.row_count = static_cast<std::int64_t>(outcome.affected_rows);
   }
-  if (outcome.last_insert_id != 0) lease_->insert_id = last_.insert_id = outcome.last_insert_id;
   TextInfo* text = running_.text.get();
+  const bool may_be_given =
+      outcome.last_insert_id != 0 && text != nullptr && may_give(outcome.last_insert_id);
+  if (outcome.last_insert_id != 0 && !may_be_given) {
+    lease_->insert_id = last_.insert_id = outcome.last_insert_id;
+  }
   // Another's list may have been emptied by this.
   if (lease_->diagnostics_of != id_) lease_->diagnostics_number = 0;
   if (outcome.failed || outcome.warnings > 0) {
@@ -139,7 +185,7 @@ void Client::note_statement(const Outcome& outcome) {
   }
   if (text == nullptr || running_.command == my::Command::kStmtPrepare) return;
   const bool returning = text->plain && outcome.ends_with_rows && inserts(text->text);
-  if (returning || (!text->plain && changes_insert_id(*text))) {
+  if (returning || may_be_given || (!text->plain && changes_insert_id(*text))) {
     lease_->insert_id.reset();
     asked_values_.emplace_back("last_insert_id");
   }

@@ -48,6 +48,8 @@ struct LastStatement {
   std::uint64_t diagnostics_of = 0;  ///< … that this statement left
   LastError error;                   ///< … which is this
   LastRead read;
+  /// What the newest execution of an INSERT was given; its beginning, if it is long.
+  std::string values;
 
   static constexpr std::size_t kMaxExecution = 16 * 1024;
 

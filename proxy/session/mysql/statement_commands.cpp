@@ -166,6 +166,7 @@ Client::Step Client::stmt_execute(const Message& message) {
   running_.text = statement->text;
   running_.statement = statement->id;
   running_.binds_parameters = execute->parameters > 0;
+  if (!text.read_only) last_.values.assign(execute->values, 0, LastStatement::kMaxExecution);
   running_.findings = 1u << static_cast<unsigned>(Feature::kPrepare);
   note_before(text);
   if (!inserts) {

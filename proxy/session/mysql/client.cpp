@@ -117,7 +117,7 @@ void Client::detach_origin(bool rest_missing) {
   // With autocommit off an error may leave a transaction (its locks, its metadata locks) that no
   // status tells of.
   lease_->unfinished = touched_ && !lease_->autocommit();
-  touched_ = one_shot_ = one_shot_begun_ = may_linger_ = false;
+  touched_ = one_shot_ = one_shot_begun_ = may_linger_ = insert_id_open_ = false;
   Origin::send_home(std::move(lease_), rest_missing);
   unblock(Block::kPressure);  // whoever was to be written to is not ours any more
   if (leaving_ && phase_ == Phase::kReady) {
@@ -128,7 +128,18 @@ void Client::detach_origin(bool rest_missing) {
 }
 
 void Client::give_up_linger() {
-  if (lingers_ && lease_ && !must_hold()) detach_origin(false);
+  if (!lingers_ || !lease_ || must_hold()) return;
+  if (lease_->is_of_the_past()) insert_id_open_ = false;
+  let_go();
+}
+
+/// What only the lease knows is asked first; with the answer it goes.
+void Client::let_go() {
+  if (!insert_id_open_) return detach_origin(false);
+  if (lingers_) worker_.stop_lingering(*this);
+  lingers_ = may_linger_ = false;
+  asked_values_.emplace_back("last_insert_id");
+  ask_values();
 }
 
 void Client::origin_lost() {
@@ -138,6 +149,7 @@ void Client::origin_lost() {
   const bool waits = lease_->busy() || (block_ != Block::kNone && !at_gate) || streaming_ > 0;
   worker_.bury(std::move(lease_));
   worker_.pool().discard(nullptr);
+  insert_id_open_ = false;
   if (tap_) {
     tap_->on_cut();
     tap_.reset();
@@ -161,15 +173,19 @@ void Client::origin_lost() {
 void Client::replies_drained() {
   if (!lease_ || reopening_) return;
   if (block_ == Block::kPrelude) return unblock(Block::kPrelude);
+  const bool holds = must_hold() || streaming_ > 0 || continues_ || !pending_error_.empty();
+  const bool stays =
+      may_linger_ && !leaving_ && lease_->is_reusable() && worker_.pool().gauges().waiting == 0;
+  if (insert_id_open_ && !holds && !stays) asked_values_.emplace_back("last_insert_id");
   if (!asked_values_.empty()) return ask_values();
   unblock(Block::kReply);
   if (must_hold() || streaming_ > 0 || continues_) return;
   if (!pending_error_.empty()) return;  // the command that fails by it is still to come
-  if (may_linger_ && !leaving_ && lease_->is_reusable() && worker_.pool().gauges().waiting == 0) {
+  if (may_linger_ && !leaving_ && lease_->is_reusable() && (stays || insert_id_open_)) {
     lingers_ = true;
     return worker_.linger(*this);
   }
-  detach_origin(false);
+  let_go();
 }
 
 void Client::block(Block reason) {

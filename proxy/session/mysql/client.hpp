@@ -237,6 +237,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void attach(std::unique_ptr<Origin> origin);
   bool has_waited_long(std::chrono::steady_clock::time_point now) const;
   void detach_origin(bool rest_missing);
+  void let_go();
   std::uint64_t kind() const;
   void unblock(Block reason);
   void block(Block reason);
@@ -298,6 +299,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool one_shot_begun_ = false;  // … which is a transaction that has begun
   bool may_linger_ = false;      // it is worth keeping the lease for a while
   bool lingers_ = false;         // the lease is kept in case only
+  bool insert_id_open_ = false;  // only the lease knows LAST_INSERT_ID(): asked before it goes
   bool leaving_ = false;         // go when the present work is done
   bool killed_ = false;          // by the time limit
   bool reply_begun_ = false;

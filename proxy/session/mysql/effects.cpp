@@ -349,7 +349,7 @@ void Client::apply_assignments(const std::vector<Assignment>& assignments, bool 
       case Kind::kOneShot:
         if (assignment.name == "last_insert_id" || assignment.name == "identity") {
           lease_->insert_id.reset();
-          asked_values_.emplace_back("last_insert_id");
+          insert_id_open_ = true;
           break;
         }
         one_shot_ = true;
@@ -418,7 +418,9 @@ void Client::ask_values() {
     }
     sql += (i == 0 ? "@@session." : ", @@session.") + name;
   }
-  block(Block::kReply);
+  if (block_ == Block::kNone) block(Block::kReply);
+  // MySQL's list of warnings is another behind it.
+  if (!lease_->identity().is_mariadb) lease_->diagnostics_of = 0;
   lease_->send(my::Command::kQuery, sql, {Reply::kQuery, Purpose::kValues, 1, false, nullptr});
 }
 
@@ -432,6 +434,7 @@ void Client::take_values(net::Bytes row) {
       last_.insert_id = 0;
       std::from_chars(raw.data(), raw.data() + raw.size(), last_.insert_id);
       lease_->insert_id = last_.insert_id;
+      insert_id_open_ = false;
       continue;
     }
     const std::string value = null ? "NULL" : quoted_value(raw);
@@ -472,6 +475,7 @@ void Client::ended(const Expected& entry, const Outcome& outcome) {
       break;
     case Purpose::kValues:
       if (outcome.failed) pin(Feature::kSet);
+      insert_id_open_ = false;
       asked_values_.clear();
       break;
     case Purpose::kRecall:

@@ -144,7 +144,8 @@ bool Client::may_give(std::uint64_t id) const {
   const TextInfo& text = *running_.text;
   if (!text.plain && TextMemo::analysis(*running_.text).statements.size() > 1) return true;
   if (running_.command == my::Command::kStmtBulkExecute) return true;
-  if (text.cut || has_number(text.text, id)) return true;
+  if (text.text.size() > TextMemo::kMaxKept || text.cut) return true;  // not worth a search
+  if (has_number(text.text, id)) return true;
   if (running_.binds_parameters && may_hold(last_.values, id)) return true;
   // Numbers from elsewhere; of a row that is there.
   for (const std::string_view word : {"select", "table", "with", "load", "duplicate"}) {
@@ -172,6 +173,7 @@ void Client::note_statement(const Outcome& outcome) {
       outcome.last_insert_id != 0 && text != nullptr && may_give(outcome.last_insert_id);
   if (outcome.last_insert_id != 0 && !may_be_given) {
     lease_->insert_id = last_.insert_id = outcome.last_insert_id;
+    insert_id_open_ = false;
   }
   // Another's list may have been emptied by this.
   if (lease_->diagnostics_of != id_) lease_->diagnostics_number = 0;
@@ -187,7 +189,7 @@ void Client::note_statement(const Outcome& outcome) {
   const bool returning = text->plain && outcome.ends_with_rows && inserts(text->text);
   if (returning || may_be_given || (!text->plain && changes_insert_id(*text))) {
     lease_->insert_id.reset();
-    asked_values_.emplace_back("last_insert_id");
+    insert_id_open_ = true;
   }
   const auto& analysis = text->analysis;
   const bool calculates = analysis && analysis->statements.size() == 1 &&
@@ -232,7 +234,7 @@ void Client::recall(TextInfo& text) {
   Origin& origin = *lease_;
   bool ran_here = origin.last_client == id_ && origin.last_statement == last_.number;
   bool possible = true;
-  if (asks.insert_id && origin.insert_id != last_.insert_id) {
+  if (asks.insert_id && !insert_id_open_ && origin.insert_id != last_.insert_id) {
     origin.send(my::Command::kQuery, "SET last_insert_id = " + std::to_string(last_.insert_id),
                 kQuietOk);
     origin.insert_id = last_.insert_id;

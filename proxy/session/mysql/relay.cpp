@@ -83,7 +83,7 @@ std::size_t Client::relay(net::Bytes data) {
     if (lease_->stream().unsent() > net::Stream::kHighWater) {
       block(Block::kPressure);
     } else if (!lingers_ && !must_hold() && streaming_ == 0 && !continues_) {
-      detach_origin(false);
+      let_go();
     }
   }
   return used;

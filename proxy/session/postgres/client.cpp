@@ -87,8 +87,7 @@ void Client::ask_in_place_of(const Client& other) {
 void Client::on_closed(net::CloseReason reason) {
   if (reason != net::CloseReason::kEof || phase_ != Phase::kReady) return leave();
   // It may have shut down its own side only, and still read.
-  if (lease_ && streaming_ == 0 && !lease_->open() && !lease_->copying_in() &&
-      !lease_->in_flight().empty() && !lease_->in_flight().copies_pending()) {
+  if (answers_are_coming()) {
     ended_ = true;
     since_ = worker_.loop.now();
     return;

@@ -174,6 +174,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
     TextRef text;
     NamedRef named;
     bool spent = false;  // its statement was answered here, so the origin does not know that it ran
+    bool sent = false;   // the origin has run it, though it might have been answered here
   };
   struct Session;  // what few sessions have: see below
 
@@ -213,6 +214,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool skipping() const;
   bool depends_on_replies(net::Bytes group, bool whole) const;
   bool breaks_copy(const Message& message) const;
+  bool answers_are_coming() const;
   bool owes_many_replies() const;
   bool awaits_reset(const wire::postgres::Header& header) const;
   void await_replies();
@@ -242,6 +244,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step bind_named(const Message& message, const wire::postgres::BindNames& names,
                   const NamedRef& named);
   Step bind_unknown(const Message& message, std::string_view name);
+  void refuse_unknown(std::string_view name);
   Step ensure_prepared(const NamedRef& named, net::Bytes rest);
   Step ensure_unnamed(net::Bytes rest);
   Step check(std::string_view name, const NamedRef& named);
@@ -259,7 +262,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void forward_extended(net::Bytes bytes);
   Portal find_portal(std::string_view name) const;
   bool portal_uncertain(const Portal& portal) const;
-  void forget_portals();
+  void end_portals();
+  void sent_there(std::string_view portal);
   void bind_portal(std::string_view name, TextRef text, NamedRef named);
 
   // reading.cpp
@@ -350,6 +354,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool ended_ = false;    // the client sends no more: likewise, and it may still read the answers
   bool deaf_ = false;     // it has ended, and does not
   bool error_in_group_ = false;
+  bool recovered_ = false;  // since ReadyForQuery; in a failed transaction only its end succeeds
   bool cancelled_ = false;
   bool ending_tap_ = false;  // the answer that is being captured ends with this message
   bool clean_ = false;       // that answer held no error and left no transaction

@@ -13,6 +13,15 @@ namespace {
 
 /// A Bind up to this size is built and sent in one piece.
 constexpr std::size_t kInlineBind = 4096;
+/// No statement has this name.
+constexpr std::string_view kMissing = "hyperdrive_missing";
+
+/// DEALLOCATE or DISCARD: may be answered here, and runs once.
+bool cleans_up(const TextInfo& text) {
+  if (!text.analysis || text.analysis->statements.size() != 1) return false;
+  const sql::Effect effect = text.analysis->statements.front().effect;
+  return effect == sql::Effect::kDeallocate || effect == sql::Effect::kDiscard;
+}
 
 }  // namespace
 
@@ -122,7 +131,7 @@ void Client::refuse_name(const pg::Parse& parse) {
 }
 
 bool Client::in_failed_transaction() const {
-  return lease_ && lease_->status() == pg::TransactionStatus::kFailed;
+  return lease_ && lease_->status() == pg::TransactionStatus::kFailed && !recovered_;
 }
 
 // --- Bind ---------------------------------------------------------------------------------------
@@ -181,14 +190,32 @@ Client::Step Client::bind_named(const Message& message, const pg::BindNames& nam
 /// The origin knows no such name either and says so; unless it is one of ours there.
 Client::Step Client::bind_unknown(const Message& message, std::string_view name) {
   if (name.starts_with(kStatementPrefix)) {
-    poison(pg::sqlstate::kUndefinedStatement,
-           "prepared statement \"" + std::string(name) + "\" does not exist");
+    refuse_unknown(name);
     return Step::kDone;
   }
   forward_extended(message.whole);
   streaming_drops_ = false;
   lease_->expect(ReplyKind::kBind);
   return Step::kDone;
+}
+
+/// By asking for another that is not there: this fails alike in a failed transaction.
+void Client::refuse_unknown(std::string_view name) {
+  auto payload = std::make_unique<std::string>();
+  pg::append_error_response(*payload,
+                            {"ERROR",
+                             pg::sqlstate::kUndefinedStatement,
+                             "prepared statement \"" + std::string(name) + "\" does not exist",
+                             {},
+                             {},
+                             "FetchPreparedStatement"});
+  std::string& out = worker_.scratch;
+  pg::append_describe(out, Target::kStatement, kMissing);
+  forward_extended(out);
+  out.clear();
+  Expected& entry = lease_->expect(ReplyKind::kDescribeStatement);
+  entry.poison = true;
+  entry.payload = std::move(payload);
 }
 
 void Client::bind_portal(std::string_view name, TextRef text, NamedRef named) {
@@ -231,10 +258,24 @@ void Client::bind_failed() {
   portal_ = {};
 }
 
-/// They end with their transaction.
-void Client::forget_portals() {
-  portal_ = {};
-  if (session_) session_->portals.clear();
+/// The transaction has ended, and they with it; not those whose Bind is still to be answered.
+void Client::end_portals() {
+  bool unnamed = false;
+  bool named = false;
+  const bool matters = (portal_.text && !portal_.text->plain) || session_;
+  InFlight& queue = lease_->in_flight();
+  for (std::size_t i = 0; matters && i < queue.size(); ++i) {
+    if (queue[i].kind == ReplyKind::kBind) (queue[i].portal ? unnamed : named) = true;
+  }
+  if (!unnamed && (matters || queue.empty())) portal_ = {};
+  if (!named && session_) session_->portals.clear();
+}
+
+/// What the origin has begun to run is not answered here.
+void Client::sent_there(std::string_view name) {
+  if (name.empty()) portal_.sent = true;
+  if (!session_) return;
+  for (Portal& portal : session_->portals) portal.sent |= portal.name == name;
 }
 
 // --- Describe, Execute, Close -------------------------------------------------------------------
@@ -299,10 +340,11 @@ Client::Step Client::execute(const Message& message) {
            "portal \"" + std::string(execute->portal) + "\" cannot be run");
     return Step::kDone;
   }
-  if (text && !text->plain) {
+  if (text && !text->plain && !portal.sent) {
     bool handled = false;
     const Step step = apply_policy(message, *text, handled);
     if (handled || step != Step::kDone) return step;
+    if (cleans_up(*text)) sent_there(execute->portal);
   }
   if (!need_origin()) return Step::kBlocked;
   if (text && worker_.gate != nullptr) {

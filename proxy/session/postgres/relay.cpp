@@ -103,7 +103,11 @@ std::size_t Client::relay(net::Bytes data) {
     scanned_ = static_cast<std::uint32_t>(cut.scanned);
     if (cut.kind == Cut::Kind::kNeedMore) break;
     if (cut.kind == Cut::Kind::kBroken) {
-      protocol_violation(cut.what);
+      if (answers_are_coming()) {
+        block(Block::kReplies);
+      } else {
+        protocol_violation(cut.what);
+      }
       break;
     }
     if (cut.kind == Cut::Kind::kBig) {
@@ -139,6 +143,12 @@ std::size_t Client::relay(net::Bytes data) {
     shut_down();  // what it waited for came from memory
   }
   return used;
+}
+
+/// Without another word from the client. Who has said all still wants to hear them.
+bool Client::answers_are_coming() const {
+  return lease_ && streaming_ == 0 && !lease_->open() && !lease_->copying_in() &&
+         !lease_->in_flight().empty() && !lease_->in_flight().copies_pending();
 }
 
 /// While the origin takes COPY data it answers nothing, and the data is still to come.
@@ -305,7 +315,11 @@ Client::Step Client::message(const Message& message) {
     case Frontend::kCopyFail:
       return copy(message);
     case Frontend::kTerminate:
-      leave();
+      if (answers_are_coming()) {
+        block(Block::kReplies);
+        return Step::kBlocked;
+      }
+      stream_->unsent() > 0 ? close_politely() : leave();
       return Step::kGone;
     case Frontend::kPassword:
       break;
@@ -342,7 +356,15 @@ Client::Step Client::wait_for_gate() {
 
 /// What cannot be read is an error like any other, as it is for Postgres.
 Client::Step Client::malformed(const Message& message) {
-  return refuse_with(message, pg::sqlstate::kProtocolViolation, "invalid message format");
+  const pg::Header& header = message.header;
+  const bool describes = header.is(Frontend::kDescribe);
+  std::string what = "invalid message format";
+  if ((describes || header.is(Frontend::kClose)) && message.body.size() > 1 &&
+      message.body.find('\0', 1) == message.body.size() - 1) {
+    what = describes ? "invalid DESCRIBE message subtype " : "invalid CLOSE message subtype ";
+    what += std::to_string(static_cast<unsigned char>(message.body.front()));
+  }
+  return refuse_with(message, pg::sqlstate::kProtocolViolation, what);
 }
 
 void Client::forward(net::Bytes bytes) { lease_->write(bytes); }

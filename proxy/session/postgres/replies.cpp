@@ -191,6 +191,8 @@ Origin::Pass Origin::command_complete(net::Bytes body) {
   if (entry.action == ReplyAction::kForward || owner_ == nullptr) {
     writes.note(pg::parse_command_complete(body).value_or(net::Bytes{}));
   }
+  // Nobody is left who would take note of what a RESET, SET or DISCARD has done here.
+  if (owner_ == nullptr && entry.text && !entry.text->plain) left.anything = true;
   if (entry.kind == ReplyKind::kQuery) {
     if (owner_ != nullptr && entry.text) owner_->completed(*entry.text, entry.statement, body);
     ++entry.statement;
@@ -303,8 +305,10 @@ Origin::Pass Origin::error(net::Bytes body) {
   if (head.finds_prepared) left.prepared = true;
   Pass told = pass;
   // A transaction that was believed to have failed may have been ended in the meantime.
+  const std::string_view meant =
+      head.kind == ReplyKind::kDescribeStatement ? pg::sqlstate::kUndefinedStatement : "42703";
   const bool poisoned =
-      fields->sqlstate == "42703" || (head.in_failed && fields->sqlstate == "25P02");
+      fields->sqlstate == meant || (head.in_failed && fields->sqlstate == "25P02");
   if (head.poison && head.payload && poisoned) {
     replacement_ = *head.payload;
     told = owner_ == nullptr ? Pass::kSwallow : Pass::kReplace;

@@ -101,7 +101,7 @@ Client::Step Client::clean_up(const Message& message, TextInfo& text,
     await_replies();
     return Step::kBlocked;
   }
-  const bool failed = lease_ && lease_->status() == pg::TransactionStatus::kFailed;
+  const bool failed = in_failed_transaction();
   if (discard && !lease_ && !begun_ && simple) {
     forget_all();
     handled = true;
@@ -242,6 +242,7 @@ void Client::unpin(Feature feature) { pins_ &= static_cast<std::uint16_t>(~bit(f
 // --- effects ------------------------------------------------------------------------------------
 
 void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
+  recovered_ = true;
   if (text.plain || !text.analysis || index >= text.analysis->statements.size()) return;
   const sql::Statement& statement = text.analysis->statements[index];
   const net::Bytes tag = pg::parse_command_complete(tag_body).value_or(net::Bytes{});
@@ -384,16 +385,15 @@ void Client::ready(pg::TransactionStatus status) {
       lease_->left.hidden = true;
       reapply_ = true;
     }
-    if (lease_->in_flight().empty()) {
-      begins_ = ends_ = false;
-      forget_portals();
-    }
+    if (lease_->in_flight().empty()) begins_ = ends_ = false;
+    end_portals();
     if (session_) session_->savepoints.clear();
   }
   if (worker_.gate != nullptr) worker_.gate->ready(*this, status);
   if (tap_ && lease_->in_flight().empty()) {
     ending_tap_ = true;
   }
+  recovered_ = false;
   clean_ = !error_in_group_ && status == pg::TransactionStatus::kIdle;
   error_in_group_ = false;
   cancelled_ = false;

@@ -1,0 +1,113 @@
+"""What the model-based differential test (tests/support/differential) has found, in the shortest form that shows it.
+
+Each conversation is also held with Postgres itself, and must be answered alike.
+"""
+
+import pytest
+from support.differential.sides import normalise
+from support.pgwire import FLUSH, SYNC, TERMINATE, Closed, Connection, bind, close, describe, execute, message, parse, query
+from support.ports import wait_for
+from support.postgres import Postgres
+from support.proxy import Proxy
+
+
+@pytest.fixture(scope="module")
+def pg():
+    with Postgres() as pg:
+        pg.psql("create table t (k int primary key)")
+        yield pg
+
+
+@pytest.fixture(scope="module", params=["hyperdrive", "pin"])
+def proxy(pg, request):
+    with Proxy(pg, origin_connection_limit=1, local={"session_features": request.param}) as p:
+        yield p
+
+
+def run(sql, name=""):
+    return parse(name, sql) + bind("", name) + execute()
+
+
+def talk(c, *steps):
+    """Each step: what is sent in one write, and how many ReadyForQuery end its answer; -1: the end of the connection."""
+    heard = []
+    for sent, ends in steps:
+        c.send(sent)
+        while ends != 0:
+            try:
+                kind, body = c.receive()
+            except Closed:
+                assert ends < 0
+                return [*heard, "closed"]
+            heard.append(normalise(kind, body))
+            ends -= kind == "Z" and ends > 0
+    return heard
+
+
+def alike(pg, proxy, *steps):
+    with Connection.open(pg.url()) as direct, Connection.open(proxy.url()) as proxied:
+        got = talk(proxied, *steps)
+        pg.psql("truncate t")
+        assert got == talk(direct, *steps)
+        pg.psql("truncate t")
+    return got
+
+
+@pytest.mark.parametrize("last", [TERMINATE, message(b"y")], ids=["Terminate", "no message type at all"])
+def test_who_has_said_all_hears_the_answers_to_what_was_before(pg, proxy, last):
+    work = query("insert into t values (1)") + run("select pg_sleep(0.05)") + SYNC + query("select repeat('x', 300000)")
+    got = alike(pg, proxy, (work + last, -1))
+    assert ("C", b"INSERT 0 1\0") in got and got[-1] == "closed"
+
+
+@pytest.mark.parametrize("sql", ["discard all", "reset all", "deallocate all", "set timezone to 'Asia/Tokyo'"])
+def test_who_leaves_behind_a_reset_without_sync_takes_nothing_from_the_next(proxy, sql):
+    startup = {"TimeZone": "Asia/Kolkata", "application_name": "mine"}
+    with Connection.open(proxy.url(), **startup) as c:
+        c.send(run("select 42", "a") + SYNC)
+        c.until_ready()
+        with Connection.open(proxy.url(), **startup) as leaving:
+            leaving.send(run(sql) + TERMINATE)
+            leaving.socket.shutdown(1)
+            with pytest.raises(Closed):
+                while True:
+                    leaving.receive()
+        c.send(bind("", "a") + execute() + SYNC)
+        assert [kind for kind, _ in c.until_ready()] == ["2", "D", "C", "Z"]   # no ParameterStatus, no error
+        assert c.value("show timezone") == "Asia/Kolkata" and c.value("show application_name") == "mine"
+
+
+@pytest.mark.parametrize("sql", ["deallocate all", "deallocate a"])
+def test_a_portal_that_has_run_a_deallocate_does_not_run_it_again(pg, proxy, sql):
+    alike(pg, proxy, (query("prepare sa as select 1") if "pin" in proxy.document["config"]["local"]["session_features"] else SYNC, 1),
+          (run("select 1", "a") + SYNC + run(sql) + execute() + SYNC + run("select 2", "a") + SYNC, 3))
+
+
+def test_a_portal_of_a_segment_that_has_ended_is_gone_for_a_deallocate_too(pg, proxy):
+    alike(pg, proxy, (run("deallocate a") + SYNC + parse("a", "select 1") + execute() + SYNC + run("select 2", "a") + SYNC, 3),
+          (run("deallocate b") + SYNC + parse("b", "select 1") + execute() + FLUSH + SYNC, 2))
+
+
+@pytest.mark.parametrize("ending", ["rollback", "rollback to s"])
+def test_a_deallocate_behind_the_end_of_a_failed_transaction_in_its_segment_happens(pg, proxy, ending):
+    alike(pg, proxy, (parse("a", "select 1") + SYNC + query("begin; savepoint s") + query("select 1/0"), 3),
+          (run(ending) + run("deallocate all") + SYNC, 1), (run("select 1", "b") + SYNC, 1), (parse("a", "select 2") + SYNC, 1))
+
+
+@pytest.mark.parametrize("asked", [bind("", "hyperdrive_1"), describe("S", "hyperdrive_1")], ids=["Bind", "Describe"])
+def test_an_unknown_name_that_looks_like_the_proxys_own_is_unknown_in_a_failed_transaction(pg, proxy, asked):
+    got = alike(pg, proxy, (query("begin") + query("select 1/0") + asked + SYNC, 3))
+    assert ("M", 'prepared statement "hyperdrive_1" does not exist') in got[-2][1]
+
+
+@pytest.mark.parametrize("broken", [describe("?"), close("?")], ids=["Describe", "Close"])
+def test_a_describe_or_close_of_nothing_there_is_named(pg, proxy, broken):
+    alike(pg, proxy, (broken + SYNC, 1))
+
+
+def test_work_sent_before_terminate_is_done_though_nobody_waits(pg, proxy):
+    with Connection.open(proxy.url()) as c:
+        c.send(query("insert into t values (7)") + TERMINATE)
+        c.socket.close()
+    wait_for(lambda: pg.psql("select k from t") == "7\n", 10, "the row is there")
+    pg.psql("truncate t")

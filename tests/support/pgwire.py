@@ -8,6 +8,7 @@ Made for tests that must say exactly which message goes out when (shared/drivers
 """
 
 import base64
+import collections
 import hashlib
 import hmac
 import os
@@ -104,7 +105,8 @@ class Connection:
     def __init__(self, host: str, port: int, timeout: float = 30 * PATIENCE):
         self.socket = socket.create_connection((host, port), timeout=timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buffer = b""
+        self.buffer = b""   # of a message that is not whole yet
+        self.complete: collections.deque[tuple[str, bytes]] = collections.deque()
         self.parameters: dict[str, str] = {}
         self.pid, self.key = 0, b""
         self.address = (host, port)
@@ -123,17 +125,27 @@ class Connection:
 
     def receive(self) -> tuple[str, bytes]:
         """The next message, whatever it is."""
-        while len(self.buffer) < 5 or len(self.buffer) < 1 + struct.unpack_from("!I", self.buffer, 1)[0]:
-            more = self.socket.recv(1 << 16)
-            if not more:
-                raise Closed(f"closed with {self.buffer[:80]!r} unread")
-            self.buffer += more
-        size = 1 + struct.unpack_from("!I", self.buffer, 1)[0]
-        kind, body, self.buffer = chr(self.buffer[0]), self.buffer[5:size], self.buffer[size:]
+        while not self.complete:
+            self.fill()
+        kind, body = self.complete.popleft()
         if kind == "S":
             name, value = body[:-1].split(b"\0", 1)
             self.parameters[name.decode()] = value.decode()
         return kind, body
+
+    def fill(self):
+        """Waits for bytes and takes the messages apart that are whole: one by one would copy the rest each time."""
+        more = self.socket.recv(1 << 16)
+        if not more:
+            raise Closed(f"closed with {self.buffer[:80]!r} unread")
+        buffer, at = self.buffer + more, 0
+        while len(buffer) - at >= 5:
+            end = at + 1 + struct.unpack_from("!I", buffer, at + 1)[0]
+            if end > len(buffer):
+                break
+            self.complete.append((chr(buffer[at]), buffer[at + 5:end]))
+            at = end
+        self.buffer = buffer[at:]
 
     def until(self, *kinds: str) -> list[tuple[str, bytes]]:
         """All messages up to and with the first of one of these kinds."""
@@ -147,7 +159,7 @@ class Connection:
 
     def silent(self, seconds: float = 0.2) -> bool:
         """Nothing arrives within this time."""
-        return not self.buffer and not select.select([self.socket], [], [], seconds)[0]
+        return not self.complete and not self.buffer and not select.select([self.socket], [], [], seconds)[0]
 
     # --- conversations ------------------------------------------------------------------------------
     def login(self, user: str, password: str, database: str, version: int = 196608, **parameters):

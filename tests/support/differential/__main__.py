@@ -8,9 +8,9 @@ from .rig import Rig, blocks
 from .sides import Crashed
 
 
-def work(job: int, jobs: int, first: int, last: int, fold: bool, tell):
+def work(job: int, jobs: int, first: int, last: int, local: dict, tell):
     """Every `jobs`th block; after a difference the block goes on behind the seed that differed."""
-    with Rig(fold_begin=fold) as rig:
+    with Rig(**local) as rig:
         for number, (start, end, kind) in enumerate(blocks(first, last)):
             if number % jobs != job:
                 continue
@@ -43,11 +43,12 @@ def main():
     parser = argparse.ArgumentParser(prog="python3 -m support.differential", description="Compare the proxy with Postgres.")
     parser.add_argument("--seeds", default="0-1000", help="first and the one behind the last")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--fold-begin", action="store_true", help="with this setting of the proxy")
+    parser.add_argument("--fold-begin", action="store_true", help="in all kinds, not in every second one")
     args = parser.parse_args()
     first, last = map(int, args.seeds.split("-"))
+    local = {"fold_begin": True} if args.fold_begin else {}
     tell = multiprocessing.Queue()
-    running = [multiprocessing.Process(target=work, args=(job, args.jobs, first, last, args.fold_begin, tell)) for job in range(args.jobs)]
+    running = [multiprocessing.Process(target=work, args=(job, args.jobs, first, last, local, tell)) for job in range(args.jobs)]
     for process in running:
         process.start()
     alike = differing = ended = 0

@@ -1,5 +1,7 @@
 """Servers for the comparison: one Postgres with two databases made alike, and proxies before the second."""
 
+from dataclasses import replace
+
 from ..pgwire import Closed, Connection, Refused
 from ..ports import wait_for
 from ..postgres import Postgres
@@ -8,9 +10,12 @@ from . import texts
 from .generator import Kind
 from .sides import Crashed, run_range
 
-# Seeds are cut in blocks; each has its kind, in turn.
-KINDS = [Kind(1), Kind(2), Kind(3, pin=True), Kind(1, pipelined=False), Kind(2, cached=True), Kind(3, pin=True, cached=True),
-         Kind(2, pipelined=False), Kind(1, cached=True), Kind(3, pin=True, pipelined=False), Kind(2)]
+# Seeds are cut in blocks; each has its kind, in turn: these, and the same with fold_begin. A pinned session keeps its
+# connection, so there is one for each client.
+PLAIN = [Kind(1), Kind(2), Kind(3, pin=True), Kind(1, pipelined=False), Kind(2, cached=True), Kind(3, pin=True, cached=True),
+         Kind(2, pipelined=False), Kind(1, cached=True), Kind(2, pin=True, clients=2), Kind(2, statements=3),
+         Kind(3, pin=True, pipelined=False), Kind(1, statements=3)]
+KINDS = [kind for plain in PLAIN for kind in (plain, replace(plain, fold=True))]
 BLOCK = 500
 
 
@@ -34,11 +39,11 @@ class Rig:
         self.postgres.remove()
 
     def proxy(self, kind: Kind) -> Proxy:
-        caching = {"disabled": False, "invalidation": "writes"} if kind.cached else {"disabled": True}
         # The cache's own connection counts in the limit: one more, so that the clients have as many as without.
         limit = kind.pool + kind.cached
-        return Proxy(self.postgres, database="mirror", origin_connection_limit=limit, caching=caching,
-                     local={"session_features": "pin" if kind.pin else "hyperdrive"} | self.local)
+        return Proxy(self.postgres, database="mirror", origin_connection_limit=limit, caching={"disabled": not kind.cached},
+                     local={"invalidation": "writes", "session_features": "pin" if kind.pin else "hyperdrive", "fold_begin": kind.fold,
+                            "prepared_statements": kind.statements} | self.local)
 
     def said(self) -> str:
         """What Postgres logged of its own troubles."""
@@ -53,13 +58,20 @@ class Rig:
         before = self.crashes()
         try:
             with self.proxy(kind) as proxy:
-                run_range(self.postgres.url(), proxy.url(), first, last, kind, crashed=lambda: self.crashes() > before, **more)
+                run_range(self.postgres.url(), proxy.url(), first, last, kind, crashed=lambda: self.has_crashed(before), **more)
         except Crashed:
             wait_for(self.accepts, 60, "Postgres recovers from its crash")
             raise
 
     def crashes(self) -> int:
         return self.postgres.log().count("was terminated by signal")
+
+    def has_crashed(self, before: int) -> bool:
+        """Its clients know before the log does."""
+        try:
+            return wait_for(lambda: self.crashes() > before, .25, "Postgres says that it has crashed")
+        except AssertionError:
+            return False
 
     def accepts(self) -> bool:
         try:

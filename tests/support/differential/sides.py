@@ -6,7 +6,7 @@ import struct
 import time
 
 from .. import pgwire as w
-from ..ports import PATIENCE
+from ..ports import PATIENCE, wait_for
 from . import texts
 from .generator import MARKS, Generator, Kind, Part, Step
 
@@ -17,10 +17,17 @@ POLICY = "Unsupported in a pooled connection"
 PLAN_CHANGED = "cached plan must not change result type"
 
 
-# What makes texts.REMAKE necessary.
-TOUCHES = re.compile(rb"own\d|(into|table|on|exists|truncate) d2?\b|view seen")
+# What makes texts.REMAKE_ROWS and REMAKE_TABLES necessary.
+TOUCHES_ROWS = re.compile(rb"own\d|(into|truncate) d\b")
+TOUCHES_TABLES = re.compile(rb"(table|on|exists) d2?\b|view seen")
 # Sessions differ from their beginning.
-STARTUP = [{}, {"TimeZone": "Asia/Kolkata"}, {"options": "-c statement_timeout=45s -c search_path=public,pg_catalog"}]
+STARTUP = [{}, {"TimeZone": "Asia/Kolkata"}, {"options": "-c statement_timeout=45s -c search_path=public,pg_catalog"},
+           {"client_encoding": "LATIN1", "DateStyle": "SQL, DMY"}, {"extra_float_digits": "0", "IntervalStyle": "postgres_verbose"},
+           {"default_transaction_isolation": "repeatable read", "bytea_output": "escape"}]
+# What those who have left hold on to in one database and not in the other, when nobody else holds anything.
+LEFT_BEHIND = """select count(*) filter (where a.state <> 'idle' and a.pid <> pg_backend_pid()) + (
+    select abs(sum(case l.database when (select oid from pg_database where datname = current_database()) then 1 else -1 end))
+    from pg_locks l where l.locktype = 'advisory') from pg_stat_activity a where a.backend_type = 'client backend'"""
 
 
 def without_oids(kind: str, body: bytes) -> bytes:
@@ -60,20 +67,34 @@ def in_one_order(answers: list) -> list:
 class Side:
     """One of the two ends: its connections, one a client, and what they were told between answers."""
 
-    def __init__(self, url: str, clients: int, cuts: bool):
-        self.url, self.cuts = url, cuts
-        self.connections = [w.Connection.open(url, timeout=10 * PATIENCE, application_name="differential", **STARTUP[i % 3])
-                            for i in range(clients)]
+    def __init__(self, url: str, clients: int, cuts: bool, first: int):
+        """`first`: which of the ways to begin is the first client's."""
+        self.url, self.cuts, self.first = url, cuts, first
+        self.connections = [self.connect(client) for client in range(clients)]
         self.notes = [[] for _ in range(clients)]
         self.skipping = [False] * clients   # an error before a Flush: nothing is answered up to the next Sync
 
+    def connect(self, client: int) -> w.Connection:
+        return w.Connection.open(self.url, timeout=10 * PATIENCE, application_name="differential",
+                                 **STARTUP[(self.first + client) % len(STARTUP)])
+
+    def come_back(self, client: int):
+        """As another, after the connection has ended."""
+        self.connections[client].close()
+        self.connections[client] = self.connect(client)
+        self.notes[client], self.skipping[client] = [], False
+
     def send(self, step: Step):
+        if step.reads == "late":
+            self.connections[step.client].cancel()
         data = b"".join(part.message for part in step.parts)
         connection, last = self.connections[step.client], 0
         for cut in step.cuts if self.cuts else ():
             connection.send(data[last:cut])
             last = max(cut, last)
         connection.send(data[last:])
+        if step.closes:
+            connection.socket.shutdown(socket.SHUT_WR)
 
     def ask(self, step: Step):
         for one in [step, *step.together]:
@@ -86,7 +107,7 @@ class Side:
                 self.read(one, seen)
             except (OSError, w.Closed) as error:
                 seen.append(("!", "timed out" if isinstance(error, socket.timeout) else "closed"))
-        return seen
+        return seen[-1:] if step.reads == "gone" else seen
 
     def receive(self, client: int, seen: list):
         """The next message of an answer. Notifications come when they come: they are compared at the end."""
@@ -98,6 +119,8 @@ class Side:
             self.notes[client].append(body[4:])
 
     def read(self, step: Step, seen: list):
+        while step.leaves():
+            self.receive(step.client, seen)
         if step.reads == "mark":
             closed = 0
             while True:
@@ -108,10 +131,12 @@ class Side:
                 closed = closed + 1 if kind == "3" else 0
         skipping = self.skipping[step.client]
         for part in step.parts:
-            if not part.ends or (step.reads == "ready" or skipping) and part.ends != "Z":
+            if not part.ends or (step.reads != "each" or skipping) and part.ends != "Z":
                 continue
             while True:
                 kind, _ = self.receive(step.client, seen)
+                if kind == "N" and step.reads == "cancel":
+                    self.connections[step.client].cancel()
                 if kind == "E" and part.ends != "Z":
                     skipping = True
                     break
@@ -164,7 +189,8 @@ def by_policy(direct: list, proxied: list, kind: Kind) -> bool:
     """Differences that `shared/proxy.md` wants.
 
     - `hyperdrive` refuses what needs a session of one's own.
-    - A statement that is prepared anew waits for the locks of its tables (and so has a position in its text to tell).
+    - A statement that is prepared anew waits for the locks of its tables (and so has a position in its text to tell);
+      one that another client has had prepared does not wait at its Parse.
     - In a failed transaction nothing can be prepared ahead, so nothing is said of a statement that this connection does
       not have (its parameters, where it has no rows; that a Bind has too many).
     - A statement whose row shape has changed fails in Postgres for ever; the proxy prepares it anew where the client
@@ -173,7 +199,7 @@ def by_policy(direct: list, proxied: list, kind: Kind) -> bool:
     for mine, theirs in zip(direct, proxied):
         if mine == theirs:
             continue
-        if theirs[0] == "E" and ("C", "55P03") in theirs[1] and theirs[1][-1][0] == "P":
+        if any(one[0] == "E" and ("C", "55P03") in one[1] and one[1][-1][0] == "P" for one in (mine, theirs)):
             return True
         if theirs[0] == "E" and not kind.pin and any(f == "M" and v.startswith(POLICY) for f, v in theirs[1]):
             return True
@@ -187,11 +213,15 @@ class Pair:
     """Postgres itself and the proxy before another database of it, made alike."""
 
     def __init__(self, direct_url: str, proxied_url: str, kind: Kind):
-        self.urls, self.kind, self.remake = (direct_url, proxied_url), kind, True
+        self.urls, self.kind = (direct_url, proxied_url), kind
+        self.touched = b"table d; truncate d"   # by the sequence before: everything, to begin with
+        self.opened = 0
+        self.watcher = w.Connection.open(direct_url, application_name="watcher")
         self.open()
 
     def open(self):
-        self.sides = [Side(url, self.kind.clients, cuts) for url, cuts in zip(self.urls, (False, True))]
+        self.sides = [Side(url, self.kind.clients, cuts, self.opened) for url, cuts in zip(self.urls, (False, True))]
+        self.opened += 1
         self.holding = [False] * self.kind.clients
 
     def reopen(self):
@@ -199,16 +229,22 @@ class Pair:
             side.close()
         self.open()
 
+    def close(self):
+        for side in [*self.sides, self.watcher]:
+            side.close()
+
     def refill(self, everything: bool = True):
         """The data as at the start. DDL, slow, only where it may be needed."""
-        message = w.query("; ".join([texts.REFILL, *(texts.REMAKE if everything or self.remake else [])]))
+        tables = everything or TOUCHES_TABLES.search(self.touched)
+        rows = tables or TOUCHES_ROWS.search(self.touched)
+        message = w.query("; ".join([texts.REFILL, *(texts.REMAKE_TABLES if tables else []), *(texts.REMAKE_ROWS if rows else [])]))
         for side in self.sides:
             side.connections[0].send(message)
         for side in self.sides:
             while (answer := side.connections[0].receive())[0] != "Z":
                 if answer[0] == "E":
                     raise AssertionError(f"refill: {w.error_fields(answer[1])}")
-        self.remake = False
+        self.touched = b""
 
     def compare(self, at: int, direct, proxied):
         direct, proxied = in_one_order(direct), in_one_order(proxied)
@@ -223,8 +259,19 @@ class Pair:
         direct, proxied = (side.answer(step) for side in self.sides)
         status = next((body for kind, body in reversed(direct) if kind == "Z"), b"")
         # Those who were together with it have ended what they began.
-        self.holding[step.client] = step.owes_sync() or (status in (b"T", b"E") and not step.together)
+        self.holding[step.client] = not step.leaves() and (step.owes_sync() or (status in (b"T", b"E") and not step.together))
         self.compare(at, direct, proxied)
+        if step.leaves():
+            self.replace(at, step.client)
+
+    def replace(self, at: int, client: int):
+        """The client is gone, and takes all that it had with it; another comes in its place."""
+        try:
+            wait_for(lambda: self.watcher.value(LEFT_BEHIND) in ("0", None), 5, "what a client had is given up", 0.002)
+        except AssertionError as error:
+            raise Difference(at, [("left", "nothing")], [("left", str(error))]) from None
+        for side in self.sides:
+            side.come_back(client)
 
     def settle(self, seed: int, at: int, compared: bool):
         """Every client: a Sync, a rollback, nothing prepared, settings as at the start. Those first who hold a connection
@@ -250,8 +297,7 @@ class Pair:
         try:
             self.attempt(seed, (generator.next(self.holding) for _ in range(length)), generator.steps)
         finally:
-            self.remake = any(TOUCHES.search(part.message) for step in generator.steps
-                              for one in [step, *step.together] for part in one.parts)
+            self.touched = b"".join(part.message for step in generator.steps for one in [step, *step.together] for part in one.parts)
 
     def attempt(self, seed: int, steps, made: list[Step]):
         at = 0
@@ -309,26 +355,26 @@ def run_range(direct_url: str, proxied_url: str, first: int, last: int, kind: Ki
               per_connection: int = 40, between=lambda: None, crashed=lambda: False):
     """Raises AssertionError for the first seed that differs, with the shortest sequence that does; Crashed where
     `crashed()` says that it was Postgres that went down. `between`: called where nobody is connected."""
-    pair = Pair(direct_url, proxied_url, kind)
+    pair, seed = None, first
     try:
+        pair = Pair(direct_url, proxied_url, kind)
         for seed in range(first, last):
             if seed > first and (seed - first) % per_connection == 0:
                 for side in pair.sides:
                     side.close()
                 between()
                 pair.open()
-            try:
-                pair.refill(everything=False)
-                pair.run(seed, length)
-            except (Difference, OSError, w.Closed, w.Refused) as error:
-                if crashed():
-                    raise Crashed(seed) from None
-                if isinstance(error, Difference):
-                    raise AssertionError(report(pair, seed, error)) from None
-                raise
+            pair.refill(everything=False)
+            pair.run(seed, length)
+    except (Difference, OSError, w.Closed, w.Refused) as error:
+        if crashed():
+            raise Crashed(seed) from None
+        if isinstance(error, Difference):
+            raise AssertionError(report(pair, seed, error)) from None
+        raise
     finally:
-        for side in pair.sides:
-            side.close()
+        if pair:
+            pair.close()
 
 
 def report(pair: Pair, seed: int, difference: Difference) -> str:

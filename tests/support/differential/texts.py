@@ -16,13 +16,15 @@ create view seen as select k, v from t where k < 10;
 create function twice(n int) returns int language sql immutable as 'select n * 2';
 create function put(n int) returns int language plpgsql as
     $$begin insert into t values (n, 'put'); return n; exception when unique_violation then return -n; end$$;
+create function slow() returns int language plpgsql as $$begin raise info 'begun'; perform pg_sleep(50); return 1; end$$;
 """
 # Before each sequence.
 REFILL = ("select set_config('lock_timeout', '20s', true); delete from t; insert into t select n, 'value ' || n from generate_series(1, 20) n")
-# Likewise, where the one before may have touched it. `d` is what DDL plays with.
-REMAKE = ["delete from own0", "delete from own1", "delete from own2", "drop table if exists d, d2 cascade",
-          "create table d (a int, b text)", "insert into d values (1, 'one'), (2, 'two')",
-          "create or replace view seen as select k, v from t where k < 10"]
+# Likewise, where the one before may have touched these rows, or made these tables anew. `d` is what DDL plays with; the
+# proxy reads the catalogs again after each bit of DDL, so there is none where none is needed.
+REMAKE_ROWS = ["delete from own0", "delete from own1", "delete from own2", "delete from d", "insert into d values (1, 'one'), (2, 'two')"]
+REMAKE_TABLES = ["drop table if exists d, d2 cascade", "create table d (a int, b text)",
+                 "create or replace view seen as select k, v from t where k < 10"]
 
 READS = [
     ("select $1::int", 1), ("select * from t where k = $1 order by k", 1), ("select k, v from t order by k", 0),
@@ -54,8 +56,7 @@ TRANSACTION = [
     ("begin", 0), ("commit", 0), ("rollback", 0), ("begin", 0), ("commit", 0), ("rollback", 0), ("savepoint s", 0),
     ("rollback to savepoint s", 0), ("release savepoint s", 0), ("savepoint s2", 0), ("rollback to s2", 0),
     ("start transaction isolation level repeatable read", 0), ("begin read only", 0), ("end", 0), ("abort", 0),
-    ("commit and chain", 0), ("rollback and chain", 0), ("set transaction read only", 0), ("begin work", 0),
-    ("set constraints all deferred", 0)]
+    ("commit and chain", 0), ("rollback and chain", 0), ("set transaction read only", 0), ("begin work", 0)]
 CURSORS = [
     ("declare cur cursor for select generate_series(1, 9)", 0), ("declare cur scroll cursor for select k, v from c order by k", 0),
     ("fetch 2 from cur", 0), ("fetch backward 1 from cur", 0), ("fetch all from cur", 0), ("move 1 in cur", 0), ("close cur", 0),
@@ -70,7 +71,8 @@ LOCAL_SETTINGS = [
     ("set local timezone to 'Europe/Paris'", 0), ("show timezone", 0), ("show application_name", 0), ("show statement_timeout", 0),
     ("select set_config('timezone', 'Asia/Tokyo', true)", 0), ("set local statement_timeout to '50s'", 0),
     ("set local app.local to 'here'", 0), ("set local role reader", 0), ("select now()::date is null", 0),
-    ("set local datestyle to 'German'", 0), ("set nonsense to 1", 0), ("set local timezone to 'No/Where'", 0)]
+    ("set local datestyle to 'German'", 0), ("set local client_encoding to 'LATIN1'", 0), ("select 'é' as \"é\", $1::text", 1),
+    ("set local standard_conforming_strings to off", 0), ("select 'a\\\\b', E'c\\\\d'", 0), ("set local session authorization reader", 0), ("set nonsense to 1", 0), ("set local timezone to 'No/Where'", 0)]
 # What only a session that keeps things may say. A custom setting is read with nullif(): Postgres never forgets that one
 # was set in a connection, and says '' there where it says NULL in another (docs/troubleshooting.md).
 SETTINGS = LOCAL_SETTINGS + [
@@ -94,7 +96,8 @@ KEPT = [
 # Habits that every session may have.
 HABITS = [
     ("discard all", 0), ("reset all", 0), ("deallocate a", 0), ("deallocate all", 0), ("unlisten *", 0), ("notify ch, 'note'", 0),
-    ("discard plans", 0), ("select pg_advisory_xact_lock($1::int)", 1), ("select pg_advisory_unlock_all()", 0), ("reset role", 0)]
+    ("discard plans", 0), ("select pg_advisory_xact_lock($1::int)", 1), ("select pg_advisory_unlock_all()", 0), ("reset role", 0),
+    ("set constraints all deferred", 0)]
 # Refused by session_features = hyperdrive, which ends a sequence.
 REFUSED = [("listen ch", 0), ("prepare sa as select 1", 0), ("declare h cursor with hold for select 1", 0)]
 SIMPLE = [
@@ -103,13 +106,15 @@ SIMPLE = [
     "insert into t values (700, 'implicit'); select 1/0", "", ";", "select 1; begin; select 2", "begin; commit; begin",
     "insert into t values (701, 'a'); commit; insert into t values (701, 'b')", "savepoint s; select 1", ";;select 1;;",
     "begin; savepoint s; select 1/0; rollback to s; select 2", "select 1; rollback; select 2", "update t set v = 'all'; rollback",
-    "begin; set local timezone to 'UTC'; show timezone; commit; select 3", "alter table d add column y int; select * from d order by a",
-    "select repeat('y', 100000); select 1", "begin; declare cur cursor for select 1; fetch all from cur; commit",
-    "create table d2 (z int); insert into d2 values (1); select * from d2; drop table d2"]
+    "begin; set local timezone to 'UTC'; show timezone; commit; select 3",
+    "begin; set local statement_timeout to 20; select pg_sleep(9); commit", "begin read only; select 1; insert into t values (9, 'x')",
+    "select repeat('y', 100000); select 1", "begin; declare cur cursor for select 1; fetch all from cur; commit"]
+SIMPLE_DEFINITIONS = ["alter table d add column y int; select * from d order by a",
+                      "create table d2 (z int); insert into d2 values (1); select * from d2; drop table d2"]
 # Run by several clients at the same moment, each on what is its own or nobody's.
 TOGETHER_READS = [
     ("select k, v from own{} order by k", 0), ("select count(*) from own{}", 0), ("select * from c where k = $1", 1),
-    ("select $1::text || '{}'", 1), ("select generate_series(1, 300) as g, '{}'", 0), ("select 1 / $1::int", 1), ("selec {}", 0)]
+    ("select $1::text || '{}'", 1), ("select generate_series(1, 300) as g, '{}'", 0), ("select 1 / $1::int", 1), ("select {} from missing", 0)]
 TOGETHER_WRITES = [
     ("insert into own{} values ($1::int, 'x')", 1), ("delete from own{} where k = $1::int", 1), ("update own{} set k = k + 1", 0)]
 

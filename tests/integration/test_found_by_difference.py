@@ -88,6 +88,11 @@ def test_a_portal_of_a_segment_that_has_ended_is_gone_for_a_deallocate_too(pg, p
           (run("deallocate b") + SYNC + parse("b", "select 1") + execute() + FLUSH + SYNC, 2))
 
 
+def test_a_portal_that_was_closed_runs_no_deallocate(pg, proxy):
+    bound = parse("", "deallocate all") + bind("", "") + close("P", "") + execute() + SYNC
+    alike(pg, proxy, (bound + bound.replace(close("P", ""), b""), 2))
+
+
 @pytest.mark.parametrize("ending", ["rollback", "rollback to s"])
 def test_a_deallocate_behind_the_end_of_a_failed_transaction_in_its_segment_happens(pg, proxy, ending):
     alike(pg, proxy, (parse("a", "select 1") + SYNC + query("begin; savepoint s") + query("select 1/0"), 3),

@@ -365,6 +365,11 @@ Client::Step Client::close_name(const Message& message) {
   if (!what) return malformed(message);
   if (what->target == Target::kPortal && lease_) {
     forward_extended(message.whole);
+    if (what->name.empty()) portal_ = {};
+    if (session_) {
+      std::erase_if(session_->portals,
+                    [&](const Portal& portal) { return portal.name == what->name; });
+    }
     lease_->expect(ReplyKind::kClose);
     return Step::kDone;
   }

@@ -11,6 +11,7 @@ import pymysql
 import pytest
 from support.hyperdrive import Hyperdrive
 from support.mariadb import MariaDB
+from support.mysql_raw import Raw
 from support.ports import wait_for
 from support.proxy import Proxy
 
@@ -500,3 +501,44 @@ def test_mysql_configs_are_served_by_the_cli(db):
             hd("stats", "my")
         finally:
             hd("stop", "my")
+
+
+# --- ends of one side ---------------------------------------------------------------------------
+
+@pytest.mark.parametrize("sql", ["select sleep(0.3)", "select repeat('x', 1000) from seq_1_to_3000", "selec 1",
+                                 "set max_error_count = 64 + 1", "select 1; select sleep(0.1)"])
+def test_a_client_that_ends_its_own_side_gets_its_answer(proxy, db, sql):
+    with Raw(proxy) as c, Raw(db) as direct:
+        heard = []
+        for one in (c, direct):
+            one.socket.sendall(one.framed(b"\x03" + sql.encode()) + one.framed(b"\x03select 'last'"))
+            one.socket.shutdown(socket.SHUT_WR)
+            heard.append(everything(one))
+        assert heard[0] == heard[1] and b"last" in heard[0]
+
+
+def everything(c) -> bytes:
+    data = c.buffer
+    while more := c.socket.recv(65536):
+        data += more
+    return data
+
+
+def test_a_prepared_answer_reaches_who_has_ended_its_side_and_a_transaction_is_rolled_back(proxy, db):
+    db.sql("create or replace table ends (x int)")
+    with Raw(proxy) as c:
+        statement = c.prepare("insert into ends values (?)")
+        c.ask("begin")
+        c.socket.sendall(c.framed(b"\x17" + struct.pack("<IBI", statement, 0, 1) + b"\0\1\3\0" + struct.pack("<i", 5)))
+        c.socket.shutdown(socket.SHUT_WR)
+        assert everything(c)[4] == 0
+    wait_for(lambda: db.sql("select count(*) from information_schema.innodb_trx").strip() == "0", 20, "it is rolled back")
+    assert db.sql("select count(*) from ends").strip() == "0"
+
+
+def test_a_client_that_is_gone_altogether_keeps_its_connection_no_longer_than_its_answer(db):
+    with Proxy(db, origin_connection_limit=1) as p, Raw(p) as a, Raw(p) as b:
+        a.socket.sendall(a.framed(b"\x03select repeat('x', 1000) from seq_1_to_1000000"))
+        a.packet()
+        a.socket.close()
+        assert b"b" in b.ask("select 'b'")[-2][1]

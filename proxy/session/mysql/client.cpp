@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::chrono::seconds kLoginDeadline{30};
 constexpr std::chrono::seconds kKillPatience{5};
+constexpr std::chrono::seconds kAnswerPatience{10};
 
 }  // namespace
 
@@ -39,7 +40,16 @@ std::size_t Client::on_data(net::Bytes data) {
   return data.size();
 }
 
-void Client::on_closed(net::CloseReason) { leave(); }
+void Client::on_closed(net::CloseReason reason) {
+  if (reason != net::CloseReason::kEof || phase_ != Phase::kReady) return leave();
+  // It may have shut down its own side only, and still read.
+  if (lease_ && !reopening_ && lease_->busy() && streaming_ == 0 && !continues_ && !infile_) {
+    ended_ = true;
+    since_ = worker_.loop.now();
+    return;
+  }
+  stream_->unsent() > 0 ? close_politely() : leave();
+}
 
 void Client::on_drained() {
   if (lease_) lease_->stream().resume_reading();
@@ -178,6 +188,7 @@ void Client::replies_drained() {
       may_linger_ && !leaving_ && lease_->is_reusable() && worker_.pool().gauges().waiting == 0;
   if (insert_id_open_ && !holds && !stays) asked_values_.emplace_back("last_insert_id");
   if (!asked_values_.empty()) return ask_values();
+  if (ended_) return close_politely();
   unblock(Block::kReply);
   if (must_hold() || streaming_ > 0 || continues_) return;
   if (!pending_error_.empty()) return;  // the command that fails by it is still to come
@@ -208,6 +219,8 @@ void Client::to_client(net::Bytes bytes, const std::vector<std::uint32_t>& heade
   if (headers.empty()) {
     if (tap_) tap_->on_bytes(bytes);
     stream_->write(bytes);
+    // A write that leaves nothing to be sent was dropped: the client does not read either.
+    deaf_ = deaf_ || (ended_ && !bytes.empty() && stream_->unsent() == 0);
     return;
   }
   char* out = stream_->reserve(bytes.size());
@@ -368,6 +381,17 @@ bool Client::has_waited_long(std::chrono::steady_clock::time_point now) const {
   return seconds > 0 && now > since_ + std::chrono::seconds(seconds);
 }
 
+/// Whether somebody still waits for the answer shows only when it is sent: not for long.
+void Client::sweep_ended(std::chrono::steady_clock::time_point now) {
+  if (lease_ && !deaf_ && now <= std::max(since_, lease_->last_reply()) + kAnswerPatience) {
+    // A stream that has ended does not tell when it is drained.
+    if (stream_->unsent() == 0) lease_->stream().resume_reading();
+    return;
+  }
+  if (lease_ && !reopening_) worker_.start_cancel(*lease_, nullptr);
+  leave();
+}
+
 void Client::sweep(std::chrono::steady_clock::time_point now) {
   const core::LocalSettings& limits = worker_.options->config.local;
   if (phase_ == Phase::kGone) return;
@@ -380,6 +404,7 @@ void Client::sweep(std::chrono::steady_clock::time_point now) {
     worker_.telemetry.add(Counter::kWriteTimeouts);
     return abandon();
   }
+  if (ended_) return sweep_ended(now);
   // Whoever got the last answer without a connection, or keeps one for good.
   if (leaving_ && rests() && !waiting()) return shut_down();
   if ((!lease_ || lingers_) && has_waited_long(now)) return close_politely();

@@ -235,6 +235,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
 
   // client.cpp
   void attach(std::unique_ptr<Origin> origin);
+  void sweep_ended(std::chrono::steady_clock::time_point now);
   bool has_waited_long(std::chrono::steady_clock::time_point now) const;
   void detach_origin(bool rest_missing);
   void let_go();
@@ -301,6 +302,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool lingers_ = false;         // the lease is kept in case only
   bool insert_id_open_ = false;  // only the lease knows LAST_INSERT_ID(): asked before it goes
   bool leaving_ = false;         // go when the present work is done
+  bool ended_ = false;           // the client sends no more: likewise, and it may still read
+  bool deaf_ = false;            // … but does not
   bool killed_ = false;          // by the time limit
   bool reply_begun_ = false;
   std::uint64_t waited_us_ = 0;                    // for the lease, until a statement has run on it

@@ -370,6 +370,8 @@ void Client::apply_assignments(const std::vector<Assignment>& assignments, bool 
         } else if (assignment.is_default && is_charset(assignment.name) && knows_values) {
           // Not what a connection of the proxy's has by its login.
           set_state(with(state_, {assignment.name, "DEFAULT"}));
+          if (assignment.name == "character_set")
+            asked_values_.emplace_back("collation_connection");
         } else if (assignment.is_default && knows_values) {
           set_state(without(state_, assignment.name));
         } else if (assignment.is_constant && knows_values) {

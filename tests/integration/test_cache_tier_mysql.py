@@ -402,6 +402,8 @@ def test_versions_never_go_backwards_through_either_proxy(db, redis, mode):
     """Writers on both, readers on both; whoever has been told of a version never reads an older one."""
     print("seed", SEED)
     acknowledged, stop, failures, checks = [0], threading.Event(), [], [0]
+    # A CALL ends everything until the catalog has been read again: hardly a hit would be left.
+    told = [write for write in WRITES[:5] if not write.startswith("call")]
     db.sql("update shared set v = 0")
     with two(db, redis, mode, workers=2) as ((a, _), (b, _)):
         lock = threading.Lock()
@@ -411,7 +413,7 @@ def test_versions_never_go_backwards_through_either_proxy(db, redis, mode):
                 while not stop.is_set():
                     with lock:
                         v = acknowledged[0] + 1
-                        for part in rng.choice(WRITES[:5]).replace("{v}", str(v)).split("; "):
+                        for part in rng.choice(told).replace("{v}", str(v)).split("; "):
                             rows(c, part)
                         acknowledged[0] = v
                     stop.wait(rng.random() / 20)

@@ -193,7 +193,11 @@ core::Result<void> MysqlCatalogBuilder::add(std::size_t query, Row row) {
     return {};
   }
   if (query == kFunctions) {
-    if (text(2) != "PROCEDURE") data.functions.insert(lowered(text(0)) + '\0' + lowered(text(1)));
+    if (text(2) != "PROCEDURE") {
+      const std::string name = lowered(text(1));
+      data.functions.insert(lowered(text(0)) + '\0' + name);
+      if (mysql_is_no_function(name)) data.odd_functions.emplace_back(lowered(text(0)), name);
+    }
     data.calls_may_set_role = data.calls_may_set_role || text(3) != "0";
     return {};
   }

@@ -42,7 +42,8 @@ struct MysqlResolution {
   bool writes_everything = false;
   std::string writes_reason;  ///< why everything: "trigger on shop.orders"
   bool changes_catalog = false;
-  /// A trigger may make temporary tables or take locks, of which the origin does not tell.
+  /// A trigger or a function may make temporary tables or take locks, of which the origin does not
+  /// tell.
   bool leaves_state = false;
   /// A parameter of a date's type, or of type TIME, may make the answer depend on today's date.
   bool times_meet_parameters = false;

@@ -37,6 +37,8 @@ struct MysqlCatalogData {
   bool lower_case_names = false;
   std::unordered_map<MysqlTableId, MysqlTable> tables;
   std::unordered_set<std::string> functions;  ///< database, a zero byte, name in lower case
+  /// Of these, those that are named as what no function is, for which a call is not told from it.
+  std::vector<std::pair<std::string, std::string>> odd_functions;  ///< database, name
   std::string blind_spot;
   bool calls_may_set_role = false;
   std::uint64_t fingerprint = 0;

@@ -24,6 +24,12 @@ bool contains(const std::vector<std::string>& values, const std::string& value) 
   return std::find(values.begin(), values.end(), value) != values.end();
 }
 
+bool is_system(std::string_view database) {
+  constexpr std::array<std::string_view, 4> kSystem = {"mysql", "information_schema",
+                                                       "performance_schema", "sys"};
+  return std::find(kSystem.begin(), kSystem.end(), lowered(database)) != kSystem.end();
+}
+
 bool is_cte(const Name& name, const Analysis& analysis) {
   return name.schema.empty() && contains(analysis.mysql.ctes, lowered(name.name));
 }
@@ -70,6 +76,8 @@ void MysqlResolver::read_table(const Name& name, const Analysis& analysis) {
   const MysqlTable* table = database.empty() ? nullptr : data_.find(database, name.name);
   if (table == nullptr) {
     if (is_cte(name, analysis)) return;
+    // It may be a view that was made meanwhile, and call what it likes.
+    leaves_state_ = leaves_state_ || !is_system(database);
     return refuse((name.schema.empty() ? name.name : name.schema + "." + name.name) +
                   " is not a table that the origin's information_schema names");
   }
@@ -107,7 +115,17 @@ void MysqlResolver::read_view(const MysqlTable& view) {
 
 /// A stored function may write whatever it likes.
 void MysqlResolver::judge_calls(const Analysis& analysis) {
-  const std::string own = lowered(database_) + '\0';
+  const std::string database = lowered(database_);
+  for (const auto& [home, name] : data_.odd_functions) {
+    if (home != database ||
+        !std::binary_search(analysis.mysql.words.begin(), analysis.mysql.words.end(), name)) {
+      continue;
+    }
+    may_write_anything("function " + name + "() may write anything");
+    leaves_state_ = true;
+    refuse_volatile(name + "() is not known to be deterministic");
+  }
+  const std::string own = database + '\0';
   for (const Call& call : analysis.functions) {
     const std::string name = lowered(call.name.name);
     const bool may_be_own = call.variadic || !mysql_function_is_everywhere(name);
@@ -115,6 +133,7 @@ void MysqlResolver::judge_calls(const Analysis& analysis) {
         !call.name.schema.empty() || (may_be_own && data_.functions.contains(own + name));
     if (!stored && mysql_function_writes_nothing(name)) continue;
     may_write_anything("function " + call.name.name + "() may write anything");
+    leaves_state_ = true;
     refuse_volatile(call.name.name + "() is not known to be deterministic");
   }
 }

@@ -1,11 +1,17 @@
 """What a MySQL session becomes by its own statements, and by triggers and stored programs, shows in no other session and
 in nobody's cached answer."""
 
+import concurrent.futures
+import contextlib
+
+import pymysql
 import pytest
 
 from support.mariadb import MariaDB
+from support.mysql_client import client, rows
 from support.mywire import Wire
 from support.mysql_raw import USUAL, SESSION_TRACK, Raw
+from support.ports import wait_for
 from support.proxy import Proxy
 
 SCHEMA = """
@@ -260,3 +266,96 @@ def test_a_role_is_the_sessions_own(db, mode, sql, caching):
                         assert other.ask(read)[-1][1][:1] == b"\xff"
         with Raw(p) as other:
             assert other.ask(read)[-1][1][:1] == b"\xff"
+
+
+# --- what connections remember, and functions that nobody names -------------------------------------------------------
+
+FUNCTIONS = """
+create table counted (id int auto_increment primary key);
+create sequence numbers;
+delimiter //
+create function lock_fn() returns int begin declare x int; set x = get_lock('kept', 0); return x; end//
+create function temp_fn() returns int begin create temporary table if not exists kept as select 1 id; return 1; end//
+create function counting_fn() returns int begin insert into counted values (null); return 1; end//
+create function `of`() returns int return (select max(id) from counted)//
+create view lock_view as select lock_fn() x//
+create view temp_view as select temp_fn() x//
+create view counting_view as select counting_fn() x//
+"""
+
+
+@pytest.fixture(scope="module")
+def functions(db):
+    db.sql(FUNCTIONS)
+
+
+NAMED_OTHERWISE = ["select lock_fn/**/()", "select lock_fn -- in\n()", "select lock_fn # in\n ()", "select `lock_fn` ()",
+                   "select shop.lock_fn()", "select shop . lock_fn()", "select temp_fn/* x */()"]
+
+
+@pytest.mark.parametrize("sql", NAMED_OTHERWISE + ["select * from lock_view", "select * from temp_view"])
+def test_a_function_leaves_nothing_however_it_is_called(db, functions, mode, caching, lone, sql):
+    for proxy in [caching, lone] if sql in NAMED_OTHERWISE else [caching]:
+        with Raw(proxy) as caller:
+            caller.ask(sql)
+            if mode == "hyperdrive":
+                check_others(proxy, db)
+        check_others(proxy, db)
+
+
+def test_counting_rows_again_does_not_write_again(db, functions, caching):
+    with client(caching) as c, client(caching) as other:
+        for sql in ["select * from counting_view", "select next value for numbers"]:
+            db.sql("delete from counted; alter sequence numbers restart 1")
+            rows(c, sql)
+            for _ in range(3):
+                rows(other, "select count(*) + 0 from item")
+            with contextlib.suppress(pymysql.err.NotSupportedError):
+                rows(c, "select found_rows()")
+            assert db.sql("select count(*) from counted").strip() in "01"
+            assert rows(other, "select next value for numbers")[0][0] <= 2
+
+
+def test_a_sequences_previous_value_is_the_sessions_own(db, functions, lone):
+    with client(lone) as c, client(lone) as other:
+        rows(c, "select next value for numbers")
+        for sql in ["select previous value for numbers", "select PREVIOUS/**/VALUE FOR numbers", "select lastval(numbers)"]:
+            assert rows(other, sql) == [(None,)]
+
+
+@pytest.mark.parametrize("switch", ["set profiling = 1", "set optimizer_trace = 'enabled=on'", "set @@session.profiling = 1",
+                                    "set statement optimizer_trace = 'enabled=on' for select 'of the other' from item"])
+def test_what_a_session_has_recorded_of_itself_is_not_shown_to_others(db, lone, switch):
+    with client(lone) as c:
+        rows(c, switch)
+        rows(c, "select 'of the other' from item")
+    with client(lone) as other:
+        for sql in ["show profiles", "select * from information_schema.profiling", "select * from information_schema.optimizer_trace"]:
+            assert rows(other, sql) == []
+
+
+@pytest.fixture(scope="module")
+def killing(db):
+    with Proxy(db, caching={"disabled": True}, origin_connection_limit=2) as p:
+        yield p
+
+
+@pytest.mark.parametrize("sql,ends", [
+    ("kill query id {}", "nothing"), ("kill query user 'x{}'", "nothing"), ("kill /* query */ {}", "connection"),
+    ("kill soft query {}", "query"), ("kill hard connection {}", "connection")])
+def test_kill_ends_what_it_names(db, killing, sql, ends):
+    with client(killing) as victim, client(killing) as killer, concurrent.futures.ThreadPoolExecutor() as pool:
+        asleep = pool.submit(rows, victim, "select sleep(1)")
+        wait_for(lambda: "sleep(1)" in db.sql("select info from information_schema.processlist where user = 'app'"), 10, "asleep")
+        with contextlib.suppress(pymysql.err.MySQLError):
+            rows(killer, sql.format(victim.thread_id()))
+        if ends == "nothing":
+            assert asleep.result() == [(0,)]
+            return
+        with pytest.raises(pymysql.err.MySQLError):
+            asleep.result()
+        if ends == "query":
+            assert rows(victim, "select 1") == [(1,)]
+            return
+        with pytest.raises(pymysql.err.MySQLError):
+            rows(victim, "select 1")

@@ -49,7 +49,7 @@ bool CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const S
 bool CacheGate::mark(Origin& origin, TextInfo& text, const StateRef& state) {
   if (planner_.policy().disabled) {
     origin.error_may_hide_state = true;
-    origin.calls_keep_role = false;
+    origin.calls_unsaid = origin.calls_keep_role = false;
     run_uncached(origin, text, state);
     return false;
   }
@@ -65,7 +65,8 @@ bool CacheGate::mark(Origin& origin, TextInfo& text, const StateRef& state) {
 
 /// What is understood of it touches tables, and no session.
 void CacheGate::mark_state(Origin& origin, const Plan& plan) {
-  origin.error_may_hide_state = plan.writes_everything;
+  origin.error_may_hide_state = plan.writes_everything || plan.leaves_state;
+  origin.calls_unsaid = origin.error_may_hide_state;
   origin.calls_keep_role = plan.calls_keep_role;
   if (plan.leaves_state) origin.dirty = true;
 }

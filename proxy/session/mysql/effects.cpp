@@ -1,6 +1,7 @@
 // Client: what texts do to the session, and what that means for the lease.
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <utility>
 
 #include "proxy/session/mysql/client.hpp"
@@ -30,6 +31,10 @@ bool contains_word(std::string_view text, std::string_view lower_word) {
   return false;
 }
 
+bool is_word(std::string_view text, std::string_view lower_word) {
+  return text.size() == lower_word.size() && contains_word(text, lower_word);
+}
+
 std::uint16_t states_of(const sql::Analysis& analysis) {
   std::uint16_t bits = 0;
   for (const sql::Statement& statement : analysis.statements) bits |= statement.state;
@@ -40,6 +45,26 @@ std::uint16_t states_of(const sql::Analysis& analysis) {
 bool is_set(const sql::Statement& statement) {
   return statement.effect == Effect::kSet || statement.effect == Effect::kSetLocal ||
          (statement.command == "SET" && (statement.state & state::kUnknown) == 0);
+}
+
+struct KillTarget {
+  std::uint32_t id = 0;
+  bool connection = true;
+};
+
+/// KILL [HARD | SOFT] [CONNECTION | QUERY] number; nothing of MariaDB's QUERY ID and USER.
+std::optional<KillTarget> kill_target(const TextInfo& text) {
+  sql::MysqlLexer lexer(text.text, text.lexing);
+  lexer.next();
+  sql::MysqlToken token = lexer.next();
+  if (is_word(token.text, "hard") || is_word(token.text, "soft")) token = lexer.next();
+  KillTarget target;
+  target.connection = !is_word(token.text, "query");
+  if (!target.connection || is_word(token.text, "connection")) token = lexer.next();
+  const char* end = token.text.data() + token.text.size();
+  const auto [at, error] = std::from_chars(token.text.data(), end, target.id);
+  if (error != std::errc() || at != end) return std::nullopt;
+  return target;
 }
 
 std::string_view part(const sql::Statement& statement, std::string_view text) {
@@ -56,11 +81,9 @@ bool Client::may_run(const Message&, TextInfo& text, Step& step) {
   if (analysis.statements.size() != 1) return true;
   const sql::Statement& only = analysis.statements.front();
   if (only.command == "KILL") {
-    std::uint32_t id = 0;
-    const auto [end, error] =
-        std::from_chars(only.argument.data(), only.argument.data() + only.argument.size(), id);
-    if (error != std::errc() || worker_.service.worker_of(id) == nullptr) return true;
-    step = kill(id, !contains_word(text.text, "query"));
+    const auto target = kill_target(text);
+    if (!target || worker_.service.worker_of(target->id) == nullptr) return true;
+    step = kill(target->id, target->connection);
     return false;
   }
   const auto& words = analysis.mysql.words;
@@ -105,7 +128,8 @@ void Client::note_before(TextInfo& text) {
 bool Client::uses_variables(TextInfo& text) {
   const std::uint16_t states = states_of(*text.analysis);
   if ((states & state::kUserVariable) != 0) return true;
-  return (states & state::kSequence) != 0 && contains_word(text.text, "lastval");
+  return (states & state::kSequence) != 0 &&
+         (contains_word(text.text, "lastval") || contains_word(text.text, "previous"));
 }
 
 bool Client::more_results_after(std::uint32_t done) const {
@@ -307,13 +331,14 @@ void Client::apply_statement(const sql::Statement& statement, std::string_view t
     }
     return;
   }
-  if (is_set(statement)) {
+  const bool is_for_one = statement.command == "SET STATEMENT";
+  if (is_for_one || is_set(statement)) {
     const sql::MysqlServer server{lease_->identity().is_mariadb, lease_->identity().version};
     const bool alone = TextMemo::analysis(*running_.text).statements.size() == 1;
     // A comment may reach over several statements: its beginning is not in this one's text.
     const bool knows_values = alone || !is_conditional;
-    return apply_assignments(read_set(text, lexing_, server),
-                             knows_values && !running_.binds_parameters);
+    apply_assignments(read_set(text, lexing_, server), knows_values && !running_.binds_parameters);
+    if (!is_for_one) return;
   }
   // CREATE: perhaps one of which the name is known, and its defaults are others now.
   const bool alters_database = (statement.command == "ALTER" || statement.command == "CREATE") &&

@@ -195,7 +195,8 @@ void Client::note_statement(const Outcome& outcome) {
   const bool calculates = analysis && analysis->statements.size() == 1 &&
                           analysis->statements.front().effect == Effect::kRead &&
                           has_word(text->text, "sql_calc_found_rows") && !asks_of(*text).any();
-  const bool repeatable = !outcome.failed && !text->hidden && (text->read_only || calculates);
+  const bool repeatable =
+      !outcome.failed && !text->hidden && !lease_->calls_unsaid && (text->read_only || calculates);
   if (!repeatable) {
     last_.read.text = nullptr;
   } else if (running_.command == my::Command::kQuery) {

@@ -151,6 +151,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   /// The statement that runs may change the session by what its text does not show (a trigger, a
   /// stored function); the origin tells of that, but not where the statement fails.
   bool error_may_hide_state = false;
+  bool calls_unsaid = false;     ///< … a function by way of a view, as far as the schema is known
   bool calls_keep_role = false;  ///< no stored procedure there can set a role
   bool unfinished = false;       ///< a transaction may be open whatever the status says
   bool virgin = true;            ///< nothing of anybody has run since it was fresh or reset

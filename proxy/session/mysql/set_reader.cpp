@@ -26,6 +26,11 @@ bool acts_once(std::string_view name) {
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
+/// Of its statements, and shows them to whoever asks; a reset does not make it forget.
+bool remembers_statements(std::string_view name) {
+  return name == "profiling" || name == "optimizer_trace";
+}
+
 /// MySQL 8 has one of two names, MariaDB up to 11.0 the other; see difference().
 std::string canonical(std::string name) {
   if (name == "transaction_isolation") return "tx_isolation";
@@ -48,6 +53,9 @@ class Reader {
     at_ = word(0) == "set" ? 1 : 0;
     if (word(at_) == "statement") {
       out_.push_back({Kind::kTransient, {}, {}, false, false});
+      for (; at_ < tokens_.size() && word(at_) != "for"; ++at_) {
+        if (remembers_statements(word(at_))) out_.back().kind = Kind::kUnknown;
+      }
       return std::move(out_);
     }
     if (is_transaction()) {
@@ -160,10 +168,9 @@ class Reader {
     }
     value(found, begin, at_);
     // It is what tells of changes that no text shows.
-    if (found.name == "session_track_state_change" && lower(found.value) != "on" &&
-        found.value != "1") {
-      found.kind = Kind::kUnknown;
-    }
+    const bool goes_dark = found.name == "session_track_state_change" &&
+                           lower(found.value) != "on" && found.value != "1";
+    if (goes_dark || remembers_statements(found.name)) found.kind = Kind::kUnknown;
     ++at_;
     out_.push_back(std::move(found));
   }

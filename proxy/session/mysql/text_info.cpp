@@ -39,6 +39,16 @@ bool one_of(std::string_view text, std::size_t at, std::initializer_list<std::st
   return false;
 }
 
+bool is_name_byte(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$' ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+
+bool is_word_at(std::string_view text, std::size_t at, std::string_view word) {
+  if (!contains_at(text, at, word) || (at > 0 && is_name_byte(text[at - 1]))) return false;
+  return at + word.size() >= text.size() || !is_name_byte(text[at + word.size()]);
+}
+
 /// Whether something in the text needs a real look, wherever it stands, be it in a literal: a
 /// second statement, an executable comment, a variable, or a word of what leaves something behind.
 bool is_suspicious(std::string_view text) {
@@ -73,7 +83,11 @@ bool is_suspicious(std::string_view text) {
         break;
       case 'n':
       case 'N':
-        if (contains_at(text, i, "nextval")) return true;
+        if (contains_at(text, i, "nextval") || is_word_at(text, i, "next")) return true;
+        break;
+      case 'p':
+      case 'P':
+        if (is_word_at(text, i, "previous")) return true;
         break;
       case 's':
       case 'S':
@@ -84,11 +98,6 @@ bool is_suspicious(std::string_view text) {
     }
   }
   return false;
-}
-
-bool is_name_byte(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$' ||
-         static_cast<unsigned char>(c) >= 0x80;
 }
 
 /// The word that ends before `end`, blanks skipped; moves `end` to its beginning.
@@ -112,12 +121,30 @@ bool is_harmless_function(std::string_view name) {
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
+/// Whether a comment, or a name in double quotes, may end before `end`, blanks skipped.
+bool hides_a_name(std::string_view text, std::size_t end) {
+  std::size_t at = end;
+  while (at > 0 && is_space(text[at - 1])) --at;
+  if (at == 0) return false;
+  if (text[at - 1] == '"' || (text[at - 1] == '/' && at > 1 && text[at - 2] == '*')) return true;
+  const std::string_view blanks = text.substr(at, end - at);
+  if (blanks.find('\n') == blanks.npos) return false;
+  const std::size_t before = text.rfind('\n', at - 1);
+  const std::string_view line =
+      text.substr(before == text.npos ? 0 : before, at - (before == text.npos ? 0 : before));
+  return line.find("--") != line.npos || line.find('#') != line.npos;
+}
+
 /// Whether it may call a stored function: a name before a parenthesis that is no function of the
 /// server's, and no list of columns either (INSERT INTO t (…), WITH x (…) AS).
 bool calls_unknown(std::string_view text) {
   for (std::size_t i = text.find('('); i != text.npos; i = text.find('(', i + 1)) {
     std::size_t at = i;
+    if (hides_a_name(text, at)) return true;
     const std::string_view word = word_before(text, at);
+    std::size_t point = at;
+    while (point > 0 && is_space(text[point - 1])) --point;
+    const bool is_qualified = point > 0 && text[point - 1] == '.';
     if (word.empty()) {
       if (at > 0 && text[at - 1] == '`') {
         // A quoted name: a table's behind INTO, else perhaps a function's.
@@ -132,13 +159,14 @@ bool calls_unknown(std::string_view text) {
       if (word.size() > buffer.size()) return true;
       for (std::size_t k = 0; k < word.size(); ++k) buffer[k] = lower(word[k]);
       const std::string_view name(buffer.data(), word.size());
-      if (std::isdigit(static_cast<unsigned char>(name.front())) ||
-          sql::mysql_is_no_function(name) || sql::mysql_function_is_cacheable(name, true) ||
-          is_harmless_function(name)) {
-        continue;
-      }
+      const bool is_own = std::isdigit(static_cast<unsigned char>(name.front())) ||
+                          sql::mysql_is_no_function(name) ||
+                          sql::mysql_function_is_cacheable(name, true) ||
+                          is_harmless_function(name);
+      if (is_own && !is_qualified) continue;
     }
     // `x`.`y` and x.y: step to the first part.
+    if (is_qualified) at = point;
     while (at > 0 && (text[at - 1] == '.' || text[at - 1] == '`')) {
       --at;
       while (at > 0 && (is_name_byte(text[at - 1]) || text[at - 1] == '`')) --at;

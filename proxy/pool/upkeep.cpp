@@ -115,7 +115,7 @@ void Pool::close(std::size_t worker, bool refuse_waiters) {
   std::vector<std::size_t> told;
   {
     const std::lock_guard lock(mutex_);
-    workers_[worker].closing = refuse_waiters;
+    workers_[worker].closing = workers_[worker].closing || refuse_waiters;
     leaving.swap(workers_[worker].idle);
     const auto closing = std::make_shared<const Refusal>(Refusal{Refusal::Why::kClosing, {}, {}});
     for (WaitQueue* queue : {&waiting_, &seeking_}) {

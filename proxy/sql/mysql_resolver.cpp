@@ -42,6 +42,9 @@ bool changes_mysql_catalog(const Analysis& analysis) {
     if (statement.effect != Effect::kUnknownWrite && statement.effect != Effect::kExecute) continue;
     constexpr std::array<std::string_view, 6> kNever = {"DO",  "OPTIMIZE", "REPAIR",
                                                         "SET", "XA",       "HANDLER"};
+    // SET GLOBAL: what sessions begin with is a part of it.
+    const bool for_all = statement.command == "SET" && (statement.state & state::kUnknown) == 0;
+    if (for_all) return true;
     if (std::find(kNever.begin(), kNever.end(), statement.command) == kNever.end()) return true;
   }
   const bool sets = statements.size() == 1 && statements.front().effect == Effect::kSet;

@@ -171,3 +171,37 @@ def test_a_number_that_an_execution_gives_is_not_taken_for_a_generated_one(db, p
 
     with contextlib.ExitStack() as stack:
         assert answers(proxy, Others(proxy, stack).move) == answers(db, lambda: None)
+
+
+# --- how sessions begin -----------------------------------------------------------------------------------------------
+
+def test_a_session_begins_as_the_origin_lets_it_begin_now(db, proxy):
+    read = "select 1 / 3, @@autocommit, @@sql_mode, @@tx_isolation"
+    settings = "div_precision_increment = {}, sql_mode = {}, tx_isolation = {}"
+    with client(proxy) as before:
+        assert answer(before, read)
+        for values in [(8, "'ANSI_QUOTES'", "'READ-COMMITTED'"), ("default", "default", "default")]:
+            assert answer(before, "set global " + settings.format(*values)) == [()]
+            with client(proxy) as after, client(db) as alone:
+                expected = answer(alone, read)
+                assert answer(after, read) == expected
+                answer(after, "set " + settings.format("5", "''", "serializable"))
+                answer(after, "set " + settings.format("default", "default", "default"))
+                assert answer(after, read) == expected
+                assert answer(after, 'select "b" from t where id = 1') == answer(alone, 'select "b" from t where id = 1')
+
+
+def test_what_the_origin_runs_in_new_sessions_holds_behind_a_reset(db):
+    db.sql("create user plain@'%' identified by 'plain-secret'; grant select on shop.* to plain@'%';"
+           "set global init_connect = 'set lc_time_names = ''de_DE'''")
+    read = "select dayname('2024-01-01')"
+    try:
+        with Proxy(db, origin_user="plain", origin_password="plain-secret", origin_connection_limit=1) as p:
+            for leaves in ["set @x = 1", "select @x", "create temporary table x (a int)", "do get_lock('x', 0)"]:
+                with client(p) as one, client(p) as other:
+                    assert answer(one, read) == [(("Montag",),)]
+                    answer(one, leaves)
+                    answer(other, "select @x")
+                    assert answer(other, read) == [(("Montag",),)]
+    finally:
+        db.sql("set global init_connect = ''")

@@ -363,6 +363,9 @@ void Client::apply_statement(const sql::Statement& statement, std::string_view t
 
 void Client::apply_assignments(const std::vector<Assignment>& assignments, bool knows_values) {
   using Kind = Assignment::Kind;
+  const bool for_all = std::any_of(assignments.begin(), assignments.end(),
+                                   [](const auto& one) { return one.kind == Kind::kGlobal; });
+  if (for_all) worker_.service.renew_connections();
   for (const Assignment& assignment : assignments) {
     switch (assignment.kind) {
       case Kind::kGlobal:
@@ -504,6 +507,9 @@ void Client::ended(const Expected& entry, const Outcome& outcome) {
       if (outcome.failed) pin(Feature::kSet);
       insert_id_open_ = false;
       asked_values_.clear();
+      break;
+    case Purpose::kInitConnect:
+      worker_.service.runs_init_connect.store(outcome.rows > 0, std::memory_order_relaxed);
       break;
     case Purpose::kRecall:
     case Purpose::kCleaning:

@@ -226,6 +226,10 @@ void Origin::send_home(std::unique_ptr<Origin> self, bool rest_missing) {
   Origin& origin = *self;
   Worker& worker = *origin.worker_;
   origin.owner_ = nullptr;
+  // A reset would not run it again.
+  if (origin.dirty && worker.service.runs_init_connect.load(std::memory_order_relaxed)) {
+    origin.beyond_repair = true;
+  }
   if (rest_missing || origin.broken_ || origin.beyond_repair || origin.wants_infile()) {
     origin.retire(std::move(self));
     worker.pool().discard(nullptr);

@@ -33,12 +33,13 @@ enum class Reply : std::uint8_t { kOk, kQuery, kPrepare, kFetch, kFieldList, kSt
 
 /// Whose command it was.
 enum class Purpose : std::uint8_t {
-  kCommand,   ///< the client's
-  kPrelude,   ///< the proxy's, before the client's: settings, database …
-  kPrepare,   ///< likewise: a statement that this connection lacks
-  kRecall,    ///< the proxy's, before the client's: an error raised on purpose
-  kValues,    ///< the proxy's, behind a SET: what the variables are now
-  kCleaning,  ///< the proxy's, when no client is there
+  kCommand,      ///< the client's
+  kPrelude,      ///< the proxy's, before the client's: settings, database …
+  kPrepare,      ///< likewise: a statement that this connection lacks
+  kRecall,       ///< the proxy's, before the client's: an error raised on purpose
+  kValues,       ///< the proxy's, behind a SET: what the variables are now
+  kInitConnect,  ///< the proxy's, once: whether there is an init_connect
+  kCleaning,     ///< the proxy's, when no client is there
 };
 
 struct Expected {

@@ -485,17 +485,23 @@ bool Client::prepare_lease(TextInfo* text) {
     block(Block::kPrelude);
     return false;
   }
-  // Once it is in a database, only a new login is in none.
-  const bool leaves_database = state_->database.empty() && lease_->database != state_->database;
-  if (lease_->kind() != kind() || leaves_database) {
-    reopen();
-    return false;
-  }
   Origin& origin = *lease_;
-  const Expected prelude{Reply::kOk, Purpose::kPrelude, 1, false, nullptr};
+  // Once it is in a database, only a new login is in none.
+  const bool leaves_database = state_->database.empty() && origin.database != state_->database;
   const bool fresh_needed = text != nullptr && text->analysis && !origin.virgin &&
                             origin.last_client != id_ && !origin.in_transaction() &&
                             uses_variables(*text);
+  const bool logs_in =
+      fresh_needed && worker_.service.runs_init_connect.load(std::memory_order_relaxed);
+  if (origin.kind() != kind() || leaves_database || logs_in) {
+    reopen();
+    return false;
+  }
+  const Expected prelude{Reply::kOk, Purpose::kPrelude, 1, false, nullptr};
+  if (!worker_.service.knows_init_connect.exchange(true, std::memory_order_relaxed)) {
+    origin.send(Command::kQuery, "SELECT 1 FROM DUAL WHERE @@global.init_connect <> ''",
+                {Reply::kQuery, Purpose::kInitConnect, 1, false, nullptr});
+  }
   if (fresh_needed) origin.reset();
   if (origin.multi_statements != multi_statements_) {
     const char option[2] = {static_cast<char>(multi_statements_ ? 0 : 1), 0};

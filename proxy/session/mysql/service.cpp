@@ -46,8 +46,15 @@ void Service::learn(const OriginSession& session) {
   profile_ = std::move(profile);
 }
 
+void Service::renew_connections() {
+  origin_number.fetch_add(1, std::memory_order_acq_rel);
+  knows_init_connect.store(false, std::memory_order_relaxed);
+  pool->renew();
+}
+
 void Service::forget_origin() {
   origin_number.fetch_add(1, std::memory_order_acq_rel);
+  knows_init_connect.store(false, std::memory_order_relaxed);
   const std::lock_guard lock(mutex_);
   profile_ = nullptr;
 }

@@ -71,8 +71,13 @@ class Service {
   std::atomic<std::uint64_t> wanted_kind = 0;
   /// Counts ALTER DATABASE: a connection reads its database's defaults only when it enters it.
   std::atomic<std::uint32_t> databases_altered = 0;
-  /// Counts the origins: what was opened under another number leads to one of the past.
+  /// Counts the origins, and what SET GLOBAL makes of one: what was opened under another number
+  /// leads to one of the past.
   std::atomic<std::uint32_t> origin_number = 0;
+  /// The origin runs statements of its own in each new session (init_connect), but not behind a
+  /// reset. Not known before the first connection has been asked.
+  std::atomic<bool> runs_init_connect = false;
+  std::atomic<bool> knows_init_connect = false;
 
   OptionsRef options() const;
   void set_options(OptionsRef options);
@@ -80,6 +85,8 @@ class Service {
   ProfileRef profile() const;  ///< null: no login yet
   void learn(const OriginSession& session);
   void forget_origin();
+  /// SET GLOBAL: sessions are to begin as the origin lets them begin now.
+  void renew_connections();
   /// The kinds that the origin can be asked for at all.
   std::uint64_t kinds_offered() const { return kinds_offered_.load(std::memory_order_relaxed); }
   /// A connection id of our own, far above what origins give; its worker can be told from it.

@@ -19,7 +19,7 @@ create database latin character set latin1;
 
 MOVE = None  # in a script: what follows runs on the pool's other connection
 
-READ_SETTINGS = "select @@lock_wait_timeout, @@sort_buffer_size, @@session.join_buffer_size, @@global.join_buffer_size"
+READ_SETTINGS = "select @@lock_wait_timeout, @@sort_buffer_size, @@global.join_buffer_size"
 READ_LEVEL = "select @@session.tx_isolation, @@session.tx_read_only"
 READ_READING = ("select @@character_set_client, @@character_set_results, @@collation_connection, @@time_zone, @@sql_mode,"
                 " @@lc_time_names")

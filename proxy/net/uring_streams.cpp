@@ -144,6 +144,8 @@ void UringLoop::on_receive_ended(SocketStream& stream, int result) {
 }
 
 void UringLoop::read_on(SocketStream& stream) {
+  // What is being handed to another loop must not leave a receive behind in this one.
+  if (stream.detaching) return;
   if (stream.closed() || stream.unused_end() || slots_[stream.slot].reading) return;
   if (stream.broken()) {
     stream.peer_closed(CloseReason::kReset, 0);

@@ -432,6 +432,73 @@ TEST_CASE("loops that listen on the same socket share its clients") {
   ::close(fd);
 }
 
+namespace {
+
+/// Counts what it reads; calls `give_away` when `enough` bytes have come.
+struct Leaving final : StreamHandler {
+  std::unique_ptr<Stream> stream;
+  std::size_t enough = 0;
+  std::atomic<std::size_t> got = 0;
+  std::function<void()> give_away;
+  std::size_t on_data(Bytes bytes) override {
+    got += bytes.size();
+    if (give_away && got >= enough) std::exchange(give_away, nullptr)();
+    return bytes.size();
+  }
+  void on_closed(CloseReason) override {}
+};
+
+bool soon(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (!condition() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  return condition();
+}
+
+}  // namespace
+
+TEST_CASE("a stream that moves out of the call that presents its last bytes leaves no receive") {
+  const auto kind = GENERATE(from_range(kBackends));
+  Runner first(kind);
+  Runner second(kind);
+  Leaving leaving;
+  leaving.enough = 80'000;  // over the limit up to which a paused stream is read
+  int fds[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+  const Peer peer(fds[1]);
+  first.call([&] {
+    leaving.stream = first.loop->adopt(fds[0]);
+    leaving.stream->set_handler(&leaving);
+    leaving.stream->pause_reading();
+  });
+  peer.send(std::string(leaving.enough, 'x'));
+  REQUIRE(soon([&] {  // epoll leaves it all in the socket
+    std::size_t unread = 0;
+    first.call([&] { unread = leaving.stream->unread(); });
+    return unread == leaving.enough || kind == Loop::Backend::kEpoll;
+  }));
+  for (int turn = 0; turn < 5; ++turn) first.call([] {});  // the receive has ended
+  std::atomic<bool> moved = false;
+  first.call([&] {
+    leaving.give_away = [&] {
+      first.loop->detach(std::move(leaving.stream), [&](std::unique_ptr<Stream> stream) {
+        second.loop->post([&, raw = stream.release()] {
+          leaving.stream.reset(raw);
+          if (raw != nullptr) second.loop->attach(*raw);
+          moved = true;
+        });
+      });
+    };
+    leaving.stream->resume_reading();
+  });
+  REQUIRE(soon([&] { return moved.load(); }));
+  REQUIRE(leaving.stream);
+  for (std::size_t n = 1; n <= 20; ++n) {
+    peer.send("y");  // to a receive that was left behind in the first loop it would be lost
+    REQUIRE(soon([&] { return leaving.got == leaving.enough + n; }));
+  }
+  second.call([&] { leaving.stream.reset(); });
+}
+
 TEST_CASE("an idle stream moves between loops of either kind") {
   const auto first_kind = GENERATE(from_range(kBackends));
   const auto second_kind = GENERATE(from_range(kBackends));

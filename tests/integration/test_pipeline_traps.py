@@ -3,6 +3,8 @@
 Each conversation is also held with Postgres itself; the answers must be the same message by message.
 """
 
+import os
+import signal
 import socket
 import struct
 import threading
@@ -12,7 +14,7 @@ import pytest
 from support.differential.sides import normalise
 from support.pgwire import (COPY_DONE, FLUSH, SYNC, Closed, Connection, bind, close, copy_data, copy_fail, data_row, describe,
                             error_fields, execute, message, parse, query)
-from support.ports import wait_for
+from support.ports import PATIENCE, wait_for
 from support.postgres import Postgres
 from support.proxy import Proxy
 
@@ -203,6 +205,42 @@ def test_10_who_leaves_behind_a_broken_copy_leaves_nothing(pg, proxy):
         assert c.value("select 'free'") == "free"
 
 
+COPIES = {"simple": query("copy log from stdin"), "extended": parse("", "copy log from stdin") + bind("", "") + execute() + FLUSH}
+BAD, GOOD = copy_data(b"bad\n"), copy_data(b"1200\n")
+
+
+@pytest.mark.parametrize("behind, ends", [
+    (BAD + SYNC, {"simple": 2, "extended": 1}),
+    (BAD + SYNC + SYNC + GOOD + COPY_DONE + SYNC + SYNC, {"simple": 5, "extended": 4}),
+    (GOOD + SYNC + BAD + COPY_DONE + SYNC, {"simple": 2, "extended": 1}),
+    (GOOD + SYNC + BAD + SYNC + copy_fail("no") + SYNC, {"simple": 3, "extended": 2}),
+    (BAD + query("select 'behind it'"), {"simple": 2}),
+    (BAD + query("select 'behind it'") + SYNC, {"extended": 1}),
+    (BAD + parse("", "select 'parsed'") + bind("", "") + execute() + SYNC, {"simple": 2, "extended": 1}),
+    (BAD + SYNC + parse("", "select 'parsed'") + bind("", "") + execute() + SYNC, {"simple": 3, "extended": 2}),
+    (BAD + SYNC + query("copy log from stdin") + BAD + SYNC, {"simple": 4, "extended": 3}),
+])
+@pytest.mark.parametrize("copy", COPIES)
+@pytest.mark.parametrize("seen", [True, False])
+def test_10_what_is_sent_behind_data_that_the_origin_refuses_is_answered_to_whom_it_belongs(pg, proxy, copy, behind, ends, seen):
+    if copy not in ends:
+        pytest.skip("another number of answers")
+    heard = []
+    for url in (pg.url(), proxy.url()):
+        with Connection.open(url, timeout=10 * PATIENCE) as c, Connection.open(proxy.url()) as other:
+            c.send(COPIES[copy] + (b"" if seen else behind))
+            answer = c.until("G")
+            other.send(query("select 'other'"))
+            c.send(behind if seen else b"")
+            for _ in range(ends[copy]):
+                answer += c.until_ready()
+            assert c.silent(0.05)
+            heard.append([normalise(*message) for message in answer])
+            assert rows(other.until_ready()) == ["other"]
+            assert c.value("select 'well'") == "well"
+    assert heard[0] == heard[1]
+
+
 def test_11_an_error_takes_back_its_own_segment_of_a_pipeline(pg, proxy):
     insert = lambda n: parse("", f"insert into log values ({n})") + bind("", "") + execute()
     alike(pg, proxy, (insert(1100) + insert(1101) + SYNC + insert(1102) + insert(1100) + SYNC + insert(1103) + SYNC, 3),
@@ -272,6 +310,23 @@ def test_12_what_a_server_says_unasked_reaches_its_present_owner_only(pg):
         c.send(query("select pg_backend_pid()"))
         heard = c.until_ready()
         assert "A" not in [kind for kind, _ in heard] and rows(heard) != [before]
+    meddler.listener.close()
+
+
+def test_an_origin_that_says_much_after_what_makes_no_sense_is_heard_no_more(pg):
+    meddler = Meddler(pg.port)
+    with Proxy(pg, port=meddler.port, origin_connection_limit=1, local={"workers": 1}) as p:
+        for _ in range(3):
+            with Connection.open(p.url()) as c:
+                c.query("begin")
+                os.kill(p.process.pid, signal.SIGSTOP)  # so that all of it comes in one turn
+                meddler.say(message(b"C", b"SELECT 1\0") * 20_000)
+                os.kill(p.process.pid, signal.SIGCONT)
+                with pytest.raises((Closed, ConnectionError)):
+                    while True:
+                        c.receive()
+        with Connection.open(p.url()) as c:
+            assert c.value("select 'well'") == "well"
     meddler.listener.close()
 
 

@@ -73,6 +73,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void ready(wire::postgres::TransactionStatus status);
   void replies_drained();
   void copy_begun();  ///< the origin waits for data
+  void await_syncs();
   void origin_writable();
   /// The lease is over: the connection is clean and at rest.
   void lease_over();
@@ -215,6 +216,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool depends_on_replies(net::Bytes group, bool whole) const;
   bool breaks_copy(const Message& message) const;
   bool answers_are_coming() const;
+  Step break_copy(const wire::postgres::Header& header);
   bool owes_many_replies() const;
   bool awaits_reset(const wire::postgres::Header& header) const;
   void await_replies();

@@ -62,6 +62,8 @@ struct Expected {
   bool portal = false;            ///< kBind: of the client's unnamed portal
   bool begins = false;            ///< of a BEGIN sent ahead of the client's group (fold.cpp)
   bool finds_prepared = false;    ///< the question whether SQL has left statements: fails if so
+  bool finds_syncs = false;       ///< kQuery, empty: what is before it answers Syncs sent in a COPY
+  bool breaks_copy = false;       ///< likewise, in place of a client's message (its type: `serial`)
   std::uint16_t statement = 0;    ///< kQuery: how many of its statements are complete
   std::uint64_t serial = 0;       ///< unnamed: of the Parse; else of the client's message
   std::chrono::steady_clock::time_point start{};

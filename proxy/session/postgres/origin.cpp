@@ -122,6 +122,7 @@ void Origin::on_closed(net::CloseReason) {
 }
 
 void Origin::lost() {
+  stream_->set_handler(nullptr);  // more may come while it waits for its burial
   if (owner_ != nullptr) {
     owner_->origin_lost();
   } else if (auto self = worker_->take_finishing(*this)) {
@@ -279,6 +280,8 @@ void Origin::send_home(std::unique_ptr<Origin> self, bool rest_missing) {
   }
   origin.owner_ = nullptr;
   origin.stream_->resume_reading();
+  // Nobody knows how many ReadyForQuery are still to come.
+  if (origin.copy_syncs_ > 0) origin.left.beyond_repair = true;
   if (origin.hurries()) origin.left.hurry = true;
   if (rest_missing || origin.broken_ || origin.fatal_seen_ || origin.left.beyond_repair) {
     origin.retire(std::move(self));

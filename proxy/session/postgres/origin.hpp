@@ -104,6 +104,11 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void set_ignoring(bool ignoring) { ignoring_ = ignoring; }
   bool copying_in() const { return copying_in_; }
   void copy_ended();
+  /// A Sync was sent while the origin, as far as is known, takes COPY data.
+  void sync_in_copy() { ++copy_syncs_; }
+  /// Has it shown how many of those Syncs are answered; its owner waits for that.
+  Expected& find_syncs();
+  bool finding_syncs() const { return finding_syncs_; }
   void set_open(bool open) { open_ = open; }
   /// A pipeline was begun and flushed, and has been answered so far: its owner decides what next.
   bool at_flush() const {
@@ -159,6 +164,8 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void undo(Expected& entry, bool failed_itself);
   bool unnamed_in_flight();
   void drop_copy_syncs();
+  Pass ready_of_syncs(wire::postgres::TransactionStatus status);
+  Pass copy_broken(net::Bytes error_body, Pass pass);
   bool forwards() const;
   void to_client(net::Bytes bytes);
   void settle();
@@ -187,12 +194,15 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   std::chrono::steady_clock::time_point last_ready_{};
   std::chrono::steady_clock::time_point last_write_{};
   std::chrono::steady_clock::duration waited_{};  // of the owner for this lease; then zero
-  std::size_t rest_ = 0;                          // bytes of the present message still to come
+  std::size_t copy_syncs_ = 0;  // sent in the present COPY: ignored, or not if it fails before them
+  std::size_t rest_ = 0;        // bytes of the present message still to come
   wire::postgres::TransactionStatus status_ = wire::postgres::TransactionStatus::kIdle;
   bool rest_forwards_ = false;
   bool open_ = false;      // extended messages since the last Sync
   bool ignoring_ = false;  // the origin skips everything up to the next Sync
   bool copying_in_ = false;
+  bool finding_syncs_ = false;
+  bool ready_held_ = false;  // a ReadyForQuery came, and may be the answer to the proxy's own Sync
   bool parked_ = false;
   bool finishing_ = false;
   bool cleaning_ = false;  // what its client left is being removed

@@ -212,6 +212,7 @@ bool Client::offered(net::Bytes group, Step& step) {
 /// prepared, and whose unnamed statement it has. A group that brings its own unnamed statement
 /// depends on nothing, so pipelines of those flow.
 bool Client::depends_on_replies(net::Bytes group, bool whole) const {
+  if (lease_ && lease_->finding_syncs()) return true;
   if (!lease_ || lease_->open() || lease_->in_flight().empty()) return false;
   // The data of a COPY names nothing, and its replies come only when the data has.
   if (!group.empty() && is_copy(group.front())) return false;
@@ -259,11 +260,27 @@ bool Client::depends_on_replies(net::Bytes group, bool whole) const {
   return !whole && (names || unnamed);
 }
 
-/// Anything but data, Sync and Flush ends a COPY with an error, which answers the COPY alone.
+/// Anything but data, Sync and Flush ends a COPY with an error, which answers the COPY alone;
+/// unless the COPY has failed already, which is not known here before its error arrives.
 bool Client::breaks_copy(const Message& message) const {
   const pg::Header& header = message.header;
   return lease_ && lease_->copying_in() && !is_copy(header.type) && !header.is(Frontend::kSync) &&
          !header.is(Frontend::kFlush) && !header.is(Frontend::kTerminate);
+}
+
+/// An empty Query goes in the message's place: it breaks the COPY as well, and where there is none
+/// any more it harms nothing. Then the message's own turn comes.
+Client::Step Client::break_copy(const pg::Header& header) {
+  lease_->copy_ended();
+  Expected& entry = lease_->find_syncs();
+  entry.breaks_copy = true;
+  entry.serial = static_cast<unsigned char>(header.type);
+  return Step::kBlocked;
+}
+
+/// Nothing goes out before it is known which Syncs of a failed COPY were answered.
+void Client::await_syncs() {
+  if (block_ == Block::kNone) block(Block::kReplies);
 }
 
 /// Whether a RESET ALL or DISCARD ALL earlier in this group must be answered first: it decides what
@@ -286,11 +303,7 @@ void Client::await_replies() {
 }
 
 Client::Step Client::message(const Message& message) {
-  if (breaks_copy(message)) {
-    forward(message.whole);
-    lease_->copy_ended();
-    return Step::kDone;
-  }
+  if (breaks_copy(message)) return break_copy(message.header);
   switch (static_cast<Frontend>(message.header.type)) {
     case Frontend::kQuery:
       return query(message);
@@ -431,7 +444,10 @@ Client::Step Client::sync(const Message& message) {
     return Step::kDone;
   }
   forward(message.whole);
-  if (lease_->copying_in()) return Step::kDone;  // ignored there, so nothing will come
+  if (lease_->copying_in()) {
+    lease_->sync_in_copy();  // ignored there, so nothing will come
+    return Step::kDone;
+  }
   lease_->expect(ReplyKind::kSync);
   lease_->set_open(false);
   lease_->set_ignoring(false);
@@ -481,11 +497,8 @@ Client::Step Client::copy(const Message& message) {
 /// A Bind or CopyData of which only the beginning is here: its names are dealt with, the rest is
 /// passed on as it comes.
 Client::Step Client::begin_big(const Message& message) {
-  if (breaks_copy(message)) {
-    streaming_drops_ = false;
-    forward(message.whole);
-    lease_->copy_ended();
-  } else if (message.header.is(Frontend::kCopyData)) {
+  if (breaks_copy(message)) return break_copy(message.header);
+  if (message.header.is(Frontend::kCopyData)) {
     streaming_drops_ = !lease_ || skipping() || lease_->in_flight().empty();
     if (!streaming_drops_) forward(message.whole);
   } else {

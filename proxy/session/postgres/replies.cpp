@@ -108,8 +108,16 @@ Origin::Pass Origin::handle(const pg::Header& header, net::Bytes body) {
       return empty_query();
     case Backend::kCopyInResponse:
       return copy_in_begins();
-    case Backend::kErrorResponse:
-      return error(body);
+    case Backend::kErrorResponse: {
+      const Pass pass = error(body);
+      if (copy_syncs_ == 0 || pass == Pass::kBroken || fatal_seen_) return pass;
+      if (owner_ == nullptr || owner_->mid_message()) {
+        left.beyond_repair = true;
+      } else {
+        find_syncs();
+      }
+      return pass;
+    }
     case Backend::kReadyForQuery:
       return ready(body);
     case Backend::kParameterStatus:
@@ -185,6 +193,7 @@ void Origin::tell(Expected& entry, net::Bytes tag, net::Bytes error) {
 
 Origin::Pass Origin::command_complete(net::Bytes body) {
   if (in_flight_.empty()) return Pass::kBroken;
+  copy_syncs_ = 0;
   Expected& entry = in_flight_.front();
   const Pass pass = forwards() ? Pass::kForward : Pass::kSwallow;
   // Our own settings do not count; the ROLLBACK of a connection that is being finished does.
@@ -220,6 +229,8 @@ Origin::Pass Origin::empty_query() {
   if (in_flight_.empty()) return Pass::kBroken;
   const Pass pass = forwards() ? Pass::kForward : Pass::kSwallow;
   const ReplyKind kind = in_flight_.front().kind;
+  // Behind all answers to Syncs: the ReadyForQuery that is held was the proxy's own.
+  if (in_flight_.front().finds_syncs) finding_syncs_ = ready_held_ = false;
   if (kind == ReplyKind::kQuery) return pass;
   if (kind != ReplyKind::kExecute) return Pass::kBroken;
   if (pass == Pass::kForward) worker_->telemetry.add(Counter::kQueries);
@@ -236,7 +247,7 @@ Origin::Pass Origin::copy_in_begins() {
 }
 
 /// While the origin takes COPY data it ignores Sync: those sent before the data's end get no
-/// answer.
+/// answer, unless the COPY fails before it reads them.
 void Origin::drop_copy_syncs() {
   bool dropped = false;
   bool ended = false;  // by a Sync that counts
@@ -246,6 +257,7 @@ void Origin::drop_copy_syncs() {
     if (kind == ReplyKind::kSync && copying_in_) {
       in_flight_.erase(at);
       dropped = true;
+      ++copy_syncs_;
     } else {
       ended = ended || kind == ReplyKind::kSync;
       ++at;
@@ -254,10 +266,40 @@ void Origin::drop_copy_syncs() {
   if (dropped && !ended && in_flight_.front().kind == ReplyKind::kExecute) open_ = true;
 }
 
+/// A COPY has failed, or is about to, in which Syncs were sent. How many of them the origin had
+/// ignored by then shows in how many ReadyForQuery come before the answer to an empty Query; the
+/// Sync before that Query, so that it is not skipped, adds one.
+Expected& Origin::find_syncs() {
+  copy_syncs_ = 0;
+  std::string message;
+  pg::append_empty(message, pg::Frontend::kSync);
+  pg::append_query(message, "");
+  write(message);
+  unnamed_serial = kNone;
+  finding_syncs_ = true;
+  owner_->await_syncs();
+  Expected& entry = expect(ReplyKind::kQuery, ReplyAction::kSwallow);
+  entry.finds_syncs = true;
+  return entry;
+}
+
+/// All of them are alike, so each is passed on when the next one shows that it was not the last.
+Origin::Pass Origin::ready_of_syncs(pg::TransactionStatus status) {
+  status_ = status;
+  last_ready_ = worker_->loop.now();
+  if (in_flight_.front().kind == ReplyKind::kSync) in_flight_.pop();
+  if (status == pg::TransactionStatus::kIdle && worker_->gate != nullptr) writes.pass_idle();
+  if (!std::exchange(ready_held_, true)) return Pass::kSwallow;
+  ignoring_ = false;
+  if (owner_ == nullptr) return Pass::kSwallow;
+  owner_->ready(status);
+  return Pass::kForward;
+}
+
 namespace {
 
-/// The error with the client's name for the statement in its message instead of ours.
-std::string renamed_error(net::Bytes body, const Named& named) {
+/// The error with another part in its message.
+std::string retold(net::Bytes body, std::string_view old_part, std::string_view new_part) {
   std::string out(1, static_cast<char>(Backend::kErrorResponse));
   out.append(4, '\0');
   while (!body.empty() && body[0] != '\0') {
@@ -265,8 +307,8 @@ std::string renamed_error(net::Bytes body, const Named& named) {
     if (end == net::Bytes::npos) break;
     std::string field(body.substr(0, end));
     if (field[0] == static_cast<char>(pg::Field::kMessage)) {
-      const auto at = field.find('"' + named.statement->name + '"');
-      if (at != std::string::npos) field.replace(at + 1, named.statement->name.size(), named.name);
+      const auto at = field.find(old_part);
+      if (at != std::string::npos) field.replace(at, old_part.size(), new_part);
     }
     out += field;
     out += '\0';
@@ -277,7 +319,27 @@ std::string renamed_error(net::Bytes body, const Named& named) {
   return out;
 }
 
+/// With the client's name for the statement instead of ours.
+std::string renamed_error(net::Bytes body, const Named& named) {
+  return retold(body, '"' + named.statement->name + '"', '"' + named.name + '"');
+}
+
 }  // namespace
+
+/// A COPY's error while the empty Query that was to break it is on its way: if it did, it is not
+/// answered, and its error is about the message in whose place it went.
+Origin::Pass Origin::copy_broken(net::Bytes body, Pass pass) {
+  const auto fields = pg::parse_error_response(body);
+  if (!fields || fields->sqlstate != pg::sqlstate::kProtocolViolation) return pass;
+  const std::uint64_t type = in_flight_[1].serial;
+  in_flight_.erase(1);
+  finding_syncs_ = false;
+  if (pass != Pass::kForward) return pass;
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  replacement_ =
+      retold(body, "0x51", std::string{"0x"} + kDigits[type >> 4 & 15] + kDigits[type & 15]);
+  return Pass::kReplace;
+}
 
 Origin::Pass Origin::error(net::Bytes body) {
   const auto fields = pg::parse_error_response(body);
@@ -313,6 +375,7 @@ Origin::Pass Origin::error(net::Bytes body) {
     replacement_ = *head.payload;
     told = owner_ == nullptr ? Pass::kSwallow : Pass::kReplace;
   }
+  if (in_flight_.size() > 1 && in_flight_[1].breaks_copy) told = copy_broken(body, told);
   if (told == Pass::kForward && head.named &&
       body.find(head.named->statement->name) != net::Bytes::npos) {
     replacement_ = renamed_error(body, *head.named);
@@ -356,13 +419,14 @@ bool was_alone_behind_begin(const std::vector<Expected>& lost) {
 /// the entries of what was sent, and what was believed of their success is taken back.
 void Origin::fail_segment() {
   std::vector<Expected> lost;
-  while (!in_flight_.empty() && in_flight_.front().kind != ReplyKind::kSync) {
+  while (!in_flight_.empty() && in_flight_.front().kind != ReplyKind::kSync &&
+         !in_flight_.front().finds_syncs) {
     lost.push_back(std::move(in_flight_.front()));
     in_flight_.pop();
   }
   // Backwards: each step finds what was there when it was done.
   for (std::size_t i = lost.size(); i-- > 0;) undo(lost[i], i == 0);
-  ignoring_ = in_flight_.empty();
+  ignoring_ = in_flight_.empty() || in_flight_.front().finds_syncs;
   if (ignoring_ && owner_ != nullptr && was_alone_behind_begin(lost)) {
     std::string sync;
     pg::append_empty(sync, pg::Frontend::kSync);
@@ -423,6 +487,10 @@ std::uint64_t micros(std::chrono::steady_clock::duration duration) {
 Origin::Pass Origin::ready(net::Bytes body) {
   const auto status = pg::parse_ready_for_query(body);
   if (!status || in_flight_.empty()) return Pass::kBroken;
+  if (finding_syncs_ &&
+      (in_flight_.front().kind == ReplyKind::kSync || in_flight_.front().finds_syncs)) {
+    return ready_of_syncs(*status);
+  }
   Expected entry = std::move(in_flight_.front());
   const bool ends = entry.kind == ReplyKind::kSync || entry.kind == ReplyKind::kQuery ||
                     entry.kind == ReplyKind::kFunctionCall;

@@ -39,24 +39,41 @@ struct Texts {
   bool is_too_long = false;  ///< the rest was not read
 };
 
-/// Collects the words of a statement. Of an oversized text it leaves out the middle of long runs of
-/// values (VALUES, IN, CASE): they name nothing. Parentheses come out as deep as they were.
+/// Collects the words of a statement. The middle of long runs of values (VALUES, IN) is left out:
+/// they name nothing; of an oversized text, other runs as well (CASE). Parentheses come out as deep
+/// as they were.
 class Collector {
  public:
   explicit Collector(bool is_oversized) : is_oversized_(is_oversized) {}
 
   void add(MysqlWord word) {
-    if (!is_oversized_ || !is_value(word)) {
+    if (!is_value(word)) {
       end_run();
       run_ = 0;
       return words_.push_back(std::move(word));
     }
-    if (++run_ <= kFirst) return words_.push_back(std::move(word));
+    if (++run_ <= kFirst || !is_oversized_) {
+      end_run();
+      return words_.push_back(std::move(word));
+    }
     if (held_.size() == kLast) {
       pass_over(held_.front());
       held_.pop_front();
     }
     held_.push_back(std::move(word));
+  }
+  /// Behind a comma, where nothing depends on what comes next.
+  bool in_long_run() const {
+    if (run_ < kFirst) return false;
+    return held_.empty() ? words_.back().is_symbol(",") : held_.back().is_symbol(",");
+  }
+  void pass(const MysqlPassed& passed) {
+    if (!passed.anything) return;
+    for (const MysqlWord& word : held_) pass_over(word);
+    held_.clear();
+    const std::size_t matched = std::min(opened_, passed.closed);
+    closed_ += passed.closed - matched;
+    opened_ += passed.opened - matched;
   }
   MysqlWords take() {
     end_run();
@@ -95,6 +112,8 @@ class Collector {
     const auto put = [this](std::string_view symbol) {
       words_.push_back({{MysqlTokenKind::kSymbol, symbol}, {}});
     };
+    // The word before must not be taken for a function of what is opened far behind it.
+    if (closed_ + opened_ > 0) put("+");
     for (; closed_ > 0; --closed_) put(")");
     for (; opened_ > 0; --opened_) put("(");
     for (MysqlWord& word : held_) words_.push_back(std::move(word));
@@ -109,7 +128,7 @@ class Collector {
 };
 
 Texts split(std::string_view text, MysqlLexing lexing) {
-  constexpr std::size_t kMaxWords = 100'000;  // of an oversized text
+  constexpr std::size_t kMaxWords = 50'000;  // 20 ms, the time that others may be kept waiting
   const bool is_oversized = text.size() > kMaxQueryBytes;
   Texts texts;
   Collector words(is_oversized);
@@ -122,7 +141,13 @@ Texts split(std::string_view text, MysqlLexing lexing) {
     texts.statements.push_back(std::move(statement));
     texts.ends.push_back(lexer.position());
   };
-  for (MysqlToken token = lexer.next(); token.kind != MysqlTokenKind::kEnd; token = lexer.next()) {
+  const auto next = [&] {
+    if (words.in_long_run()) words.pass(lexer.pass_values());
+    return lexer.next();
+  };
+  const auto is_too_long = [&] { return count + words.size() > kMaxWords; };
+  for (MysqlToken token = next(); token.kind != MysqlTokenKind::kEnd; token = next()) {
+    if (is_too_long()) break;
     if (token.kind == MysqlTokenKind::kSymbol && token.text == ";" &&
         !holds_a_body(words.words())) {
       finish();
@@ -136,11 +161,9 @@ Texts split(std::string_view text, MysqlLexing lexing) {
       }
     }
     words.add(std::move(word));
-    if (is_oversized && count + words.size() > kMaxWords) {
-      texts.is_too_long = true;
-      return texts;
-    }
   }
+  texts.is_too_long = is_too_long();
+  if (texts.is_too_long) return texts;
   finish();
   texts.was_executable = lexer.was_executable();
   return texts;
@@ -183,21 +206,22 @@ void judge(Analysis& analysis, const std::string& volatile_reason) {
 
 }  // namespace
 
-std::shared_ptr<const Analysis> unread_mysql(std::string_view what) {
+std::shared_ptr<const Analysis> unread_mysql(std::string_view what, std::size_t size) {
   auto analysis = std::make_shared<Analysis>();
   Statement& unknown = analysis->statements.emplace_back();
   unknown.command = what;
   unknown.effect = Effect::kExecute;
   unknown.unknown_targets = true;
   unknown.state = state::kUnknown;
-  analysis->status = CacheStatus::kOversizedQuery;
-  analysis->reason = "the text alone is over 1 MiB";
+  const bool oversized = size > kMaxQueryBytes;
+  analysis->status = oversized ? CacheStatus::kOversizedQuery : CacheStatus::kUncacheable;
+  analysis->reason = oversized ? "the text alone is over 1 MiB" : "it is " + std::string(what);
   return analysis;
 }
 
 std::shared_ptr<const Analysis> analyse_mysql(std::string_view text, MysqlLexing lexing) {
   const Texts texts = split(text, lexing);
-  if (texts.is_too_long) return unread_mysql("a text of over 1 MiB with too many words");
+  if (texts.is_too_long) return unread_mysql("a text with too many words", text.size());
   auto analysis = std::make_shared<Analysis>();
   analysis->hints = read_mysql_hints(text, lexing);
   std::string volatile_reason;

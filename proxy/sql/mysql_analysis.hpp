@@ -20,11 +20,11 @@ namespace hyperdrive::proxy::sql {
 
 /// USE gives a setting named "database"; SET NAMES one named "names"; SET CHARACTER SET
 /// "character_set"; GLOBAL and PERSIST settings make kUnknownWrite of the statement.
-/// Of a text over kMaxQueryBytes long lists of values are passed over; if it has too many words
-/// even so, it may do anything.
+/// Long lists of values are passed over; a text that has too many words even so may do anything.
 std::shared_ptr<const Analysis> analyse_mysql(std::string_view text, MysqlLexing lexing = {});
 
 /// Of a text that nobody reads: it may do anything. `what`: for people.
-std::shared_ptr<const Analysis> unread_mysql(std::string_view what);
+/// `size`: its bytes.
+std::shared_ptr<const Analysis> unread_mysql(std::string_view what, std::size_t size);
 
 }  // namespace hyperdrive::proxy::sql

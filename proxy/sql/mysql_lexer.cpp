@@ -1,5 +1,7 @@
 #include "proxy/sql/mysql_lexer.hpp"
 
+#include <array>
+
 namespace hyperdrive::proxy::sql {
 namespace {
 
@@ -108,6 +110,79 @@ MysqlToken MysqlLexer::next() {
   token.spaced = spaced;
   after_name_ = token.kind == MysqlTokenKind::kWord || token.kind == MysqlTokenKind::kQuotedName;
   return token;
+}
+
+/// Of a value with a comma, a parenthesis or a sign behind it; `begin` if none is there.
+std::size_t MysqlLexer::value_end(std::size_t begin) const {
+  const char c = text_[begin];
+  std::size_t end = begin;
+  if (c == '?') {
+    ++end;
+  } else if (is_digit(c)) {
+    while (is_digit(at(end))) ++end;
+    if (at(end) == '.') ++end;
+    while (is_digit(at(end))) ++end;
+  } else if (c == '\'' || (c == '"' && !lexing_.ansi_quotes)) {
+    const char escape = lexing_.no_backslash_escapes ? c : '\\';
+    for (end = begin + 1; end < text_.size(); ++end) {
+      if (text_[end] == c && at(end + 1) != c) break;
+      if (text_[end] == c || text_[end] == escape) ++end;
+    }
+    if (end >= text_.size()) return begin;
+    ++end;
+  } else {
+    for (const std::string_view word : {"null", "default", "true", "false"}) {
+      std::size_t i = 0;
+      while (i < word.size() && static_cast<char>(at(begin + i) | 0x20) == word[i]) ++i;
+      if (i == word.size()) end = begin + i;
+    }
+  }
+  std::size_t next = end;
+  while (is_space(at(next)) && next < text_.size()) ++next;
+  const bool delimited = std::string_view(",)+-").find(at(next)) != std::string_view::npos;
+  return delimited && next < text_.size() ? end : begin;
+}
+
+MysqlPassed MysqlLexer::pass_values() {
+  constexpr std::size_t kKept = 8, kWorthwhile = 64;
+  struct Place {
+    std::size_t position = 0;
+    MysqlPassed passed;  // before it
+  };
+  if (position_ < values_end_) return {};
+  std::array<Place, kKept> last;
+  std::size_t count = 0;
+  MysqlPassed passed;
+  std::size_t i = position_;
+  while (i < text_.size()) {
+    const char c = text_[i];
+    if (is_space(c)) {
+      ++i;
+      continue;
+    }
+    const Place here{i, passed};
+    if (c == '(') {
+      ++passed.opened;
+      ++i;
+    } else if (c == ')') {
+      passed.opened > 0 ? --passed.opened : ++passed.closed;
+      ++i;
+    } else if (c == ',' || c == '+' || (c == '-' && at(i + 1) != '-')) {
+      ++i;
+    } else {
+      const std::size_t end = value_end(i);
+      if (end == i) break;
+      i = end;
+    }
+    last[count++ % kKept] = here;
+  }
+  values_end_ = i;
+  if (count < kWorthwhile) return {};
+  Place& oldest = last[count % kKept];
+  oldest.passed.anything = true;
+  position_ = oldest.position;
+  after_name_ = after_dot_ = false;
+  return oldest.passed;
 }
 
 /// A token that does not go on with a qualified name.

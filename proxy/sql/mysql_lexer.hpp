@@ -46,6 +46,13 @@ struct MysqlToken {
   bool spaced = false;  ///< a blank or comment stands before it
 };
 
+/// What MysqlLexer::pass_values has passed over: how many parentheses it closed of those before,
+/// and opened for those behind.
+struct MysqlPassed {
+  std::size_t closed = 0, opened = 0;
+  bool anything = false;
+};
+
 /// Walks over one text, comments and blanks left out. What stands in an executable comment
 /// (/*! … */, /*M! … */) comes out as if it were code, unless the server's version is given and not
 /// the comment's; was_executable() tells that there was one.
@@ -55,11 +62,16 @@ class MysqlLexer {
       : text_(text), lexing_(lexing), server_(server) {}
 
   MysqlToken next();
+  /// Passes over a long list of plain values (numbers, strings, parameters, NULL, DEFAULT, TRUE and
+  /// FALSE between commas and parentheses), but for its last few tokens; over nothing if there is
+  /// none here. Several times as fast as reading its tokens.
+  MysqlPassed pass_values();
   /// Of the whole text read so far. What stands in such a comment may or may not be code.
   bool was_executable() const { return was_executable_; }
   std::size_t position() const { return position_; }
 
  private:
+  std::size_t value_end(std::size_t begin) const;
   bool skip_blank();
   bool skip_comment();
   void begin_executable();
@@ -74,8 +86,9 @@ class MysqlLexer {
   MysqlLexing lexing_;
   MysqlServer server_;
   std::size_t position_ = 0;
-  bool after_name_ = false;  ///< the token before is a name, and nothing stands between
-  bool after_dot_ = false;   ///< the token before is the point of a qualified name, likewise
+  std::size_t values_end_ = 0;  ///< where pass_values() came to
+  bool after_name_ = false;     ///< the token before is a name, and nothing stands between
+  bool after_dot_ = false;      ///< the token before is the point of a qualified name, likewise
   bool in_executable_ = false;
   bool was_executable_ = false;
 };

@@ -122,6 +122,8 @@ def plain(events):
             event = (*event[:3], re.sub(r"at row \d+", "at row N", event[3]))  # of a routine: the session's last row
         elif event[0] == "err" and event[1] in (1243, 1421):
             event = (*event[:3], re.sub(r"\(\d+\)", "(N)", event[3]))
+        elif event[0] == "row" and re.match(rb"(\x05Error|\x07Warning)\x04\d{4}", event[1]):
+            event = ("row", re.sub(rb"\(\d+\)|at row \d+", b"N", event[1]))  # of SHOW WARNINGS
         result.append(event)
     return result
 
@@ -180,7 +182,8 @@ class Pair:
             was_query = self.seen and not re.search(rb" f|insert_id\(", self.seen[-1][0]) and re.match(rb"\x03\(?(select|with)[^;]*$", self.seen[-1][0]) and self.seen[-1][2]
             # MariaDB keeps a list of warnings through what uses no tables; the proxy does not always.
             last = self.seen[-1] if self.seen else (b"", None, False)
-            on_tables = last[1] and (last[1][0] == "err" or re.search(rb" (from|into) [ta]\d|update t", last[0]))
+            # Behind a warning that strictness made an error of, MariaDB's list has both; an ERR tells of one.
+            on_tables = last[1] and last[1][:2] != ("err", 1292) and (last[1][0] == "err" or re.search(rb" (from|into) [ta]\d|update t", last[0]))
             asks = ASKS + (ASKS_OF_WARNINGS if on_tables else []) + (ASKS_OF_QUERIES if was_query else [])
             self.question(self.filled(random, random.choice(asks)))
         if self.features == "units":

@@ -139,6 +139,7 @@ bool hides_a_name(std::string_view text, std::size_t end) {
 /// server's, and no list of columns either (INSERT INTO t (…), WITH x (…) AS).
 bool calls_unknown(std::string_view text) {
   for (std::size_t i = text.find('('); i != text.npos; i = text.find('(', i + 1)) {
+    if (i > 0 && (text[i - 1] == '(' || text[i - 1] == ',')) continue;
     std::size_t at = i;
     if (hides_a_name(text, at)) return true;
     const std::string_view word = word_before(text, at);
@@ -249,7 +250,7 @@ TextRef TextMemo::cut(std::string_view beginning, sql::MysqlLexing lexing) {
   info->lexing = lexing;
   info->plain = false;
   info->hidden = info->cut = true;
-  info->analysis = sql::unread_mysql("a text of over 16 MB");
+  info->analysis = sql::unread_mysql("a text of over 16 MB", 16 << 20);
   return info;
 }
 

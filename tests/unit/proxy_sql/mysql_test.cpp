@@ -1,5 +1,6 @@
 // MySQL and MariaDB statements: status, reason, tables, effects, traces in the session.
 #include <catch2/catch.hpp>
+#include <random>
 
 #include "proxy/sql/mysql_analysis.hpp"
 
@@ -214,6 +215,88 @@ TEST_CASE("of an oversized text what it writes is found behind long lists of val
   std::string words;
   while (words.size() < 2 * kMaxQueryBytes) words += "(a, b), ";
   CHECK(writes("INSERT INTO t VALUES " + words + "(1)") == "?;");
+}
+
+/// What of an analysis must not depend on how long its lists of values are.
+std::string essence(const std::string& text, MysqlLexing lexing) {
+  const auto analysis = analyse_mysql(text, lexing);
+  std::string out = std::to_string(static_cast<int>(analysis->status)) + " " + analysis->reason +
+                    " reads " + joined(analysis->tables) + " calls ";
+  for (const Call& call : analysis->functions) {
+    out += call.name.schema + "." + call.name.name + (call.variadic ? "!" : "") + ",";
+  }
+  for (const Statement& one : analysis->statements) {
+    out += " | " + one.command + " writes " + joined(one.writes) + " " + std::to_string(one.state) +
+           (one.unknown_targets ? "?" : "");
+  }
+  return out;
+}
+
+TEST_CASE("what stands between long lists of values is read as between short ones") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  const std::vector<std::string> values = {
+      "1",         "-2.5",    "'a;b'", "'it''s'", "'x\\'y'", "'-- no'", "'/* '", "' */ '",
+      "NULL",      "default", "?",     "(1,'b')", "true",    "1.",      "\"d\"", "'\\\\'",
+      "( (2), 3)", "\n 4 \t", "+5",    "-'6'",    "'`'",     "'#'",     "''"};
+  const std::vector<std::string> traps = {"0x1F",
+                                          "1e5",
+                                          "x'ff'",
+                                          "_utf8'a'",
+                                          "f('a')",
+                                          "a.b",
+                                          "`c`",
+                                          "now()",
+                                          "@v",
+                                          "/* c */",
+                                          "-- c\n1",
+                                          "#c\n1",
+                                          "'a' 'b'",
+                                          "1--1",
+                                          "g (1)",
+                                          "(select 1 from u)",
+                                          "/*!1*/",
+                                          "case when 1 then 2 end",
+                                          "\"f\"(1)",
+                                          "'f'.x",
+                                          "{d '2020-01-01'}"};
+  const auto pick = [&](const std::vector<std::string>& from) {
+    return from[random() % from.size()];
+  };
+  for (int round = 0; round < 400; ++round) {
+    MysqlLexing lexing;
+    lexing.ansi_quotes = random() % 4 == 0;
+    lexing.no_backslash_escapes = random() % 4 == 0;
+    const std::string head =
+        random() % 2 == 0 ? "select a from t where a in (0" : "insert into t (a, b) values (0";
+    std::string brief = head, full = head;
+    for (int run = 0; run < 3; ++run) {
+      std::string first = pick(values), second = pick(values);
+      if (lexing.no_backslash_escapes && (first + second).find("x\\'") != std::string::npos) {
+        first = second = "1";  // it would not end
+      }
+      const std::string few = "," + first + "," + second + "," + first;
+      brief += few;
+      full += few;
+      for (int i = 0; i < 400; ++i) full += "," + first + " , " + second;
+      const std::string trap = random() % 3 == 0 ? "," + pick(traps) : "";
+      brief += trap;
+      full += trap;
+    }
+    const std::string tail = pick({")", ") or b in (select c from w)", "); update v set a = 1",
+                                   ") on duplicate key update a = h(1)", ")) and (a in (1)"});
+    INFO(brief + tail);
+    REQUIRE(essence(full + tail, lexing) == essence(brief + tail, lexing));
+  }
+}
+
+TEST_CASE("a text of more words than may be looked at is not cacheable and may write anything") {
+  std::string text = "SELECT a FROM t WHERE b = 1";
+  for (int i = 0; i < 20'000; ++i) text += " OR c = 2";
+  const auto analysis = analyse_mysql(text);
+  CHECK(analysis->status == CacheStatus::kUncacheable);
+  CHECK(analysis->statements.at(0).unknown_targets);
 }
 
 TEST_CASE("MySQL settings are read") {

@@ -1,5 +1,6 @@
 """What MySQL drivers' own test suites ask of a connection and a pooler easily gets wrong."""
 
+import MySQLdb
 import pymysql
 import pytest
 from support import mywire as w
@@ -131,3 +132,14 @@ def test_a_session_that_loses_its_connection_while_idle_is_closed_without_a_pack
             origin.sql(f"kill {cursor.fetchone()[0]}")
         assert client._sock.recv(1) == b""
         client._force_close()
+
+
+def test_a_client_library_may_log_in_again_on_its_connection(proxy):
+    # MariaDB's connector answers the scramble of its login, whatever one comes with the question.
+    client = MySQLdb.connect(**proxy.login())
+    for _ in range(2):
+        client.change_user(proxy.user, proxy.password, proxy.database)
+        assert client.cursor().execute("select 1") == 1
+    with pytest.raises(MySQLdb.OperationalError) as refused:
+        client.change_user(proxy.user, "wrong", proxy.database)
+    assert refused.value.args[0] == 1045

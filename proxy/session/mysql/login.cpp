@@ -144,12 +144,14 @@ void Client::handshake_response(const my::HandshakeResponse& response) {
   if (response.plugin == method_ || (response.plugin.empty() && !response.auth_response.empty())) {
     return check_password(method_, response.auth_response);
   }
+  scramble_ = my::make_scramble();
   switch_method(response.plugin);
 }
 
+/// With the scramble there is: behind COM_CHANGE_USER, MariaDB's connector answers the one of its
+/// login whatever it is sent here, as that is what MariaDB sends.
 void Client::switch_method(net::Bytes wanted) {
   if (wanted == plugin::kNativePassword || wanted == plugin::kCachingSha2) method_ = wanted;
-  scramble_ = my::make_scramble();
   packet_to_client(sequence_++, my::build_auth_switch_request(method_, scramble_));
   phase_ = Phase::kSwitched;
 }

@@ -222,7 +222,10 @@ Client::Step Client::run_command(const Message& message) {
       return forward_simple(message, Reply::kOk);
     }
     default:
-      return refuse(1047, "08S01", "Unknown command");
+      return refuse(
+          1047, "08S01",
+          "Unknown command (the proxy passes on no replication, shutdown or debug command: "
+          "connect to the origin directly)");
   }
 }
 

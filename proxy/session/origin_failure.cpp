@@ -126,4 +126,14 @@ LoginFailure plain_failure(core::Error error) {
   return failure;
 }
 
+std::string_view pool_full_hint(core::SessionFeatures features) {
+  if (features == core::SessionFeatures::kPin) {
+    return "All origin connections are in use, some perhaps by idle sessions that keep theirs "
+           "(--session-features pin). End transactions and such sessions sooner, or raise "
+           "--origin-connection-limit.";
+  }
+  return "All origin connections are in use. End transactions sooner, or raise "
+         "--origin-connection-limit.";
+}
+
 }  // namespace hyperdrive::proxy::session

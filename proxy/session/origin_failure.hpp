@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/base/error.hpp"
+#include "core/config/config.hpp"
 #include "proxy/net/loop.hpp"
 #include "proxy/session/origin_dialogue.hpp"
 #include "proxy/session/origin_target.hpp"
@@ -50,5 +51,8 @@ LoginFailure broken_failure(const BaseTarget& target, const OriginDialogue& dial
 LoginFailure no_tls_failure(const BaseTarget& target);
 LoginFailure handshake_failure(const BaseTarget& target, const std::string& words);
 LoginFailure plain_failure(core::Error error);
+
+/// What to do when no connection came free in time.
+std::string_view pool_full_hint(core::SessionFeatures features);
 
 }  // namespace hyperdrive::proxy::session

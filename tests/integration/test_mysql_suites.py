@@ -143,3 +143,19 @@ def test_a_client_library_may_log_in_again_on_its_connection(proxy):
     with pytest.raises(MySQLdb.OperationalError) as refused:
         client.change_user(proxy.user, "wrong", proxy.database)
     assert refused.value.args[0] == 1045
+
+
+def test_settings_put_back_from_a_variable_that_has_gone_are_refused_and_not_made_null(origin):
+    with Proxy(origin, origin_connection_limit=2) as pooled:
+        client = pymysql.connect(**pooled.login())
+        with client.cursor() as cursor:
+            cursor.execute("set @saved = @@character_set_results")
+            with pytest.raises(pymysql.err.Error) as refused:
+                cursor.execute("/*!40101 SET character_set_results = @saved */")  # NULL would do: no conversion
+            assert refused.value.args[0] == 1235 and "--session-features pin" in refused.value.args[1]
+            assert cursor.execute("select 'ä' from (select @@character_set_results as c) r where c is not null") == 1
+            cursor.execute("begin")
+            cursor.execute("set @saved = @@sql_mode")
+            cursor.execute("set sql_mode = @saved")
+            cursor.execute("commit")
+        assert pooled.stats()["refusals"]["user_variable"] == 1

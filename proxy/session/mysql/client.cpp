@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "proxy/session/origin_failure.hpp"
+
 namespace hyperdrive::proxy::session::mysql {
 
 namespace my = wire::mysql;
@@ -99,11 +101,9 @@ void Client::fail(const pool::Refusal& refusal) {
   if (!refusal.origin_error.empty()) {
     pending_error_ = refusal.origin_error;
   } else if (refusal.why == pool::Refusal::Why::kWaitTimeout) {
-    pending_error_ =
-        my::build_err({1040, "08004",
-                       "Timed out while waiting for an open slot in the pool. (All origin "
-                       "connections are in use: "
-                       "end transactions sooner, or raise --origin-connection-limit.)"});
+    std::string told = "Timed out while waiting for an open slot in the pool. (";
+    told += pool_full_hint(worker_.options->config.local.session_features);
+    pending_error_ = my::build_err({1040, "08004", told + ')'});
   } else if (refusal.why == pool::Refusal::Why::kClosing) {
     send_error(phase_ == Phase::kWaiting ? 0 : 1, 1053, "08S01", "Server shutdown in progress");
     return close_politely();

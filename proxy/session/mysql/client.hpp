@@ -216,6 +216,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
 
   // effects.cpp
   bool may_run(const Message& message, TextInfo& text, Step& step);
+  std::string gone_variable(const Message& message, TextInfo& text) const;
   void note_before(TextInfo& text);
   void apply_effects(const Outcome& outcome);
   void follow_database(const Outcome& outcome);

@@ -76,7 +76,7 @@ std::string_view part(const sql::Statement& statement, std::string_view text) {
 // --- before -------------------------------------------------------------------------------------
 
 /// For texts that are not plain. False: the command was answered here (`step` says how).
-bool Client::may_run(const Message&, TextInfo& text, Step& step) {
+bool Client::may_run(const Message& message, TextInfo& text, Step& step) {
   const sql::Analysis& analysis = TextMemo::analysis(text);
   if (analysis.statements.size() != 1) return true;
   const sql::Statement& only = analysis.statements.front();
@@ -96,6 +96,14 @@ bool Client::may_run(const Message&, TextInfo& text, Step& step) {
     step = refuse(told->code, told->sqlstate, told->message);
     return false;
   }
+  if (const std::string gone = gone_variable(message, text); !gone.empty()) {
+    worker_.telemetry.refused(Feature::kUserVariable);
+    step = refuse(1235, "42000",
+                  "Unsupported in a pooled connection: setting something to " + gone +
+                      ", which went with the statement or transaction that set it. Start the "
+                      "proxy with --session-features pin, or connect to the origin directly.");
+    return false;
+  }
   // Nothing is open, so there is nothing to end.
   const bool ends = only.effect == Effect::kCommit || only.effect == Effect::kRollback;
   if (ends && !lease_ && !waiting() && !only.transaction.chain && only.state == 0) {
@@ -105,6 +113,18 @@ bool Client::may_run(const Message&, TextInfo& text, Step& step) {
     return false;
   }
   return true;
+}
+
+/// The user variable that a SET reads although no connection of the session's has it: what dumps do
+/// to put settings back. NULL would be an error at best; empty: there is none.
+std::string Client::gone_variable(const Message& message, TextInfo& text) const {
+  const auto features = worker_.options->config.local.session_features;
+  const sql::Statement& only = TextMemo::analysis(text).statements.front();
+  if (features == core::SessionFeatures::kPin || lease_ || !is_set(only) ||
+      (only.state & state::kUserVariable) == 0 || message.command() != my::Command::kQuery) {
+    return {};
+  }
+  return copied_from_before(read_set(text.text, lexing_));
 }
 
 /// What is reported of a text that is about to be sent.

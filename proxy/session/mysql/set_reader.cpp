@@ -179,6 +179,7 @@ class Reader {
     const MysqlToken& token = tokens_[at_];
     if (token.kind == MysqlTokenKind::kUserVariable) {
       found.kind = Kind::kUser;
+      found.name = lower(token.text);
       return;
     }
     const bool is_marked = token.kind == MysqlTokenKind::kSystemVariable;
@@ -226,6 +227,9 @@ class Reader {
         if (found.value.front() != '\'') found.value = "'" + found.value + "'";
         break;
       }
+      case MysqlTokenKind::kUserVariable:
+        found.copied = lower(token.text);
+        return;
       default:
         return;
     }
@@ -241,6 +245,19 @@ class Reader {
 };
 
 }  // namespace
+
+std::string copied_from_before(const std::vector<Assignment>& assignments) {
+  std::vector<std::string_view> set_here;
+  for (const Assignment& assignment : assignments) {
+    if (assignment.kind == Assignment::Kind::kUser) {
+      set_here.push_back(assignment.name);
+    } else if (!assignment.copied.empty() &&
+               std::find(set_here.begin(), set_here.end(), assignment.copied) == set_here.end()) {
+      return assignment.copied;
+    }
+  }
+  return {};
+}
 
 std::string quoted_value(std::string_view raw) {
   if (!raw.empty() && raw.size() < 20 && raw.find_first_not_of("0123456789") == raw.npos) {

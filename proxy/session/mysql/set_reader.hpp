@@ -26,11 +26,16 @@ struct Assignment {
   std::string value;         ///< as SQL; empty with `is_default` and where only the server knows
   bool is_default = false;   ///< = DEFAULT
   bool is_constant = false;  ///< `value` holds for any session
+  std::string copied{};      ///< the user variable (@x) that the value is, where it is one alone
 };
 
 /// Of one SET statement (`text` begins with its first word or blanks).
 std::vector<Assignment> read_set(std::string_view text, sql::MysqlLexing lexing,
                                  sql::MysqlServer server = {});
+
+/// The first user variable (@x) that something but another one is set to and that was not set
+/// before it in the same statement; empty: there is none.
+std::string copied_from_before(const std::vector<Assignment>& assignments);
 
 /// A value that the server gave, as SQL; nothing kept (empty) where it cannot be quoted for every
 /// sql_mode.

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <utility>
 
+#include "proxy/session/origin_failure.hpp"
 #include "proxy/session/postgres/login.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
@@ -315,8 +316,7 @@ void Client::fail_group(const pool::Refusal& refusal) {
   } else if (refusal.why == pool::Refusal::Why::kWaitTimeout) {
     send_error(severity, pg::sqlstate::kTooManyConnections,
                "Timed out while waiting for an open slot in the pool.",
-               "All origin connections are in use. End transactions sooner, or raise "
-               "--origin-connection-limit.");
+               pool_full_hint(worker_.options->config.local.session_features));
   } else if (refusal.why == pool::Refusal::Why::kClosing) {
     send_error("FATAL", pg::sqlstate::kAdminShutdown,
                "terminating connection due to administrator command");

@@ -120,3 +120,13 @@ TEST_CASE("a value that cannot be quoted for every sql_mode is not kept") {
   CHECK(quoted_value("42") == "42");
   CHECK(quoted_value("SYSTEM") == "'SYSTEM'");
 }
+
+TEST_CASE("what a SET copies from a user variable of before is named") {
+  const auto copied = [](std::string_view text) { return copied_from_before(read_set(text, {})); };
+  CHECK(copied("/*!40101 SET sql_mode = @OLD_MODE */") == "@old_mode");
+  CHECK(copied("set names utf8, @@session.sql_mode := @a") == "@a");
+  CHECK(copied("set @a = @@sql_mode, sql_mode = @A").empty());
+  CHECK(copied("set @a = 1, sql_mode = @b") == "@b");
+  CHECK(copied("set @a = @b, @c = @d").empty());
+  CHECK(copied("set sql_mode = concat(@@sql_mode, '@a')").empty());
+}

@@ -3,13 +3,14 @@ in nobody's cached answer."""
 
 import concurrent.futures
 import contextlib
+import struct
 
 import pymysql
 import pytest
 
 from support.mariadb import MariaDB
 from support.mysql_client import client, rows
-from support.mywire import Wire
+from support.mywire import Wire, execute
 from support.mysql_raw import USUAL, SESSION_TRACK, Raw
 from support.ports import wait_for
 from support.proxy import Proxy
@@ -359,3 +360,44 @@ def test_kill_ends_what_it_names(db, killing, sql, ends):
             return
         with pytest.raises(pymysql.err.MySQLError):
             rows(victim, "select 1")
+
+
+def test_a_number_set_for_the_next_insert_waits_for_it_and_is_nobody_elses(db):
+    db.sql("create or replace table numbered (id int auto_increment primary key, v int)")
+    with Proxy(db, caching={"disabled": True}, origin_connection_limit=2) as p, \
+            Wire(p.port, p.user, p.password, db.database) as one, Wire(p.port, p.user, p.password, db.database) as other:
+        one.ask("set insert_id = 700")
+        for sql in ("select count(*) from numbered", "do 1", "select 1"):
+            one.ask(sql), other.ask(sql)
+        assert other.ask("insert into numbered (v) values (1)")[0][2] == 1
+        assert one.ask("insert into numbered (v) values (2)")[0][2] == 700
+        assert other.ask("insert into numbered (v) values (3)")[0][2] == 701
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_two_statements_of_one_text_keep_their_long_data_and_cursors_apart(db, again):
+    """On a pooled connection they are one statement, until something of the client's is in one of them."""
+    text = "select length(?), seq from seq_1_to_5"
+    with Proxy(db, caching={"disabled": True}, origin_connection_limit=1) as p:
+        heard = []
+        for where in (db, p):
+            with Wire(where.port, where.user, where.password, db.database) as c:
+                def tell(payload, kind):
+                    c.send(payload)
+                    return c.reply(kind, None, payload)
+
+                def prepare():
+                    tell(b"\x16" + text.encode(), "prepare")
+                    return c.statements[-1]
+                one = prepare()
+                two = None if again else prepare()
+                log = [tell(execute(one, [b"\x05abcde"], [b"\xfc\0"], 1), "cursor")]
+                two = prepare() if again else two
+                log += [tell(b"\x1c" + struct.pack("<II", one, 2), "fetch")]
+                tell(b"\x18" + struct.pack("<IH", two, 0) + b"long" * 7, "none")
+                log += [tell(b"\x1c" + struct.pack("<II", one, 1), "fetch"), tell(execute(two, [b""], [b"\xfc\0"]), "query"),
+                        tell(b"\x1c" + struct.pack("<II", one, 1000), "fetch"), tell(execute(one, [b"\x02xy"], [b"\xfc\0"]), "query"),
+                        tell(b"\x19" + struct.pack("<I", two), "none"), tell(execute(one, [b"\x01x"], [b"\xfc\0"]), "query")]
+                heard.append([[event[:2] for event in part if event[0] == "row" or event[0] == "err"] for part in log])
+        assert heard[0] == heard[1]
+        assert sum(map(len, heard[0])) >= 20

@@ -78,8 +78,8 @@ TRANSACTIONS = [["begin"], ["commit"], ["rollback"], ["start transaction read on
                 ["set autocommit = 0"], ["set autocommit = 1"], ["savepoint s"], ["release savepoint s"], ["rollback to s"],
                 ["start transaction with consistent snapshot"], ["set transaction read only"], ["commit and chain"],
                 ["rollback and chain"], ["set transaction isolation level serializable"], ["set autocommit = 0", "savepoint s"],
-                # Of its own until the next statement with tables only (docs/mysql.md).
                 ["begin", "set insert_id = 700", "insert into a{c} (v) values ('set')"],
+                ["set insert_id = {n}00", "select k from t{c}", "do 1", "insert into a{c} (v) values ('later')"],
                 ["begin work"], ["set @@autocommit := 0"], ["xa start 'x{c}'", "xa end 'x{c}'", "xa rollback 'x{c}'"],
                 ["xa start 'x{c}'", "insert into t{c} values (90, 'xa')", "xa end 'x{c}'", "xa prepare 'x{c}'", "xa commit 'x{c}'"]]
 

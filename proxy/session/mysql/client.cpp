@@ -128,6 +128,7 @@ void Client::detach_origin(bool rest_missing) {
   // status tells of.
   lease_->unfinished = touched_ && !lease_->autocommit();
   touched_ = one_shot_ = one_shot_begun_ = may_linger_ = insert_id_open_ = false;
+  has_set_insert_id_ = false;
   Origin::send_home(std::move(lease_), rest_missing);
   unblock(Block::kPressure);  // whoever was to be written to is not ours any more
   if (leaving_ && phase_ == Phase::kReady) {

@@ -201,6 +201,9 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step unknown_statement(const Message& message, std::string_view command);
   void has_prepared(std::uint64_t id, std::uint32_t origin_id);
   const std::uint32_t* ensure_prepared(const PreparedRef& prepared);
+  const std::uint32_t* ensure_prepared(const ClientStatement& statement);
+  void take_over(ClientStatement& statement);
+  void give_back(ClientStatement& statement);
   void forward_with_id(const Message& message, std::uint32_t origin_id, Reply reply);
 
   // last_statement.cpp
@@ -295,17 +298,18 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool streaming_drops_ = false;
   bool rest_to_come_ = false;  // of the command that is being looked at
   bool changing_user_ = false;
-  bool infile_ = false;          // the client is sending a file
-  bool touched_ = false;         // with autocommit off: something ran since the last COMMIT
-  bool one_shot_ = false;        // a SET for the next statement or transaction waits for it
-  bool one_shot_begun_ = false;  // … which is a transaction that has begun
-  bool may_linger_ = false;      // it is worth keeping the lease for a while
-  bool lingers_ = false;         // the lease is kept in case only
-  bool insert_id_open_ = false;  // only the lease knows LAST_INSERT_ID(): asked before it goes
-  bool leaving_ = false;         // go when the present work is done
-  bool ended_ = false;           // the client sends no more: likewise, and it may still read
-  bool deaf_ = false;            // … but does not
-  bool killed_ = false;          // by the time limit
+  bool infile_ = false;             // the client is sending a file
+  bool touched_ = false;            // with autocommit off: something ran since the last COMMIT
+  bool one_shot_ = false;           // a SET for the next statement or transaction waits for it
+  bool one_shot_begun_ = false;     // … which is a transaction that has begun
+  bool has_set_insert_id_ = false;  // and no INSERT has taken the number yet
+  bool may_linger_ = false;         // it is worth keeping the lease for a while
+  bool lingers_ = false;            // the lease is kept in case only
+  bool insert_id_open_ = false;     // only the lease knows LAST_INSERT_ID(): asked before it goes
+  bool leaving_ = false;            // go when the present work is done
+  bool ended_ = false;              // the client sends no more: likewise, and it may still read
+  bool deaf_ = false;               // … but does not
+  bool killed_ = false;             // by the time limit
   bool reply_begun_ = false;
   std::uint64_t waited_us_ = 0;                    // for the lease, until a statement has run on it
   std::chrono::steady_clock::time_point since_{};  // of the phase; kReady: of the last activity

@@ -67,6 +67,14 @@ std::optional<KillTarget> kill_target(const TextInfo& text) {
   return target;
 }
 
+/// Such a statement takes the number that SET insert_id gave.
+bool ends_in_insert(TextInfo& text) {
+  const auto& statements = TextMemo::analysis(text).statements;
+  if (statements.empty()) return false;
+  const std::string& last = statements.back().command;
+  return last == "INSERT" || last == "REPLACE" || last == "LOAD";
+}
+
 std::string_view part(const sql::Statement& statement, std::string_view text) {
   return statement.length == 0 ? text : text.substr(statement.offset, statement.length);
 }
@@ -196,6 +204,7 @@ void Client::apply_effects(const Outcome& outcome) {
       const bool open = !outcome.failed && (outcome.status & my::status::kCursorExists) != 0;
       if (open != statement.cursor) open ? ++cursors_ : --cursors_;
       statement.cursor = open;
+      open ? take_over(statement) : give_back(statement);
     }
   }
   if (running_.command == my::Command::kInitDb) {
@@ -208,6 +217,9 @@ void Client::apply_effects(const Outcome& outcome) {
   if (running_.text == nullptr) return follow_database(outcome);  // COM_DROP_DB
   if (running_.command == my::Command::kStmtPrepare) return;
   TextInfo& text = *running_.text;
+  if (has_set_insert_id_ && outcome.last_insert_id != 0 && ends_in_insert(text)) {
+    has_set_insert_id_ = false;
+  }
   may_linger_ = worth_lingering(outcome);
   if (text.hidden) lease_->dirty = true;
   constexpr std::uint16_t kParseError = 1064;
@@ -241,6 +253,9 @@ void Client::apply_effects(const Outcome& outcome) {
   }
   const bool in_transaction = lease_->in_transaction();
   if (one_shot_) end_one_shot(outcome, ends);
+  if (has_set_insert_id_ && outcome.last_insert_id != 0 && ends_in_insert(text)) {
+    has_set_insert_id_ = false;
+  }
   if (ends && !in_transaction) {
     touched_ = false;
   } else if (!sets_only && !lease_->autocommit()) {
@@ -400,9 +415,12 @@ void Client::apply_assignments(const std::vector<Assignment>& assignments, bool 
           insert_id_open_ = true;
           break;
         }
+        if (assignment.name == "insert_id") {
+          has_set_insert_id_ = lease_->dirty = true;
+          break;
+        }
         one_shot_ = true;
-        lease_->dirty = lease_->dirty || assignment.name.starts_with("rand_seed") ||
-                        assignment.name.ends_with("insert_id");
+        lease_->dirty = lease_->dirty || assignment.name.starts_with("rand_seed");
         break;
       case Kind::kUnknown:
         pin(Feature::kUnknown);
@@ -525,7 +543,11 @@ void Client::ended(const Expected& entry, const Outcome& outcome) {
       break;
     case Purpose::kValues:
       if (outcome.failed) pin(Feature::kSet);
-      insert_id_open_ = false;
+      // It may not have been among them.
+      if (std::find(asked_values_.begin(), asked_values_.end(), "last_insert_id") !=
+          asked_values_.end()) {
+        insert_id_open_ = false;
+      }
       asked_values_.clear();
       break;
     case Purpose::kInitConnect:
@@ -539,7 +561,7 @@ void Client::ended(const Expected& entry, const Outcome& outcome) {
 
 bool Client::must_hold() const {
   return lease_->busy() || lease_->in_transaction() || cursors_ > 0 || long_data_ > 0 ||
-         pins_ != 0 || one_shot_ || infile_ || !asked_values_.empty() ||
+         has_set_insert_id_ || pins_ != 0 || one_shot_ || infile_ || !asked_values_.empty() ||
          (touched_ && !lease_->autocommit());
 }
 

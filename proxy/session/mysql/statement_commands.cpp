@@ -72,11 +72,9 @@ std::uint32_t Client::prepared(const my::PrepareOk& prepared) {
   return id;
 }
 
-/// The connection in use has one more. What this client's long data or open cursor may be in stays.
+/// The connection in use has one more.
 void Client::has_prepared(std::uint64_t id, std::uint32_t origin_id) {
-  const bool in_use = cursors_ > 0 || long_data_ > 0;
   const auto before = lease_->prepared().add(id, origin_id);
-  if (in_use) return;
   if (before) lease_->close_statement(*before);
   while (const auto surplus = lease_->prepared().surplus()) {
     lease_->close_statement(*surplus);
@@ -110,6 +108,25 @@ const std::uint32_t* Client::ensure_prepared(const PreparedRef& prepared) {
   worker_.telemetry.add(Counter::kParsesInjected);
   block(Block::kPrelude);
   return nullptr;
+}
+
+const std::uint32_t* Client::ensure_prepared(const ClientStatement& statement) {
+  return statement.own ? &*statement.own : ensure_prepared(statement.prepared);
+}
+
+/// Something of this client's is in it from now on.
+void Client::take_over(ClientStatement& statement) {
+  if (statement.own) return;
+  const auto* id = lease_->prepared().use(statement.prepared->id);
+  if (id == nullptr) return;
+  statement.own = *id;
+  lease_->prepared().remove(statement.prepared->id);
+}
+
+/// Nothing is any more: it is for whoever prepares the same.
+void Client::give_back(ClientStatement& statement) {
+  const auto own = std::exchange(statement.own, std::nullopt);
+  if (own && lease_) has_prepared(statement.prepared->id, *own);
 }
 
 /// As it came, but for the id.
@@ -156,7 +173,7 @@ Client::Step Client::stmt_execute(const Message& message) {
     return refuse_oversized("an execution of over 16 MB must bind its types");
   }
   if (!need_origin(&text)) return Step::kBlocked;
-  const std::uint32_t* id = ensure_prepared(statement->prepared);
+  const std::uint32_t* id = ensure_prepared(*statement);
   if (id == nullptr || !cleared(text, statement->prepared->state)) return Step::kBlocked;
   last_.read.text = nullptr;
   if (text.read_only && !statement->long_data) {
@@ -202,7 +219,7 @@ Client::Step Client::stmt_bulk_execute(const Message& message) {
   Step step = Step::kDone;
   if (!text.plain && !may_run(message, text, step)) return step;
   if (!need_origin(&text)) return Step::kBlocked;
-  const std::uint32_t* id = ensure_prepared(statement->prepared);
+  const std::uint32_t* id = ensure_prepared(*statement);
   if (id == nullptr || !cleared(text, statement->prepared->state)) return Step::kBlocked;
   running_ = {};
   running_.text = statement->text;
@@ -219,7 +236,7 @@ Client::Step Client::stmt_long_data(const Message& message) {
   ClientStatement* statement = find_statement(message);
   if (statement == nullptr || message.payload.size() < 7) return Step::kDone;  // as a server does
   if (!need_origin(statement->text.get())) return Step::kBlocked;
-  const std::uint32_t* id = ensure_prepared(statement->prepared);
+  const std::uint32_t* id = ensure_prepared(*statement);
   if (id == nullptr) return Step::kBlocked;
   lease_->virgin = false;
   char* out = lease_->stream().reserve(message.whole.size());
@@ -227,6 +244,7 @@ Client::Step Client::stmt_long_data(const Message& message) {
   put_id(out + kIdAt, *id);
   worker_.telemetry.add(Counter::kBytesToOrigin, message.whole.size());
   if (!std::exchange(statement->long_data, true)) ++long_data_;
+  take_over(*statement);
   if (!message.is_whole) start_streaming(message, false);
   return Step::kDone;
 }
@@ -236,12 +254,7 @@ Client::Step Client::stmt_long_data(const Message& message) {
 Client::Step Client::stmt_close(const Message& message) {
   ClientStatement* statement = find_statement(message);
   if (statement == nullptr) return Step::kDone;
-  if (lease_ && (statement->long_data || statement->cursor)) {
-    if (const auto* id = lease_->prepared().use(statement->prepared->id)) {
-      lease_->close_statement(*id);
-      lease_->prepared().remove(statement->prepared->id);
-    }
-  }
+  if (lease_ && statement->own) lease_->close_statement(*statement->own);
   if (statement->long_data) --long_data_;
   if (statement->cursor) --cursors_;
   if (last_prepared_ == statement->id) last_prepared_ = 0;
@@ -252,9 +265,7 @@ Client::Step Client::stmt_close(const Message& message) {
 Client::Step Client::stmt_reset(const Message& message) {
   ClientStatement* statement = find_statement(message);
   if (statement == nullptr) return unknown_statement(message, "mysqld_stmt_reset");
-  const std::uint32_t* id = lease_ && (statement->long_data || statement->cursor)
-                                ? lease_->prepared().use(statement->prepared->id)
-                                : nullptr;
+  const std::uint32_t* id = lease_ && statement->own ? &*statement->own : nullptr;
   if (std::exchange(statement->long_data, false)) --long_data_;
   if (std::exchange(statement->cursor, false)) --cursors_;
   if (id == nullptr) {
@@ -264,6 +275,7 @@ Client::Step Client::stmt_reset(const Message& message) {
   }
   running_ = {};
   forward_with_id(message, *id, Reply::kOk);
+  give_back(*statement);
   return Step::kDone;
 }
 
@@ -271,7 +283,7 @@ Client::Step Client::stmt_fetch(const Message& message) {
   ClientStatement* statement = find_statement(message);
   if (statement == nullptr) return unknown_statement(message, "mysqld_stmt_fetch");
   const std::uint32_t* id =
-      lease_ && statement->cursor ? lease_->prepared().use(statement->prepared->id) : nullptr;
+      lease_ && statement->cursor && statement->own ? &*statement->own : nullptr;
   if (id == nullptr) {
     return refuse(1421, "HY000",
                   "The statement (" + std::to_string(statement->id) + ") has no open cursor.");

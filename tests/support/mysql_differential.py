@@ -245,6 +245,8 @@ class Pair:
     def afresh(self, random):
         """COM_RESET_CONNECTION: statements, settings and transactions go."""
         self.tell(lambda wire: bytes([my.RESET_CONNECTION]), "query")
+        # MariaDB forgets the database's collation until it is entered again.
+        self.tell(lambda wire: bytes([my.INIT_DB]) + b"shop", "query")
         self.forget()
 
     def other_user(self, random):

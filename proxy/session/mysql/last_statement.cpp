@@ -186,7 +186,8 @@ void Client::note_statement(const Outcome& outcome) {
     if (!last_.has_diagnostics) lease_->diagnostics_of = 0;
   }
   if (text == nullptr || running_.command == my::Command::kStmtPrepare) return;
-  const bool returning = text->plain && outcome.ends_with_rows && inserts(text->text);
+  const bool returning = text->plain ? outcome.ends_with_rows && inserts(text->text)
+                                     : has_word(text->text, "returning");
   if (returning || may_be_given || (!text->plain && changes_insert_id(*text))) {
     lease_->insert_id.reset();
     insert_id_open_ = true;

@@ -154,7 +154,15 @@ void EpollLoop::run() {
     const int count = ::epoll_wait(epoll_fd_, events.data(), kEvents, timeout);
     woken();
     read_clock();
-    for (int i = 0; i < count; ++i) dispatch(events[i].data.u64, events[i].events);
+    for (int i = 0; i < count && count > 1; ++i) {
+      const epoll_event event = events[i];
+      if (!comes_first(event.data.u64)) continue;
+      events[i].events = 0;
+      dispatch(event.data.u64, event.events);
+    }
+    for (int i = 0; i < count; ++i) {
+      if (events[i].events != 0) dispatch(events[i].data.u64, events[i].events);
+    }
     finish_turn();
   }
 }
@@ -183,6 +191,12 @@ bool EpollLoop::add(int fd, std::uint32_t events, std::uint32_t slot) {
   event.events = events;
   event.data.u64 = (std::uint64_t{slots_[slot].generation} << 32) | slot;
   return ::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+bool EpollLoop::comes_first(std::uint64_t tag) const {
+  const Slot& slot = slots_[static_cast<std::uint32_t>(tag)];
+  return slot.kind == Kind::kStream && slot.generation == static_cast<std::uint32_t>(tag >> 32) &&
+         static_cast<const SocketStream*>(slot.target)->first;
 }
 
 void EpollLoop::dispatch(std::uint64_t tag, std::uint32_t events) {

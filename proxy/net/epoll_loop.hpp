@@ -47,6 +47,7 @@ class EpollLoop final : public LoopCore {
   std::uint32_t take_slot(Kind kind, void* target);
   void free_slot(std::uint32_t index);
   bool add(int fd, std::uint32_t events, std::uint32_t slot);
+  bool comes_first(std::uint64_t tag) const;
   void dispatch(std::uint64_t tag, std::uint32_t events);
   void on_stream(SocketStream& stream, std::uint32_t events);
   void read(SocketStream& stream);

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "proxy/net/loop_core.hpp"
+#include "proxy/net/read_first.hpp"
 #include "proxy/net/tls_session.hpp"
 
 namespace hyperdrive::proxy::net {
@@ -30,6 +31,8 @@ class Alive {
 };
 
 }  // namespace
+
+void read_first(Stream& stream) { static_cast<SocketStream&>(stream).first = true; }
 
 SocketStream::SocketStream(int fd, LoopCore* loop) : fd_(fd), loop_(loop) {}
 

@@ -78,6 +78,7 @@ class SocketStream final : public Stream {
   bool hangup = false;      ///< epoll: the peer has ended its side, so read until end-of-file
   bool blocked = false;     ///< epoll: the socket is full, wait for EPOLLOUT
   bool receiving = false;   ///< io_uring: a multishot receive is armed
+  bool first = false;       ///< its news are heard before others of the same turn (read_first.hpp)
   bool detaching = false;   ///< io_uring: waits for its receive to be cancelled
   bool shut = false;        ///< the sending side has been shut down
 

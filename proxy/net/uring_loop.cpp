@@ -116,12 +116,27 @@ void UringLoop::reap() {
   unsigned head;
   unsigned count = 0;
   io_uring_cqe* completion;
+  if (::io_uring_cq_ready(&ring_) > 1) {
+    io_uring_for_each_cqe(&ring_, head, completion) {
+      if (!comes_first(*completion)) continue;
+      complete(*completion);
+      completion->user_data = static_cast<std::uint64_t>(Op::kNone);  // seen
+    }
+  }
   io_uring_for_each_cqe(&ring_, head, completion) {
     ++count;
     complete(*completion);
   }
   ::io_uring_cq_advance(&ring_, count);
   buffers_.publish();
+}
+
+/// All of a stream's receives are heard in one round, so that they stay in their order.
+bool UringLoop::comes_first(const io_uring_cqe& completion) const {
+  if (static_cast<Op>(completion.user_data & 0xff) != Op::kReceive) return false;
+  const Slot& slot = slots_[static_cast<std::uint32_t>(completion.user_data >> 8)];
+  return slot.kind == Kind::kStream && slot.target != nullptr &&
+         static_cast<const SocketStream*>(slot.target)->first;
 }
 
 void UringLoop::complete(const io_uring_cqe& completion) {

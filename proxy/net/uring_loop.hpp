@@ -73,6 +73,7 @@ class UringLoop final : public LoopCore {
   void alarm_at(TimePoint when);
   void reap();
   void complete(const io_uring_cqe& completion);
+  bool comes_first(const io_uring_cqe& completion) const;
   void on_received(std::uint32_t index, const io_uring_cqe& completion);
   void on_bytes(std::uint32_t index, char* bytes, int size);
   void on_receive_ended(SocketStream& stream, int result);

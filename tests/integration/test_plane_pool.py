@@ -1,5 +1,6 @@
 """The pool: its limit, its order, its deadlines, and an origin that comes and goes."""
 
+import os
 import signal
 import threading
 import time
@@ -124,6 +125,29 @@ def test_a_terminated_idle_connection_is_replaced_silently(origin):
         origin.psql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'Hyperdrive'")
         wait_for(lambda: proxy.stats()["origin_connections"] == 0, what="the dead connection is noticed")
         assert c.value("select 2") == "2"
+
+
+def stop(process):
+    """Until each of its threads stands still."""
+    process.send_signal(signal.SIGSTOP)
+
+    def stands():
+        tasks = f"/proc/{process.pid}/task"
+        return all(open(f"{tasks}/{task}/stat").read().rsplit(")", 1)[1].split()[0] == "T" for task in os.listdir(tasks))
+    wait_for(stands, 10, "it has stopped")
+
+
+@pytest.mark.parametrize("loop", ["io_uring", "epoll"])
+def test_who_asks_in_the_moment_in_which_the_connection_dies_gets_another(origin, loop):
+    with Proxy(origin, origin_connection_limit=1, local={"workers": 1}, env={"HYPERDRIVE_LOOP": loop}) as proxy:
+        for turn in range(3):
+            with w.Connection.open(proxy.url()) as c:
+                pid = c.value("select pg_backend_pid()")
+                stop(proxy.process)  # it hears of both at once, of the question first
+                c.send(w.query(f"select {turn}"))
+                origin.psql(f"select pg_terminate_backend({pid}, 20000)")
+                proxy.process.send_signal(signal.SIGCONT)
+                assert [w.data_row(body) for kind, body in c.until_ready() if kind == "D"] == [[str(turn).encode()]]
 
 
 def test_idle_connections_are_closed_after_their_time(origin):

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "proxy/net/read_first.hpp"
 #include "proxy/session/postgres/client.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
@@ -35,6 +36,7 @@ Origin::Origin(Worker& worker, std::unique_ptr<net::Stream> stream, Identity ide
       prepared_(static_cast<std::size_t>(worker.options->config.local.prepared_statements)),
       identity_(std::move(identity)) {
   stream_->set_handler(this);
+  net::read_first(*stream_);
 }
 
 Origin::~Origin() {

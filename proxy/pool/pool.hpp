@@ -131,6 +131,7 @@ class Pool {
   void opened(std::size_t worker, tl::expected<std::unique_ptr<OriginConnection>, Refusal> result);
   void open_failed(const Refusal& refusal);
   void tick(std::size_t worker);
+  void close_surplus(std::size_t worker);
   void arm(std::size_t worker);
   std::chrono::milliseconds period(const Worker& worker) const;
 

@@ -82,8 +82,32 @@ void Pool::tick(std::size_t worker) {
 // --- from outside -------------------------------------------------------------------------------
 
 void Pool::configure(const PoolOptions& options) {
-  const std::lock_guard lock(mutex_);
-  options_ = options;
+  {
+    const std::lock_guard lock(mutex_);
+    options_ = options;
+  }
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i].loop->post([this, i] { close_surplus(i); });
+  }
+}
+
+/// Idle connections over the limit, the one that rested longest first; busy ones go as they come
+/// back.
+void Pool::close_surplus(std::size_t worker) {
+  while (true) {
+    std::unique_ptr<OriginConnection> leaving;
+    {
+      const std::lock_guard lock(mutex_);
+      auto& idle = workers_[worker].idle;
+      if (idle.empty() || total_ <= static_cast<std::size_t>(std::max(options_.limit, 1))) return;
+      leaving = std::move(idle.front());
+      idle.erase(idle.begin());
+    }
+    OriginConnection& old = *leaving;
+    old.unpark();
+    old.retire(std::move(leaving));
+    discard(nullptr);
+  }
 }
 
 void Pool::renew() {

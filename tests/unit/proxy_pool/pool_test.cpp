@@ -325,6 +325,21 @@ TEST_CASE("a lower limit takes effect as connections come back") {
   CHECK(bench.open_connections == 2);
 }
 
+TEST_CASE("a lower limit closes the idle connections that are over it") {
+  Bench bench(limited(4), 2);
+  auto clients = crowd(bench, 4, 2);
+  for (int i = 0; i < 4; ++i) bench.succeed();
+  REQUIRE(eventually([&] {
+    return std::all_of(clients.begin(), clients.end(), [](auto& client) { return client->has(); });
+  }));
+  for (std::size_t i = 1; i < 4; ++i) clients[i]->give_back();
+  REQUIRE(eventually([&] { return bench.pool().gauges().idle == 3; }));
+  bench.pool().configure(limited(2));
+  CHECK(eventually([&] { return bench.open_connections == 2; }));
+  CHECK(bench.pool().gauges().total == 2);
+  CHECK(clients[0]->has());
+}
+
 TEST_CASE("after renew() the connections of before are used by nobody") {
   Bench bench(limited(2));
   Client busy(bench, 0), idle(bench, 0);

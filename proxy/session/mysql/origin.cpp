@@ -106,6 +106,7 @@ void Origin::on_closed(net::CloseReason) {
 }
 
 void Origin::lost() {
+  stream_->set_handler(nullptr);  // more may come while it waits for its burial
   if (owner_ != nullptr) {
     owner_->origin_lost();
   } else if (auto self = worker_->take_finishing(*this)) {

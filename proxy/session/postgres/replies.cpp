@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "proxy/session/postgres/client.hpp"
+#include "proxy/session/postgres/error_text.hpp"
 #include "proxy/session/postgres/origin.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
@@ -238,86 +239,7 @@ Origin::Pass Origin::empty_query() {
   return pass;
 }
 
-Origin::Pass Origin::copy_in_begins() {
-  if (in_flight_.empty()) return Pass::kBroken;  // a lease that waits for its end would never end
-  const Pass pass = forwards() ? Pass::kForward : Pass::kSwallow;
-  copying_in_ = true;
-  drop_copy_syncs();
-  return pass;
-}
-
-/// While the origin takes COPY data it ignores Sync: those sent before the data's end get no
-/// answer, unless the COPY fails before it reads them.
-void Origin::drop_copy_syncs() {
-  bool dropped = false;
-  bool ended = false;  // by a Sync that counts
-  for (std::size_t at = 1; at < in_flight_.size();) {
-    const ReplyKind kind = in_flight_[at].kind;
-    if (kind == ReplyKind::kCopyEnd) copying_in_ = false;
-    if (kind == ReplyKind::kSync && copying_in_) {
-      in_flight_.erase(at);
-      dropped = true;
-      ++copy_syncs_;
-    } else {
-      ended = ended || kind == ReplyKind::kSync;
-      ++at;
-    }
-  }
-  if (dropped && !ended && in_flight_.front().kind == ReplyKind::kExecute) open_ = true;
-}
-
-/// A COPY has failed, or is about to, in which Syncs were sent. How many of them the origin had
-/// ignored by then shows in how many ReadyForQuery come before the answer to an empty Query; the
-/// Sync before that Query, so that it is not skipped, adds one.
-Expected& Origin::find_syncs() {
-  copy_syncs_ = 0;
-  std::string message;
-  pg::append_empty(message, pg::Frontend::kSync);
-  pg::append_query(message, "");
-  write(message);
-  unnamed_serial = kNone;
-  finding_syncs_ = true;
-  owner_->await_syncs();
-  Expected& entry = expect(ReplyKind::kQuery, ReplyAction::kSwallow);
-  entry.finds_syncs = true;
-  return entry;
-}
-
-/// All of them are alike, so each is passed on when the next one shows that it was not the last.
-Origin::Pass Origin::ready_of_syncs(pg::TransactionStatus status) {
-  status_ = status;
-  last_ready_ = worker_->loop.now();
-  if (in_flight_.front().kind == ReplyKind::kSync) in_flight_.pop();
-  if (status == pg::TransactionStatus::kIdle && worker_->gate != nullptr) writes.pass_idle();
-  if (!std::exchange(ready_held_, true)) return Pass::kSwallow;
-  ignoring_ = false;
-  if (owner_ == nullptr) return Pass::kSwallow;
-  owner_->ready(status);
-  return Pass::kForward;
-}
-
 namespace {
-
-/// The error with another part in its message.
-std::string retold(net::Bytes body, std::string_view old_part, std::string_view new_part) {
-  std::string out(1, static_cast<char>(Backend::kErrorResponse));
-  out.append(4, '\0');
-  while (!body.empty() && body[0] != '\0') {
-    const std::size_t end = body.find('\0', 1);
-    if (end == net::Bytes::npos) break;
-    std::string field(body.substr(0, end));
-    if (field[0] == static_cast<char>(pg::Field::kMessage)) {
-      const auto at = field.find(old_part);
-      if (at != std::string::npos) field.replace(at, old_part.size(), new_part);
-    }
-    out += field;
-    out += '\0';
-    body.remove_prefix(end + 1);
-  }
-  out += '\0';
-  pg::store_u32(out.data() + 1, static_cast<std::uint32_t>(out.size() - 1));
-  return out;
-}
 
 /// With the client's name for the statement instead of ours.
 std::string renamed_error(net::Bytes body, const Named& named) {
@@ -325,21 +247,6 @@ std::string renamed_error(net::Bytes body, const Named& named) {
 }
 
 }  // namespace
-
-/// A COPY's error while the empty Query that was to break it is on its way: if it did, it is not
-/// answered, and its error is about the message in whose place it went.
-Origin::Pass Origin::copy_broken(net::Bytes body, Pass pass) {
-  const auto fields = pg::parse_error_response(body);
-  if (!fields || fields->sqlstate != pg::sqlstate::kProtocolViolation) return pass;
-  const std::uint64_t type = in_flight_[1].serial;
-  in_flight_.erase(1);
-  finding_syncs_ = false;
-  if (pass != Pass::kForward) return pass;
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  replacement_ =
-      retold(body, "0x51", std::string{"0x"} + kDigits[type >> 4 & 15] + kDigits[type & 15]);
-  return Pass::kReplace;
-}
 
 Origin::Pass Origin::error(net::Bytes body) {
   const auto fields = pg::parse_error_response(body);

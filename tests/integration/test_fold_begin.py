@@ -170,9 +170,28 @@ def test_no_connection_for_the_first_statement_is_the_end_of_the_transaction(pg)
         b.query("select 1")
         a.query("begin")
         kinds, status, answer = ask(a, query("select 1"))
-        assert (kinds, status) == ("E", "I") and error_fields(answer[0][1])["C"] == "53300"
+        assert (kinds, status) == ("E", "E") and error_fields(answer[0][1])["C"] == "53300"
         b.query("rollback")
+        kinds, status, answer = ask(a, query("select 1"))
+        assert (kinds, status) == ("E", "E") and error_fields(answer[0][1])["C"] == "25P02"
+        kinds, status, answer = ask(a, query("commit"))
+        assert (kinds, status, answer[0][1]) == ("C", "I", b"ROLLBACK\0")
         assert a.value("select 'well'") == "well"
+
+
+@pytest.mark.parametrize("ask_for", [query, extended])
+def test_nothing_behind_a_statement_that_got_no_connection_runs_without_its_begin(pg, ask_for):
+    with folding(pg, wait_timeout="1s") as proxy, connect(proxy) as a, connect(proxy) as b:
+        b.query("begin")
+        b.query("select 1")
+        ask(a, ask_for("begin"))
+        a.send(*[ask_for(f"insert into t values ({n})") for n in (4001, 4002)], ask_for("select 1"), ask_for("commit"))
+        assert error_fields(a.until_ready()[-2][1])["C"] == "53300"
+        b.query("rollback")
+        for _ in range(2):
+            assert error_fields(a.until_ready()[-2][1])["C"] == "25P02"
+        assert [(kind, body) for kind, body in a.until_ready() if kind in "CZ"] == [("C", b"ROLLBACK\0"), ("Z", b"I")]
+        assert a.value("select count(*) from t where k > 4000") == "0"
 
 
 def test_a_pinned_session_begins_where_it_is(pg):

@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 from support import pgwire as w
+from support.ports import wait_for
 from support.postgres import Postgres
 from support.proxy import Proxy
 
@@ -219,6 +220,23 @@ def test_reset_all_and_discard_all_go_back_to_what_the_session_began_with(pinnin
             assert not [body for kind, body in a.until_ready() if kind == "S"]
             assert a.value("show timezone") == "Asia/Kolkata"
             assert a.value("show application_name") == "mine"
+
+
+def test_what_is_given_up_in_a_transaction_that_is_rolled_back_stays(origin, pinning):
+    with connect(pinning) as a, connect(pinning) as b:
+        a.query("listen kept; create temp table mine as select 1 as n")
+        a.query("begin; unlisten *; discard temp")
+        a.query("rollback")
+        a.send(w.query("begin; unlisten *; discard temp; select 1 / 0"))
+        a.until_ready()
+        a.query("rollback")
+        b.query("notify kept, 'heard'")
+        kind, body = a.receive()
+        assert (kind, body[4:]) == ("A", b"kept\0heard\0")
+        assert a.value("select n from mine") == "1"
+        assert pinning.stats()["idle"] < pinning.stats()["origin_connections"]
+        a.query("begin; unlisten *; discard temp; commit")
+        wait_for(lambda: pinning.stats()["idle"] == pinning.stats()["origin_connections"], what="it is given back")
 
 
 def test_a_reset_all_that_is_rolled_back_reaches_nobody(pinning):

@@ -326,7 +326,7 @@ void Client::fail_group(const pool::Refusal& refusal) {
                refusal.error.hint);
   }
   if (login) return close_politely();
-  forget_begin();
+  lose_begin();
   drop_tap();
   skip_to_sync_ = true;
   unblock(Block::kLease);

@@ -230,6 +230,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool begin_answered(net::Bytes group);
   bool end_answered(net::Bytes group);
   void forget_begin();
+  void lose_begin();
+  bool refused_as_failed(const Message& message);
   void answer_lone(const Lone& lone, net::Bytes group, std::string_view tag);
   wire::postgres::TransactionStatus status() const;
   void send_begin();
@@ -294,6 +296,9 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void deallocated();
   void roll_back_to(std::string_view savepoint);
   void unpin(Feature feature);
+  void unpin_at_commit(Feature feature);
+  void keeps(Feature feature);
+  void end_unpins(bool committed);
   void defined(const sql::Statement& statement);
   void run_settings(const sql::Statement& statement);
 
@@ -341,6 +346,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::uint64_t own_definitions_ = 0;  // changes with the session's temporary objects
   std::uint64_t own_reading_ = 0;      // of texts, on this connection: see reading()
   std::uint16_t pins_ = 0;             // bits by Feature
+  std::uint16_t unpins_ = 0;           // likewise: those that end if the transaction commits
   bool defines_ = false;               // the present transaction has changed definitions
   Phase phase_ = Phase::kStartup;
   Block block_ = Block::kNone;
@@ -348,6 +354,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool skip_to_sync_ = false;    // without an origin: after a refusal
   bool asks_sequences_ = false;  // has asked for lastval() or currval()
   bool begins_ = false;          // a BEGIN is on its way, or begun_
+  bool begin_lost_ = false;      // begun_ was never sent, and its transaction has failed
   bool ends_ = false;            // a COMMIT, ROLLBACK … is
   bool check_failed_ = false;
   bool streaming_drops_ = false;

@@ -87,7 +87,8 @@ std::optional<Client::Lone> Client::lone_statement(net::Bytes bytes) {
 
 /// A BEGIN with nothing behind it yet: who sends more at once gains nothing by waiting.
 bool Client::begin_answered(net::Bytes group) {
-  if (lease_ || begun_ || skip_to_sync_ || !worker_.options->config.local.fold_begin) return false;
+  if (lease_ || begun_ || begin_lost_ || skip_to_sync_ || !worker_.options->config.local.fold_begin)
+    return false;
   const auto lone = lone_statement(group);
   if (!lone) return false;
   const std::string_view tag = begin_tag(lone->text);
@@ -101,11 +102,12 @@ bool Client::begin_answered(net::Bytes group) {
 
 /// The end of a transaction of which the origin has never heard.
 bool Client::end_answered(net::Bytes group) {
-  if (!begun_) return false;
+  if (!begun_ && (!begin_lost_ || skip_to_sync_)) return false;
   const auto lone = lone_statement(group);
   if (!lone) return false;
-  const std::string_view tag = end_tag(lone->text);
+  std::string_view tag = end_tag(lone->text);
   if (tag.empty()) return false;
+  if (std::exchange(begin_lost_, false)) tag = "ROLLBACK";
   forget_begin();
   worker_.telemetry.add(Counter::kTransactions);
   answer_lone(*lone, group, tag);
@@ -116,6 +118,27 @@ void Client::forget_begin() {
   if (!begun_) return;
   begun_.reset();
   begins_ = false;
+}
+
+/// The first statement behind it was not sent: what was meant to follow must not run alone.
+void Client::lose_begin() {
+  begin_lost_ = begin_lost_ || begun_;
+  forget_begin();
+}
+
+/// What a server says to anything but the end of a transaction that has failed.
+bool Client::refused_as_failed(const Message& message) {
+  if (!begin_lost_ || skip_to_sync_) return false;
+  const pg::Header& header = message.header;
+  const bool alone = header.is(Frontend::kQuery) || header.is(Frontend::kFunctionCall);
+  const bool extended = header.is(Frontend::kParse) || header.is(Frontend::kBind) ||
+                        header.is(Frontend::kDescribe) || header.is(Frontend::kExecute);
+  if (!alone && !extended) return false;
+  send_error("ERROR", pg::sqlstate::kInFailedSqlTransaction,
+             "current transaction is aborted, commands ignored until end of transaction block");
+  skip_to_sync_ = extended;
+  if (alone) send_ready();
+  return true;
 }
 
 void Client::answer_lone(const Lone& lone, net::Bytes group, std::string_view tag) {
@@ -146,6 +169,7 @@ void Client::answer_lone(const Lone& lone, net::Bytes group, std::string_view ta
 /// What a ReadyForQuery that is made here says.
 pg::TransactionStatus Client::status() const {
   if (lease_) return lease_->status();
+  if (begin_lost_) return pg::TransactionStatus::kFailed;
   return begun_ ? pg::TransactionStatus::kInTransaction : pg::TransactionStatus::kIdle;
 }
 

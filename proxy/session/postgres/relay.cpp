@@ -159,7 +159,7 @@ bool Client::owes_many_replies() const {
 
 /// Runs the messages of a group, or of a piece of one; returns how many bytes are done with.
 std::size_t Client::run_group(net::Bytes group, bool whole) {
-  if (whole && worker_.gate != nullptr && !skip_to_sync_ && !begun_ &&
+  if (whole && worker_.gate != nullptr && !skip_to_sync_ && !begun_ && !begin_lost_ &&
       (!lease_ || lease_->at_flush())) {
     Step step = Step::kDone;
     if (offered(group, step)) return step == Step::kDone ? group.size() : 0;
@@ -268,21 +268,6 @@ bool Client::breaks_copy(const Message& message) const {
          !header.is(Frontend::kFlush) && !header.is(Frontend::kTerminate);
 }
 
-/// An empty Query goes in the message's place: it breaks the COPY as well, and where there is none
-/// any more it harms nothing. Then the message's own turn comes.
-Client::Step Client::break_copy(const pg::Header& header) {
-  lease_->copy_ended();
-  Expected& entry = lease_->find_syncs();
-  entry.breaks_copy = true;
-  entry.serial = static_cast<unsigned char>(header.type);
-  return Step::kBlocked;
-}
-
-/// Nothing goes out before it is known which Syncs of a failed COPY were answered.
-void Client::await_syncs() {
-  if (block_ == Block::kNone) block(Block::kReplies);
-}
-
 /// Whether a RESET ALL or DISCARD ALL earlier in this group must be answered first: it decides what
 /// the names behind it mean. Sync only says that there is no more.
 bool Client::awaits_reset(const pg::Header& header) const {
@@ -304,6 +289,7 @@ void Client::await_replies() {
 
 Client::Step Client::message(const Message& message) {
   if (breaks_copy(message)) return break_copy(message.header);
+  if (refused_as_failed(message)) return Step::kDone;
   switch (static_cast<Frontend>(message.header.type)) {
     case Frontend::kQuery:
       return query(message);
@@ -498,7 +484,9 @@ Client::Step Client::copy(const Message& message) {
 /// passed on as it comes.
 Client::Step Client::begin_big(const Message& message) {
   if (breaks_copy(message)) return break_copy(message.header);
-  if (message.header.is(Frontend::kCopyData)) {
+  if (refused_as_failed(message)) {
+    streaming_drops_ = true;
+  } else if (message.header.is(Frontend::kCopyData)) {
     streaming_drops_ = !lease_ || skipping() || lease_->in_flight().empty();
     if (!streaming_drops_) forward(message.whole);
   } else {

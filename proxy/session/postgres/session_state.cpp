@@ -10,7 +10,7 @@ using pg::Frontend;
 using sql::Effect;
 
 bool Client::in_transaction() const {
-  return begins_ || (lease_ && lease_->status() != pg::TransactionStatus::kIdle);
+  return begins_ || begin_lost_ || (lease_ && lease_->status() != pg::TransactionStatus::kIdle);
 }
 
 /// For a Query or Execute of a text that is not plain. `handled`: it is not to be forwarded.
@@ -234,10 +234,24 @@ Client::Step Client::answer_here(const Message& message, std::string_view tag) {
 void Client::forget_all() {
   names_.clear();
   settings_ = snapshot_ = startup_;
-  pins_ = 0;
+  pins_ = unpins_ = 0;
 }
 
 void Client::unpin(Feature feature) { pins_ &= static_cast<std::uint16_t>(~bit(feature)); }
+
+/// What a rollback would bring back keeps its connection until there can be none.
+void Client::unpin_at_commit(Feature feature) { unpins_ |= bit(feature); }
+
+/// It has been done; whether it pins was said when it was sent.
+void Client::keeps(Feature feature) {
+  unpins_ &= static_cast<std::uint16_t>(~bit(feature));
+  if (features_pin()) pins_ |= bit(feature);
+}
+
+void Client::end_unpins(bool committed) {
+  if (committed) pins_ &= static_cast<std::uint16_t>(~unpins_);
+  unpins_ = 0;
+}
 
 // --- effects ------------------------------------------------------------------------------------
 
@@ -252,10 +266,12 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
       if (session_) session_->savepoints.clear();
       break;
     case Effect::kCommit:
+      end_unpins(tag != "ROLLBACK");
       settings_ = tag == "ROLLBACK" ? snapshot_ : settings_;
       snapshot_ = settings_;
       break;
     case Effect::kRollback:
+      end_unpins(false);
       settings_ = snapshot_;
       break;
     case Effect::kSavepoint:
@@ -264,6 +280,7 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
       }
       break;
     case Effect::kRollbackTo:
+      end_unpins(false);
       roll_back_to(statement.argument);
       break;
     case Effect::kReset:
@@ -277,8 +294,16 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
         }
       }
       break;
+    case Effect::kListen:
+      keeps(Feature::kListen);
+      break;
+    case Effect::kCreateTemp:
+      keeps(Feature::kTempTable);
+      break;
     case Effect::kUnlisten:
-      if (statement.argument.empty() || statement.argument == "*") unpin(Feature::kListen);
+      if (statement.argument.empty() || statement.argument == "*") {
+        unpin_at_commit(Feature::kListen);
+      }
       break;
     case Effect::kClose:
       if (statement.argument.empty()) unpin(Feature::kHoldCursor);
@@ -329,7 +354,7 @@ void Client::roll_back_to(std::string_view savepoint) {
 }
 
 void Client::discarded(std::string_view what) {
-  if (what == "TEMP") unpin(Feature::kTempTable);
+  if (what == "TEMP") unpin_at_commit(Feature::kTempTable);
   if (what != "ALL") return;
   forget_all();
   if (!lease_) return;
@@ -378,6 +403,7 @@ void Client::failed(net::Bytes error_body) {
 void Client::ready(pg::TransactionStatus status) {
   if (status == pg::TransactionStatus::kIdle) {
     if (std::exchange(defines_, false)) worker_.service.note_definitions_changed();
+    end_unpins(!error_in_group_);
     if (error_in_group_) settings_ = snapshot_;
     snapshot_ = settings_;
     if (std::exchange(reset_ran_, false) && error_in_group_) {

@@ -78,7 +78,7 @@ void Client::cancel_wait() {
   drop_tap();
   worker_.telemetry.add(Counter::kCancels);
   send_error("ERROR", pg::sqlstate::kQueryCanceled, "canceling statement due to user request");
-  forget_begin();
+  lose_begin();
   skip_to_sync_ = true;
   unblock(block_);
 }

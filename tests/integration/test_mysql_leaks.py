@@ -244,6 +244,19 @@ def test_the_default_charset_of_one_session_is_not_that_of_others(db, sql):
             assert one.values(asks) == direct.values(asks)
 
 
+@pytest.mark.parametrize("sql", ["set character_set_results = null", "set collation_connection = latin1_german1_ci",
+                                 "set character_set_client = latin1"])
+def test_who_sets_one_part_of_the_charset_has_the_others_from_nobody_else(db, sql):
+    asks = "select @@character_set_client, @@collation_connection, @@character_set_results"
+    with Proxy(db, caching={"disabled": True}, origin_connection_limit=1) as p, \
+            Wire(p.port, p.user, p.password, db.database) as one, Wire(p.port, p.user, p.password, db.database, charset=8) as other, \
+            Wire(db.port, db.user, db.password, db.database) as direct:
+        one.ask(sql), direct.ask(sql)
+        for names in ("set names utf8mb4 collate utf8mb4_bin", "set names latin2"):
+            other.ask(names), other.ask("select 1")
+            assert one.values(asks) == direct.values(asks)
+
+
 @pytest.mark.parametrize("caching", [True, False])
 @pytest.mark.parametrize("sql", ["set role reader", "call become_reader()", "execute immediate 'set role reader'",
                                  "begin not atomic set role reader; end", "/*!50000 set role reader */",

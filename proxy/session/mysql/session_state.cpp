@@ -157,7 +157,9 @@ std::string difference(const StateRef& from, const StateRef& to, const Baseline&
   std::string sql;
   if (!from || charsets(from.get()) != charsets(to.get())) {
     const auto wanted = charsets(to.get());
-    if (wanted.empty() || !overrides(wanted.front(), "character_set_results")) {
+    const bool sets_all = !wanted.empty() && (wanted.front().name == "names" ||
+                                              wanted.front().name == "character_set");
+    if (!sets_all) {
       add(sql, "NAMES " + baseline.names);
     }
     for (const Variable& variable : wanted) add(sql, item(variable, baseline));

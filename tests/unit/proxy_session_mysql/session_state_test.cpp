@@ -34,6 +34,9 @@ TEST_CASE("character sets are set again as a whole and in order") {
   fancy = with(fancy, {"character_set_results", "NULL"});
   CHECK(difference(plain, fancy, {}) == "SET NAMES latin1, SESSION character_set_results = NULL");
   CHECK(difference(fancy, plain, {}) == "SET NAMES utf8mb4");
+  const auto results = state({{"character_set_results", "NULL"}});
+  CHECK(difference(fancy, results, {}) ==
+        "SET NAMES utf8mb4, SESSION character_set_results = NULL");
   CHECK(with(fancy, {"names", "utf8mb4"})->variables.size() == 1);
 }
 

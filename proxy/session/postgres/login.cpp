@@ -325,7 +325,7 @@ void Client::welcome() {
 void Client::cancel_request(const pg::CancelRequest& request) {
   phase_ = Phase::kCancel;
   Service& service = worker_.service;
-  const auto found = service.cancel_keys.find(request.process_id, request.key);
+  const auto found = service.cancel_keys.find(request.process_id, request.key, worker_.loop.now());
   if (!found) {
     worker_.telemetry.add(Counter::kCancelsDropped);
     return close_politely();

@@ -5,7 +5,8 @@ Each conversation is also held with Postgres itself, and must be answered alike.
 
 import pytest
 from support.differential.sides import normalise
-from support.pgwire import FLUSH, SYNC, TERMINATE, Closed, Connection, bind, close, describe, execute, message, parse, query
+from support.pgwire import (COPY_DONE, FLUSH, SYNC, TERMINATE, Closed, Connection, bind, close, copy_data, describe, execute, message,
+                            parse, query)
 from support.ports import wait_for
 from support.postgres import Postgres
 from support.proxy import Proxy
@@ -44,8 +45,9 @@ def talk(c, *steps):
     return heard
 
 
-def alike(pg, proxy, *steps):
-    with Connection.open(pg.url()) as direct, Connection.open(proxy.url()) as proxied:
+def alike(pg, proxy, *steps, **startup):
+    startup = {"application_name": "same"} | startup
+    with Connection.open(pg.url(), **startup) as direct, Connection.open(proxy.url(), **startup) as proxied:
         got = talk(proxied, *steps)
         pg.psql("truncate t")
         assert got == talk(direct, *steps)
@@ -107,7 +109,34 @@ def test_an_unknown_name_that_looks_like_the_proxys_own_is_unknown_in_a_failed_t
 
 @pytest.mark.parametrize("broken", [describe("?"), close("?")], ids=["Describe", "Close"])
 def test_a_describe_or_close_of_nothing_there_is_named(pg, proxy, broken):
-    alike(pg, proxy, (broken + SYNC, 1))
+    alike(pg, proxy, (broken + SYNC, 1), (query("begin") + query("select 1/0") + broken + SYNC, 3))
+
+
+SHOWN = run("select current_setting('timezone'), current_setting('search_path'), '2020-02-29'::date")
+RESETS = {
+    "reset all, then a question": (run("reset all") + SHOWN + SYNC, 1),
+    "discard all, then a question": (run("discard all") + SHOWN + SYNC, 1),
+    "reset of one, in Queries": (query("reset timezone") + query("show timezone") + query("reset datestyle") + query("show datestyle"), 4),
+    "discard all, then a transaction": (
+        run("discard all") + run("start transaction isolation level serializable") + SHOWN + SYNC + query("rollback") + SHOWN + SYNC, 3),
+    "reset all that an error takes back": (run("reset all") + run("selec") + SYNC + SHOWN + SYNC, 2),
+    "discard all before an error": (run("discard all") + SHOWN + run("selec") + SYNC + SHOWN + SYNC, 2),
+    "in a transaction that is rolled back": (query("begin") + run("reset all") + SHOWN + SYNC + query("rollback") + SHOWN + SYNC, 4),
+    "in one that goes on": (query("begin") + run("reset all") + SYNC + SHOWN + SYNC + query("commit") + SHOWN + SYNC, 5)}
+
+
+@pytest.mark.parametrize("sent", RESETS.values(), ids=RESETS)
+def test_a_reset_in_a_pipeline_goes_back_to_what_the_session_began_with(pg, proxy, sent):
+    startup = {"TimeZone": "Asia/Kolkata", "DateStyle": "SQL, DMY", "search_path": "public, pg_catalog"}
+    alike(pg, proxy, sent, (SHOWN + SYNC, 1), **startup)
+
+
+@pytest.mark.parametrize("sync", [SYNC, b""], ids=["with a Sync before the data", "without one"])
+def test_a_copy_behind_a_begin_that_is_sent_with_it_waits_for_nothing(pg, sync):
+    copy = parse("c", "copy t from stdin") + bind("", "c") + execute() + sync + copy_data(b"1\n") + COPY_DONE + SYNC
+    with Proxy(pg, origin_connection_limit=1, local={"fold_begin": True}) as p:
+        got = alike(pg, p, (query("begin"), 1), (copy + query("commit"), 2), (run("select k from t") + SYNC, 1))
+    assert ("C", b"COPY 1\0") in got
 
 
 def test_work_sent_before_terminate_is_done_though_nobody_waits(pg, proxy):

@@ -176,7 +176,8 @@ void Client::append_reports(std::string& out, const SettingsRef& now) {
 }
 
 std::optional<std::string> Client::report(const SettingsRef& reports) {
-  if (reapply_ && startup_ && told_at_login_) {
+  const bool undone = reapplied_ && (error_in_group_ || rolled_back_);
+  if ((reapply_ || undone) && startup_ && told_at_login_) {
     // A RESET took the connection to its own defaults; this session's are on their way back.
     SettingsRef now = reports;
     for (const auto& [name, value] : told_at_login_->pairs()) {

@@ -211,6 +211,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step malformed(const Message& message);
   bool offered(net::Bytes group, Step& step);
   bool need_origin();
+  void reapply();
+  bool resets(const sql::Statement& statement) const;
   Step wait_for_gate();
   bool skipping() const;
   bool depends_on_replies(net::Bytes group, bool whole) const;
@@ -249,6 +251,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
                   const NamedRef& named);
   Step bind_unknown(const Message& message, std::string_view name);
   void refuse_unknown(std::string_view name);
+  void fail_surely(const wire::postgres::ErrorFields& error);
   Step ensure_prepared(const NamedRef& named, net::Bytes rest);
   Step ensure_unnamed(net::Bytes rest);
   Step check(std::string_view name, const NamedRef& named);
@@ -371,6 +374,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   sql::CacheStatus cache_status_ = sql::CacheStatus::kDisabled;
   bool reset_ran_ = false;                         // in the present transaction
   bool reapply_ = false;                           // a RESET took the startup's settings away too
+  bool reapplied_ = false;                         // in the present transaction
+  bool rolled_back_ = false;                       // it was
   std::chrono::steady_clock::duration waited_{};   // for the lease, until it is told of it
   std::chrono::steady_clock::time_point since_{};  // of the phase; kReady: of the last activity
 };

@@ -199,16 +199,19 @@ Client::Step Client::bind_unknown(const Message& message, std::string_view name)
   return Step::kDone;
 }
 
-/// By asking for another that is not there: this fails alike in a failed transaction.
 void Client::refuse_unknown(std::string_view name) {
+  fail_surely({"ERROR",
+               pg::sqlstate::kUndefinedStatement,
+               "prepared statement \"" + std::string(name) + "\" does not exist",
+               {},
+               {},
+               "FetchPreparedStatement"});
+}
+
+/// As poison(), but also in a failed transaction: by asking for a statement that is not there.
+void Client::fail_surely(const pg::ErrorFields& error) {
   auto payload = std::make_unique<std::string>();
-  pg::append_error_response(*payload,
-                            {"ERROR",
-                             pg::sqlstate::kUndefinedStatement,
-                             "prepared statement \"" + std::string(name) + "\" does not exist",
-                             {},
-                             {},
-                             "FetchPreparedStatement"});
+  pg::append_error_response(*payload, error);
   std::string& out = worker_.scratch;
   pg::append_describe(out, Target::kStatement, kMissing);
   forward_extended(out);

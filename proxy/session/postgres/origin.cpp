@@ -226,6 +226,31 @@ bool Origin::apply(const SettingsRef& wants) {
   return true;
 }
 
+bool Origin::apply_in_pipeline(const SettingsRef& wants) {
+  constexpr std::string_view kName = "hyperdrive_settings";
+  const auto statements = settings_statements(applied_, wants, dirty_);
+  if (!statements) return false;
+  applied_ = wants;
+  dirty_.clear();
+  std::string message;
+  for (const std::string& sql : *statements) {
+    pg::append_parse(message, kName, sql, std::span<const std::uint32_t>());
+    pg::append_bind(message, {kName, kName, {}, {}, {}});
+    pg::append_execute(message, kName, 0);
+    pg::append_close(message, pg::Target::kPortal, kName);
+    pg::append_close(message, pg::Target::kStatement, kName);
+    for (const ReplyKind kind : {ReplyKind::kParse, ReplyKind::kBind, ReplyKind::kExecute,
+                                 ReplyKind::kClose, ReplyKind::kClose}) {
+      expect(kind, ReplyAction::kSwallow);
+    }
+  }
+  if (message.empty()) return true;
+  write(message);
+  open_ = true;
+  worker_->telemetry.add(Counter::kSettingsApplied);
+  return true;
+}
+
 void Origin::forget_statements() {
   if (prepared_.size() == 0 && unnamed_serial == kNone) return;
   std::string message;

@@ -91,6 +91,8 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void answer_fakes();
   /// Sends what takes this connection's settings to `wants`; false: nothing was needed.
   bool apply(const SettingsRef& wants);
+  /// Likewise in an open pipeline, whose transaction they become a part of; false: not possible.
+  bool apply_in_pipeline(const SettingsRef& wants);
   void expect_settings_reset();
   /// The client's own RESET ALL, which leaves whom the session is, and its DISCARD ALL.
   void expect_reset_all();

@@ -1,4 +1,6 @@
 // Client: messages of a ready session. Groups are cut here; see group.hpp.
+#include <algorithm>
+
 #include "proxy/session/postgres/client.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
@@ -147,8 +149,18 @@ std::size_t Client::relay(net::Bytes data) {
 
 /// Without another word from the client. Who has said all still wants to hear them.
 bool Client::answers_are_coming() const {
-  return lease_ && streaming_ == 0 && !lease_->open() && !lease_->copying_in() &&
-         !lease_->in_flight().empty() && !lease_->in_flight().copies_pending();
+  if (!lease_ || streaming_ > 0 || lease_->open() || lease_->copying_in()) return false;
+  InFlight& queue = lease_->in_flight();
+  if (queue.copies_pending()) return false;
+  // A Sync before the data of a COPY is not answered; there must be one behind it.
+  bool data = false;
+  for (std::size_t i = queue.size(); i > 0; --i) {
+    if (queue[i - 1].kind != ReplyKind::kCopyEnd) {
+      return queue[i - 1].kind != ReplyKind::kSync || !data;
+    }
+    data = true;
+  }
+  return false;
 }
 
 /// While the origin takes COPY data it answers nothing, and the data is still to come.
@@ -219,13 +231,16 @@ bool Client::depends_on_replies(net::Bytes group, bool whole) const {
   const InFlight& queue = lease_->in_flight();
   // What the origin reads while it takes COPY data fails the COPY and is not answered itself.
   if (lease_->copying_in()) return false;
+  // A Sync there is ignored; behind the data the answer waits for it.
+  const bool syncs = !group.empty() && group.front() == static_cast<char>(Frontend::kSync);
+  if (syncs && (queue.copies_pending() || queue.back().kind == ReplyKind::kCopyEnd)) return false;
   if (queue.begin_pending()) {
     // If it fails, what is behind its group must not run; the first group goes with it.
     return !queue.back().begins;
   }
-  // A Sync there is ignored; behind the data the answer waits for it.
-  const bool syncs = !group.empty() && group.front() == static_cast<char>(Frontend::kSync);
-  if (queue.resets_pending() || (queue.copies_pending() && !syncs)) return true;
+  if (queue.resets_pending() || queue.copies_pending()) return true;
+  // An error may take back what was sent behind a RESET.
+  if (reapply_ || reapplied_) return true;
   const bool names = queue.names_uncertain() || queue.prepared_uncertain();
   const bool unnamed = queue.unnamed_uncertain();
   // Whether the transaction has failed meanwhile decides what a known statement's Parse answers.
@@ -340,12 +355,36 @@ bool Client::need_origin() {
     }
     attach(std::unique_ptr<Origin>(static_cast<Origin*>(origin.release())));
     worker_.telemetry.add(Counter::kRoundTrips);
-  } else if (reapply_ && lease_->in_flight().empty() && !lease_->open() &&
-             lease_->status() != pg::TransactionStatus::kFailed) {
-    reapply_ = false;
-    if (lease_->apply(settings_) && must_be_confirmed(settings_)) block(Block::kSettings);
+  } else if (reapply_ && lease_->in_flight().empty() && !in_failed_transaction()) {
+    reapply();
   }
   return block_ == Block::kNone;
+}
+
+/// What the session began with, behind a RESET that took it away.
+void Client::reapply() {
+  if (lease_->open()) {
+    if (must_be_confirmed(settings_) || !lease_->apply_in_pipeline(settings_)) return;
+    reapplied_ = true;
+    reapply_ = false;
+    return;
+  }
+  reapplied_ = lease_->status() != pg::TransactionStatus::kIdle;
+  reapply_ = false;
+  if (lease_->apply(settings_) && must_be_confirmed(settings_)) block(Block::kSettings);
+}
+
+/// A RESET that takes away what the startup packet has asked for.
+bool Client::resets(const sql::Statement& statement) const {
+  if (statement.effect == sql::Effect::kDiscard) return statement.argument == "ALL";
+  if (statement.effect == sql::Effect::kReset && statement.settings.empty()) {
+    return statement.argument.empty();
+  }
+  return startup_ && std::any_of(statement.settings.begin(), statement.settings.end(),
+                                 [&](const sql::Setting& setting) {
+                                   return setting.is_default && !setting.is_local &&
+                                          startup_->find(setting.name) != nullptr;
+                                 });
 }
 
 Client::Step Client::wait_for_gate() {
@@ -363,7 +402,12 @@ Client::Step Client::malformed(const Message& message) {
     what = describes ? "invalid DESCRIBE message subtype " : "invalid CLOSE message subtype ";
     what += std::to_string(static_cast<unsigned char>(message.body.front()));
   }
-  return refuse_with(message, pg::sqlstate::kProtocolViolation, what);
+  if (header.is(Frontend::kQuery) || header.is(Frontend::kFunctionCall)) {
+    return refuse_with(message, pg::sqlstate::kProtocolViolation, what);
+  }
+  if (!need_origin()) return Step::kBlocked;
+  fail_surely({"ERROR", pg::sqlstate::kProtocolViolation, what});
+  return Step::kDone;
 }
 
 void Client::forward(net::Bytes bytes) { lease_->write(bytes); }
@@ -374,11 +418,7 @@ void Client::expect_run(ReplyKind kind, TextRef text) {
   if (text && text->may_copy_in) lease_->in_flight().mark_copy(entry);
   if (text && !text->plain && text->analysis) {
     for (const sql::Statement& statement : text->analysis->statements) {
-      const bool all = statement.settings.empty() && statement.argument.empty();
-      if ((statement.effect == sql::Effect::kReset && all) ||
-          (statement.effect == sql::Effect::kDiscard && statement.argument == "ALL")) {
-        lease_->in_flight().mark_reset(entry);
-      }
+      if (resets(statement)) lease_->in_flight().mark_reset(entry);
     }
   }
   entry.text = std::move(text);

@@ -267,11 +267,13 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
       break;
     case Effect::kCommit:
       end_unpins(tag != "ROLLBACK");
+      rolled_back_ |= tag == "ROLLBACK";
       settings_ = tag == "ROLLBACK" ? snapshot_ : settings_;
       snapshot_ = settings_;
       break;
     case Effect::kRollback:
       end_unpins(false);
+      rolled_back_ = true;
       settings_ = snapshot_;
       break;
     case Effect::kSavepoint:
@@ -411,6 +413,13 @@ void Client::ready(pg::TransactionStatus status) {
       lease_->left.hidden = true;
       reapply_ = true;
     }
+    if (std::exchange(reapplied_, false) && (error_in_group_ || rolled_back_)) {
+      // Likewise of what was sent behind the RESET.
+      lease_->expect_settings_reset();
+      lease_->left.hidden = true;
+      reapply_ = startup_ != nullptr;
+    }
+    rolled_back_ = false;
     if (lease_->in_flight().empty()) begins_ = ends_ = false;
     end_portals();
     if (session_) session_->savepoints.clear();

@@ -314,6 +314,66 @@ std::string settings_diff(const SettingsRef& has, const SettingsRef& wants,
   return sql;
 }
 
+namespace {
+
+/// Names in a list that SET would take for one name if they stood in a literal. Only what needs no
+/// thought: words and quoted words.
+std::optional<std::string> quoted_list(std::string_view value) {
+  std::string out;
+  while (true) {
+    value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
+    const bool quoted = !value.empty() && value.front() == '"';
+    if (quoted) value.remove_prefix(1);
+    const auto end =
+        quoted ? value.find('"')
+               : std::min(value.find_first_not_of("abcdefghijklmnopqrstuvwxyz_0123456789"),
+                          value.size());
+    if (end == std::string_view::npos || end == 0) return std::nullopt;
+    out += (out.empty() ? "" : ",") + quote_identifier(value.substr(0, end));
+    value.remove_prefix(end + (quoted ? 1 : 0));
+    value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
+    if (value.empty()) return out;
+    if (value.front() != ',') return std::nullopt;
+    value.remove_prefix(1);
+  }
+}
+
+std::optional<std::string> set_statement(std::string_view name, std::string_view value) {
+  constexpr std::string_view kLists[] = {"temp_tablespaces", "local_preload_libraries",
+                                         "session_preload_libraries"};
+  if (is_identity(name) || !is_ascii(value) ||
+      std::find(std::begin(kLists), std::end(kLists), name) != std::end(kLists)) {
+    return std::nullopt;
+  }
+  const auto to = name == "search_path" ? quoted_list(value) : quote_literal(value);
+  if (!to) return std::nullopt;
+  return "SET " + quote_setting(name) + " TO " + *to;
+}
+
+}  // namespace
+
+std::optional<std::vector<std::string>> settings_statements(const SettingsRef& has,
+                                                            const SettingsRef& wants,
+                                                            const std::vector<std::string>& dirty) {
+  const auto wanted = [&](std::string_view name) { return wants && wants->find(name) != nullptr; };
+  if (!std::all_of(dirty.begin(), dirty.end(), wanted)) return std::nullopt;
+  if (has && !std::all_of(has->pairs().begin(), has->pairs().end(),
+                          [&](const auto& pair) { return wanted(pair.first); })) {
+    return std::nullopt;
+  }
+  std::vector<std::string> statements;
+  if (!wants) return statements;
+  for (const auto& [name, value] : wants->pairs()) {
+    const std::string* now = has ? has->find(name) : nullptr;
+    const bool is_dirty = std::find(dirty.begin(), dirty.end(), name) != dirty.end();
+    if (now != nullptr && *now == value && !is_dirty) continue;
+    auto statement = set_statement(name, value);
+    if (!statement) return std::nullopt;
+    statements.push_back(std::move(*statement));
+  }
+  return statements;
+}
+
 std::string cleaned_name(std::string_view name, std::string_view server_version) {
   int major = 0;
   std::from_chars(server_version.data(), server_version.data() + server_version.size(), major);

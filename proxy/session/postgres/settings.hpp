@@ -56,6 +56,11 @@ std::uint64_t parse_fingerprint(const SettingsRef& settings);
 /// in `dirty`, whose value there is unknown. Empty: nothing to do.
 std::string settings_diff(const SettingsRef& has, const SettingsRef& wants,
                           const std::vector<std::string>& dirty);
+/// The same as statements that take no snapshot, for the midst of a pipeline; nothing where that
+/// cannot be said so: names that must be reset, roles, values in other letters than ASCII's.
+std::optional<std::vector<std::string>> settings_statements(const SettingsRef& has,
+                                                            const SettingsRef& wants,
+                                                            const std::vector<std::string>& dirty);
 /// Whether a failure of that diff must be known before the client's statement may run.
 bool must_be_confirmed(const SettingsRef& wants);
 

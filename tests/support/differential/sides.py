@@ -89,12 +89,16 @@ class Side:
             self.connections[step.client].cancel()
         data = b"".join(part.message for part in step.parts)
         connection, last = self.connections[step.client], 0
-        for cut in step.cuts if self.cuts else ():
-            connection.send(data[last:cut])
-            last = max(cut, last)
-        connection.send(data[last:])
-        if step.closes:
-            connection.socket.shutdown(socket.SHUT_WR)
+        try:
+            for cut in step.cuts if self.cuts else ():
+                connection.send(data[last:cut])
+                last = max(cut, last)
+            connection.send(data[last:])
+            if step.closes:
+                connection.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            if not step.closes:   # else it was thrown out before it had said all
+                raise
 
     def ask(self, step: Step):
         for one in [step, *step.together]:
@@ -260,9 +264,11 @@ class Pair:
         status = next((body for kind, body in reversed(direct) if kind == "Z"), b"")
         # Those who were together with it have ended what they began.
         self.holding[step.client] = not step.leaves() and (step.owes_sync() or (status in (b"T", b"E") and not step.together))
-        self.compare(at, direct, proxied)
-        if step.leaves():
-            self.replace(at, step.client)
+        try:
+            self.compare(at, direct, proxied)
+        finally:
+            if step.leaves():
+                self.replace(at, step.client)
 
     def replace(self, at: int, client: int):
         """The client is gone, and takes all that it had with it; another comes in its place."""
@@ -371,7 +377,7 @@ def run_range(direct_url: str, proxied_url: str, first: int, last: int, kind: Ki
             raise Crashed(seed) from None
         if isinstance(error, Difference):
             raise AssertionError(report(pair, seed, error)) from None
-        raise
+        raise AssertionError(f"seed {seed} ({kind}) ended with {error!r}") from None
     finally:
         if pair:
             pair.close()
@@ -381,6 +387,6 @@ def report(pair: Pair, seed: int, difference: Difference) -> str:
     try:
         steps = shrink(pair, seed, difference.steps) if pair.differs(seed, difference.steps) else difference.steps
         final = pair.differs(seed, steps) or "not seen again with new connections"
-    except (OSError, w.Closed) as error:
+    except (OSError, w.Closed, w.Refused) as error:
         steps, final = difference.steps, f"shrinking ended with {error!r}"
     return f"seed {seed} ({pair.kind}) differs:\n{show(steps)}\n{final}\nfirst seen as {difference}"

@@ -107,7 +107,7 @@ SIMPLE = [
     "insert into t values (701, 'a'); commit; insert into t values (701, 'b')", "savepoint s; select 1", ";;select 1;;",
     "begin; savepoint s; select 1/0; rollback to s; select 2", "select 1; rollback; select 2", "update t set v = 'all'; rollback",
     "begin; set local timezone to 'UTC'; show timezone; commit; select 3",
-    "begin; set local statement_timeout to 20; select pg_sleep(9); commit", "begin read only; select 1; insert into t values (9, 'x')",
+    "begin; set local statement_timeout to 150; select pg_sleep(9); commit", "begin read only; select 1; insert into t values (9, 'x')",
     "select repeat('y', 100000); select 1", "begin; declare cur cursor for select 1; fetch all from cur; commit"]
 SIMPLE_DEFINITIONS = ["alter table d add column y int; select * from d order by a",
                       "create table d2 (z int); insert into d2 values (1); select * from d2; drop table d2"]

@@ -311,7 +311,12 @@ void CacheKeeper::reloaded(core::Result<void> result) {
     // A lock that was in the way may be gone at the next try.
     if (reload_retry_ >= kLongestRetry) tell_first(std::move(result));
     tried();
-    if (asker_) asker_->ask("ROLLBACK", {}, [](core::Result<void>) {});
+    if (options_.slot && !options_.stays_connected) {
+      // Whom it waits for may need the slot to get on. Not from within the connection's own call.
+      loop_->post([this] { drop_asker(); });
+    } else if (asker_) {
+      asker_->ask("ROLLBACK", {}, [](core::Result<void>) {});
+    }
     reload_retry_ = std::clamp(reload_retry_ * 2, kFirstRetry, kLongestRetry);
     return look_within(reload_retry_);
   }

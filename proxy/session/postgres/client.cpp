@@ -175,7 +175,7 @@ void Client::append_reports(std::string& out, const SettingsRef& now) {
   told_ = now;
 }
 
-std::optional<std::string> Client::report(const SettingsRef& reports) {
+std::optional<std::string> Client::report(const SettingsRef& reports, std::string_view name) {
   const bool undone = reapplied_ && (error_in_group_ || rolled_back_);
   if ((reapply_ || undone) && startup_ && told_at_login_) {
     // A RESET took the connection to its own defaults; this session's are on their way back.
@@ -187,9 +187,11 @@ std::optional<std::string> Client::report(const SettingsRef& reports) {
     append_reports(instead, now);
     return instead;
   }
-  const bool news = told_ != reports;
-  told_ = reports;
-  return news ? std::nullopt : std::optional<std::string>(std::string());
+  const std::string* known = told_ ? told_->find(name) : nullptr;
+  const std::string* now = reports->find(name);
+  if (known != nullptr && now != nullptr && *known == *now) return std::string();
+  if (now != nullptr) told_ = with(told_, std::string(name), *now);
+  return std::nullopt;
 }
 
 void Client::lease_over() { detach_origin(false); }

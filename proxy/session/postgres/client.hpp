@@ -68,7 +68,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void bind_failed();
   void settings_applied(bool ok, net::Bytes error_body);
   /// What the client is told instead of a ParameterStatus; nothing: the message itself.
-  std::optional<std::string> report(const SettingsRef& reports);
+  std::optional<std::string> report(const SettingsRef& reports, std::string_view name);
   /// ReadyForQuery is about to be passed on.
   void ready(wire::postgres::TransactionStatus status);
   void replies_drained();
@@ -174,6 +174,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
     std::string name;
     TextRef text;
     NamedRef named;
+    std::uint64_t bind = 0;  // which Bind made it
     bool spent = false;  // its statement was answered here, so the origin does not know that it ran
     bool sent = false;   // the origin has run it, though it might have been answered here
   };
@@ -347,6 +348,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::uint32_t process_id_ = 0;
   const std::uint64_t serial_;
   std::uint64_t own_definitions_ = 0;  // changes with the session's temporary objects
+  std::uint64_t binds_ = 0;            // sent so far
   std::uint64_t own_reading_ = 0;      // of texts, on this connection: see reading()
   std::uint16_t pins_ = 0;             // bits by Feature
   std::uint16_t unpins_ = 0;           // likewise: those that end if the transaction commits

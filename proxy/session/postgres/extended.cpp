@@ -157,7 +157,9 @@ Client::Step Client::bind_unnamed(const Message& message, const pg::BindNames& n
   if (worker_.gate != nullptr && unnamed_.text) worker_.gate->will_bind(*this, *unnamed_.text);
   forward_extended(message.whole);
   streaming_drops_ = false;
-  lease_->expect(ReplyKind::kBind).portal = names.portal.empty();
+  Expected& entry = lease_->expect(ReplyKind::kBind);
+  entry.portal = names.portal.empty();
+  entry.serial = ++binds_;
   bind_portal(names.portal, unnamed_.text, nullptr);
   return Step::kDone;
 }
@@ -183,6 +185,7 @@ Client::Step Client::bind_named(const Message& message, const pg::BindNames& nam
   Expected& entry = lease_->expect(ReplyKind::kBind);
   entry.named = named;
   entry.portal = names.portal.empty();
+  entry.serial = ++binds_;
   bind_portal(names.portal, named->text, named);
   return Step::kDone;
 }
@@ -223,12 +226,12 @@ void Client::fail_surely(const pg::ErrorFields& error) {
 
 void Client::bind_portal(std::string_view name, TextRef text, NamedRef named) {
   if (name.empty()) {
-    portal_ = {{}, std::move(text), std::move(named)};
+    portal_ = {{}, std::move(text), std::move(named), binds_};
     return;
   }
   auto& portals = session().portals;
   std::erase_if(portals, [&](const Portal& portal) { return portal.name == name; });
-  portals.push_back({std::string(name), std::move(text), std::move(named)});
+  portals.push_back({std::string(name), std::move(text), std::move(named), binds_});
 }
 
 Client::Portal Client::find_portal(std::string_view name) const {
@@ -263,15 +266,17 @@ void Client::bind_failed() {
 
 /// The transaction has ended, and they with it; not those whose Bind is still to be answered.
 void Client::end_portals() {
-  bool unnamed = false;
-  bool named = false;
-  const bool matters = (portal_.text && !portal_.text->plain) || session_;
   InFlight& queue = lease_->in_flight();
-  for (std::size_t i = 0; matters && i < queue.size(); ++i) {
-    if (queue[i].kind == ReplyKind::kBind) (queue[i].portal ? unnamed : named) = true;
+  std::uint64_t first = binds_ + 1;
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    if (queue[i].kind != ReplyKind::kBind || queue[i].serial == 0) continue;
+    first = queue[i].serial;
+    break;
   }
-  if (!unnamed && (matters || queue.empty())) portal_ = {};
-  if (!named && session_) session_->portals.clear();
+  if (portal_.bind < first) portal_ = {};
+  if (session_) {
+    std::erase_if(session_->portals, [&](const Portal& portal) { return portal.bind < first; });
+  }
 }
 
 /// What the origin has begun to run is not answered here.

@@ -211,12 +211,20 @@ void Origin::mark_dirty(std::string_view setting) {
 
 bool Origin::apply(const SettingsRef& wants) {
   if (applied_ == wants && dirty_.empty()) return false;
-  const std::string sql = settings_diff(applied_, wants, dirty_);
+  std::string sql;
+  const bool in_transaction = status_ != pg::TransactionStatus::kIdle;
+  // A snapshot there would be one too early: SET TRANSACTION may still come.
+  const auto gentle = in_transaction ? settings_statements(applied_, wants, dirty_) : std::nullopt;
+  if (gentle) {
+    for (const std::string& one : *gentle) sql += one + ';';
+  } else {
+    sql = settings_diff(applied_, wants, dirty_);
+  }
   applied_ = wants;
   dirty_.clear();
   if (sql.empty()) return false;
   // A ROLLBACK would bring back what was before.
-  left.hidden |= status_ != pg::TransactionStatus::kIdle;
+  left.hidden |= in_transaction;
   std::string message;
   pg::append_query(message, sql);
   write(message);

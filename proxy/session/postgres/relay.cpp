@@ -180,6 +180,7 @@ std::size_t Client::run_group(net::Bytes group, bool whole) {
     block(Block::kReplies);
     return 0;
   }
+  if (reapply_ && lease_ && !need_origin()) return 0;
   std::size_t at = 0;
   while (at < group.size()) {
     const pg::Header header = pg::read_header(group.substr(at)).header;

@@ -439,7 +439,7 @@ Origin::Pass Origin::parameter_status(net::Bytes body) {
   const bool ours = !in_flight_.empty() && in_flight_.front().action == ReplyAction::kSwallow;
   if (!ours) mark_dirty(told->name);
   if (owner_ == nullptr || ours) return Pass::kSwallow;
-  auto instead = owner_->report(identity_.reports);
+  auto instead = owner_->report(identity_.reports, told->name);
   if (!instead) return Pass::kForward;
   replacement_ = std::move(*instead);
   return replacement_.empty() ? Pass::kSwallow : Pass::kReplace;

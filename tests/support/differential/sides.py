@@ -197,6 +197,8 @@ def by_policy(direct: list, proxied: list, kind: Kind) -> bool:
       one that another client has had prepared does not wait at its Parse.
     - In a failed transaction nothing can be prepared ahead, so nothing is said of a statement that this connection does
       not have (its parameters, where it has no rows; that a Bind has too many).
+    - A DEALLOCATE that is answered here is no query before which a BEGIN with a level of isolation, and no pipeline in
+      which a DISCARD ALL, is refused; the settings that come back behind a DISCARD ALL are one for another of those.
     - A statement whose row shape has changed fails in Postgres for ever; the proxy prepares it anew where the client
       is told the new shape.
     """
@@ -204,6 +206,10 @@ def by_policy(direct: list, proxied: list, kind: Kind) -> bool:
         if mine == theirs:
             continue
         if any(one[0] == "E" and ("C", "55P03") in one[1] and one[1][-1][0] == "P" for one in (mine, theirs)):
+            return True
+        if mine[0] == "E" and ("C", "25001") in mine[1] and theirs[0] == "C":
+            return True
+        if theirs[0] == "E" and ("C", "25001") in theirs[1] and mine == ("C", b"DISCARD ALL\0"):
             return True
         if theirs[0] == "E" and not kind.pin and any(f == "M" and v.startswith(POLICY) for f, v in theirs[1]):
             return True

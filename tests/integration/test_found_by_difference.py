@@ -5,7 +5,7 @@ Each conversation is also held with Postgres itself, and must be answered alike.
 
 import pytest
 from support.differential.sides import normalise
-from support.pgwire import (COPY_DONE, FLUSH, SYNC, TERMINATE, Closed, Connection, bind, close, copy_data, describe, execute, message,
+from support.pgwire import (COPY_DONE, FLUSH, SYNC, TERMINATE, Closed, Connection, bind, close, copy_data, copy_fail, describe, execute, message,
                             parse, query)
 from support.ports import wait_for
 from support.postgres import Postgres
@@ -129,6 +129,14 @@ RESETS = {
 def test_a_reset_in_a_pipeline_goes_back_to_what_the_session_began_with(pg, proxy, sent):
     startup = {"TimeZone": "Asia/Kolkata", "DateStyle": "SQL, DMY", "search_path": "public, pg_catalog"}
     alike(pg, proxy, sent, (SHOWN + SYNC, 1), **startup)
+
+
+def test_what_is_behind_a_copy_that_fails_is_answered_behind_it(pg, proxy):
+    start = parse("c", "copy t from stdin") + bind("", "c") + execute() + SYNC
+    data = copy_data(b"1\n") + copy_fail("no more") + SYNC
+    behind = close("S", "nothing") * 2 + SYNC + close("S", "c") + SYNC
+    for _ in range(3):
+        alike(pg, proxy, (start + data + behind, 3), (start, 0), (data + behind, 3), (query("select 1"), 1))
 
 
 @pytest.mark.parametrize("sync", [SYNC, b""], ids=["with a Sync before the data", "without one"])

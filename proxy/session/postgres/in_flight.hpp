@@ -89,6 +89,7 @@ class InFlight {
     Expected& entry = slots_[(head_ + size_++) & (slots_.size() - 1)];
     entry.kind = kind;
     entry.action = action;
+    if (kind == ReplyKind::kCopyEnd) ++copy_ends_;
     return entry;
   }
   /// `entry` (in this queue) will, or will not, change what a name of the client's means.
@@ -122,6 +123,13 @@ class InFlight {
     }
   }
   bool copies_pending() const { return copies_ > 0; }
+  /// The data of an extended COPY are whole, and the Sync behind them has been sent.
+  bool copy_being_answered() {
+    for (std::size_t at = 0; copy_ends_ > 0 && at + 1 < size_; ++at) {
+      if ((*this)[at].kind == ReplyKind::kCopyEnd) return (*this)[at + 1].kind == ReplyKind::kSync;
+    }
+    return false;
+  }
   bool begin_pending() const { return begins_ > 0; }
   bool resets_pending() const { return resets_ > 0; }
   bool names_uncertain() const { return name_changes_ > 0; }
@@ -136,6 +144,7 @@ class InFlight {
       if (front().resets) --resets_;
       if (front().begins) --begins_;
       if (front().may_copy_in) --copies_;
+      if (front().kind == ReplyKind::kCopyEnd) --copy_ends_;
       front() = Expected{};
       head_ = (head_ + 1) & (slots_.size() - 1);
       --size_;
@@ -164,6 +173,7 @@ class InFlight {
   std::size_t resets_ = 0;
   std::size_t begins_ = 0;
   std::size_t copies_ = 0;
+  std::size_t copy_ends_ = 0;
 };
 
 }  // namespace hyperdrive::proxy::session::postgres

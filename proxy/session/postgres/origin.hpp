@@ -111,6 +111,8 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   /// Has it shown how many of those Syncs are answered; its owner waits for that.
   Expected& find_syncs();
   bool finding_syncs() const { return finding_syncs_; }
+  /// Syncs were sent in a COPY that has not ended yet.
+  bool has_ignored_syncs() const { return copy_syncs_ > 0; }
   void set_open(bool open) { open_ = open; }
   /// A pipeline was begun and flushed, and has been answered so far: its owner decides what next.
   bool at_flush() const {

@@ -229,12 +229,14 @@ bool Client::depends_on_replies(net::Bytes group, bool whole) const {
   if (!lease_ || lease_->open() || lease_->in_flight().empty()) return false;
   // The data of a COPY names nothing, and its replies come only when the data has.
   if (!group.empty() && is_copy(group.front())) return false;
-  const InFlight& queue = lease_->in_flight();
+  InFlight& queue = lease_->in_flight();
   // What the origin reads while it takes COPY data fails the COPY and is not answered itself.
   if (lease_->copying_in()) return false;
   // A Sync there is ignored; behind the data the answer waits for it.
   const bool syncs = !group.empty() && group.front() == static_cast<char>(Frontend::kSync);
   if (syncs && (queue.copies_pending() || queue.back().kind == ReplyKind::kCopyEnd)) return false;
+  // If the data are refused, Syncs must be counted before anything else is answered.
+  if (!syncs && (queue.copy_being_answered() || lease_->has_ignored_syncs())) return true;
   if (queue.begin_pending()) {
     // If it fails, what is behind its group must not run; the first group goes with it.
     return !queue.back().begins;

@@ -226,6 +226,8 @@ void Client::apply_effects(const Outcome& outcome) {
   if (outcome.failed && lease_->error_may_hide_state && outcome.code != kParseError) {
     lease_->dirty = true;
   }
+  // Of what it does not tell it may have changed as much.
+  if (!lease_->tells_of_changes() && lease_->calls_unsaid) lease_->dirty = true;
   if (outcome.state_changed != 0 && !tells_of_state(text, outcome.state_changed)) {
     pin(Feature::kUnknown);
     // COM_RESET_CONNECTION leaves the role.
@@ -481,7 +483,7 @@ void Client::ask_values() {
   std::string sql = "SELECT ";
   for (std::size_t i = 0; i < asked_values_.size(); ++i) {
     std::string name = asked_values_[i];
-    if (!lease_->identity().is_mariadb && name.starts_with("tx_")) {
+    if (!lease_->baseline().has_tx_isolation && name.starts_with("tx_")) {
       name.replace(0, 2, "transaction");
     }
     sql += (i == 0 ? "@@session." : ", @@session.") + name;

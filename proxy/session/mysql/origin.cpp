@@ -187,6 +187,13 @@ void Origin::reset() {
   insert_id = 0;
 }
 
+/// The command came with MySQL 5.7.3 and MariaDB 10.2.4, and does not run init_connect again.
+bool Origin::can_be_reset() const {
+  const unsigned since = identity_.is_mariadb ? 100204 : 50703;
+  return identity_.version >= since &&
+         !worker_->service.runs_init_connect.load(std::memory_order_relaxed);
+}
+
 bool Origin::is_of_the_past() const {
   return origin_number != worker_->service.origin_number.load(std::memory_order_acquire);
 }
@@ -200,7 +207,7 @@ bool Origin::reads_as(const sql::MysqlLexing& lexing) const {
 
 Baseline Origin::baseline() const {
   Baseline baseline;
-  baseline.is_mariadb = identity_.is_mariadb;
+  baseline.has_tx_isolation = identity_.is_mariadb || identity_.version < 50720;
   // MariaDB maps the default collation by a setting, at login and at SET NAMES alike.
   if (!identity_.is_mariadb) baseline.names = "utf8mb4 COLLATE utf8mb4_general_ci";
   baseline.ignore_space = origin_has(my::capability::kIgnoreSpace);
@@ -227,10 +234,7 @@ void Origin::send_home(std::unique_ptr<Origin> self, bool rest_missing) {
   Origin& origin = *self;
   Worker& worker = *origin.worker_;
   origin.owner_ = nullptr;
-  // A reset would not run it again.
-  if (origin.dirty && worker.service.runs_init_connect.load(std::memory_order_relaxed)) {
-    origin.beyond_repair = true;
-  }
+  if (origin.dirty && !origin.can_be_reset()) origin.beyond_repair = true;
   if (rest_missing || origin.broken_ || origin.beyond_repair || origin.wants_infile()) {
     origin.retire(std::move(self));
     worker.pool().discard(nullptr);

@@ -164,6 +164,9 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   std::uint64_t diagnostics_number = 0;  ///< … of which statement
   Baseline baseline() const;
   void reset();  ///< sends COM_RESET_CONNECTION, its reply a prelude
+  /// Else only a new login makes of it what a fresh one is.
+  bool can_be_reset() const;
+  bool tells_of_changes() const { return origin_has(wire::mysql::capability::kSessionTrack); }
 
   std::unique_ptr<GateSlot> gate_slot;  ///< kept by the gate
 

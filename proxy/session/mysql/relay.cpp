@@ -494,9 +494,7 @@ bool Client::prepare_lease(TextInfo* text) {
   const bool fresh_needed = text != nullptr && text->analysis && !origin.virgin &&
                             origin.last_client != id_ && !origin.in_transaction() &&
                             uses_variables(*text);
-  const bool logs_in =
-      fresh_needed && worker_.service.runs_init_connect.load(std::memory_order_relaxed);
-  if (origin.kind() != kind() || leaves_database || logs_in) {
+  if (origin.kind() != kind() || leaves_database || (fresh_needed && !origin.can_be_reset())) {
     reopen();
     return false;
   }

@@ -136,8 +136,8 @@ std::string item(const Variable& variable, const Baseline& baseline) {
   if (variable.name == "names") return "NAMES " + variable.value;
   if (variable.name == "character_set") return "CHARACTER SET " + variable.value;
   std::string name = variable.name;
-  if (!baseline.is_mariadb && name == "tx_isolation") name = "transaction_isolation";
-  if (!baseline.is_mariadb && name == "tx_read_only") name = "transaction_read_only";
+  if (!baseline.has_tx_isolation && name == "tx_isolation") name = "transaction_isolation";
+  if (!baseline.has_tx_isolation && name == "tx_read_only") name = "transaction_read_only";
   return "SESSION " + name + " = " + variable.value;
 }
 

@@ -49,7 +49,7 @@ bool overrides(const Variable& variable, std::string_view other);
 /// How fresh sessions of an origin are, as far as it has to be said in SQL.
 struct Baseline {
   std::string names = "utf8mb4";  ///< what "names" goes back to, as Variable::value
-  bool is_mariadb = true;
+  bool has_tx_isolation = true;  ///< else transaction_isolation, as MySQL since 5.7.20
   bool ignore_space = false;  ///< sql_mode's default has IGNORE_SPACE added
   bool tracks_state = false;  ///< the origin tells of changes that no text shows
 };

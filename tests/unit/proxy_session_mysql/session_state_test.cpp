@@ -43,7 +43,7 @@ TEST_CASE("character sets are set again as a whole and in order") {
 TEST_CASE("after a reset everything is said, the origin's own way") {
   Baseline mysql;
   mysql.names = "utf8mb4 COLLATE utf8mb4_general_ci";
-  mysql.is_mariadb = false;
+  mysql.has_tx_isolation = false;
   mysql.ignore_space = true;
   CHECK(difference(nullptr, state({{"tx_isolation", "'serializable'"}}), mysql) ==
         "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, SESSION transaction_isolation = "

@@ -57,6 +57,11 @@ constexpr std::array<std::string_view, kQueries> kCatalogQueries = {
     " WHERE p.GRANTEE = " HYPERDRIVE_GRANTEE " AND p.PRIVILEGE_TYPE = 'TRIGGER'"
     " AND s.SCHEMA_NAME LIKE p.TABLE_SCHEMA)"};
 
+constexpr std::string_view kColumnsWithoutGenerated =
+    "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, ''"
+    " FROM information_schema.COLUMNS WHERE " HYPERDRIVE_USER_DATABASES(
+        "TABLE_SCHEMA") " AND DATA_TYPE IN ('time', 'date', 'datetime', 'timestamp')";
+
 constexpr std::array<std::string_view, 2> kSessionQueries = {
     "SELECT @@lower_case_table_names, @@sql_mode, @@global.character_set_client, @@tx_isolation,"
     " @@sql_auto_is_null",
@@ -117,7 +122,11 @@ bool may_stand_for_others(std::string_view type, std::string_view engine) {
 
 }  // namespace
 
-std::span<const std::string_view> mysql_catalog_queries() { return kCatalogQueries; }
+std::vector<std::string_view> mysql_catalog_queries(bool has_generated) {
+  std::vector<std::string_view> queries(kCatalogQueries.begin(), kCatalogQueries.end());
+  if (!has_generated) queries[kColumns] = kColumnsWithoutGenerated;
+  return queries;
+}
 std::span<const std::string_view> mysql_session_queries() { return kSessionQueries; }
 
 MysqlTableId MysqlCatalogData::id(std::string_view database, std::string_view table) const {

@@ -2,11 +2,11 @@
 
 import contextlib
 
-import pymysql
 import pytest
 
 from support.mariadb import MariaDB
 from support.mysql_client import client
+from support.mysql_moving import MOVE, Others, answer, run
 from support.mysql_raw import Raw
 from support.proxy import Proxy
 
@@ -16,8 +16,6 @@ create table auto (id int auto_increment primary key, n int);
 create database latin character set latin1;
 """
 
-
-MOVE = None  # in a script: what follows runs on the pool's other connection
 
 READ_SETTINGS = "select @@lock_wait_timeout, @@sort_buffer_size, @@global.join_buffer_size"
 READ_LEVEL = "select @@session.tx_isolation, @@session.tx_read_only"
@@ -78,44 +76,6 @@ def proxy(db, request):
     # One is the cache's own.
     with Proxy(db, origin_connection_limit=2 + request.param, **caching) as p:
         yield p
-
-
-class Others:
-    """Two clients of whom one holds one of the pool's two connections in a transaction."""
-
-    def __init__(self, proxy, stack):
-        self.holder, self.free = (stack.enter_context(client(proxy)) for _ in range(2))
-        self.take(self.holder)
-
-    @staticmethod
-    def take(c):
-        for sql in ("begin", "select 1 from dual"):
-            c.cursor().execute(sql)
-
-    def move(self):
-        self.take(self.free)  # the session's own, kept for it or not
-        self.holder.rollback()
-        self.holder, self.free = self.free, self.holder
-
-
-def answer(c, sql):
-    try:
-        with c.cursor() as cursor:
-            cursor.execute(sql)
-            results = [cursor.fetchall()]
-            while cursor.nextset():
-                results.append(cursor.fetchall())
-            return results
-    except pymysql.err.MySQLError as error:
-        return error.args[0]
-
-
-def run(where, script, move):
-    answers = []
-    with client(where) as c:
-        for step in script:
-            move() if step is MOVE else answers.append((step, answer(c, step)))
-    return answers
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

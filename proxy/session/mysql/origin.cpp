@@ -1,30 +1,11 @@
 #include "proxy/session/mysql/origin.hpp"
 
-#include <algorithm>
-#include <charconv>
-
 #include "proxy/session/mysql/client.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
 
 namespace my = wire::mysql;
 using my::Command;
-
-namespace {
-
-unsigned version_number(std::string_view text) {
-  unsigned number = 0;
-  for (int part = 0; part < 3; ++part) {
-    unsigned value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    number = number * 100 + std::min(value, 99u);
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    if (error == std::errc() && text.starts_with('.')) text.remove_prefix(1);
-  }
-  return number;
-}
-
-}  // namespace
 
 Origin::Origin(Worker& worker, OriginSession session)
     : worker_(&worker),
@@ -39,7 +20,7 @@ Origin::~Origin() {
 
 void Origin::take_session(OriginSession session, std::string entered) {
   identity_ = {session.connection_id, session.capabilities, session.is_mariadb(),
-               (session.status & my::status::kAutocommit) != 0, version_number(session.version())};
+               (session.status & my::status::kAutocommit) != 0, session.version_number()};
   // The login's OK reports a change of state (its schema): that is no flag of later packets.
   status_ = static_cast<std::uint16_t>(session.status & ~wire::mysql::status::kSessionStateChanged);
   stream_ = std::move(session.stream);

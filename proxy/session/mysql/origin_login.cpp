@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
+
 #include "proxy/net/task.hpp"
 #include "proxy/session/mysql/dialogue.hpp"
 #include "proxy/session/mysql/origin_auth.hpp"
@@ -298,6 +301,19 @@ std::string_view OriginSession::version() const {
   std::string_view text = server_version;
   if (text.starts_with(kReplicationPrefix)) text.remove_prefix(kReplicationPrefix.size());
   return text;
+}
+
+unsigned OriginSession::version_number() const {
+  std::string_view text = version();
+  unsigned number = 0;
+  for (int part = 0; part < 3; ++part) {
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    number = number * 100 + std::min(value, 99u);
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    if (error == std::errc() && text.starts_with('.')) text.remove_prefix(1);
+  }
+  return number;
 }
 
 std::unique_ptr<OriginLogin> log_in(net::Loop& loop, std::shared_ptr<const OriginTarget> target,

@@ -76,6 +76,7 @@ struct OriginSession {
   bool is_mariadb() const;
   /// Without MariaDB's "5.5.5-": "10.11.19-MariaDB-0+deb12u1".
   std::string_view version() const;
+  unsigned version_number() const;  ///< 101119 is 10.11.19
 };
 
 using LoginResult = tl::expected<OriginSession, LoginFailure>;

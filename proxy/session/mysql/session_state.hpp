@@ -49,9 +49,9 @@ bool overrides(const Variable& variable, std::string_view other);
 /// How fresh sessions of an origin are, as far as it has to be said in SQL.
 struct Baseline {
   std::string names = "utf8mb4";  ///< what "names" goes back to, as Variable::value
-  bool has_tx_isolation = true;  ///< else transaction_isolation, as MySQL since 5.7.20
-  bool ignore_space = false;  ///< sql_mode's default has IGNORE_SPACE added
-  bool tracks_state = false;  ///< the origin tells of changes that no text shows
+  bool has_tx_isolation = true;   ///< else transaction_isolation, as MySQL since 5.7.20
+  bool ignore_space = false;      ///< sql_mode's default has IGNORE_SPACE added
+  bool tracks_state = false;      ///< the origin tells of changes that no text shows
 };
 /// A SET statement that takes a session from `from` to `to`; empty:
 /// none is needed. The database is not its matter.

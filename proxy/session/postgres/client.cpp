@@ -175,22 +175,28 @@ void Client::append_reports(std::string& out, const SettingsRef& now) {
   told_ = now;
 }
 
-std::optional<std::string> Client::report(const SettingsRef& reports, std::string_view name) {
+std::optional<std::string> Client::report(const SettingsRef& reports, std::string_view reported) {
   const bool undone = reapplied_ && (error_in_group_ || rolled_back_);
   if ((reapply_ || undone) && startup_ && told_at_login_) {
     // A RESET took the connection to its own defaults; this session's are on their way back.
     SettingsRef now = reports;
     for (const auto& [name, value] : told_at_login_->pairs()) {
-      if (startup_->find(lower(name)) != nullptr) now = with(now, name, value);
+      const std::string* initial = startup_->find(lower(name));
+      if (initial == nullptr) continue;
+      // Not what the session has set otherwise since, and keeps.
+      const std::string* wanted = settings_ ? settings_->find(lower(name)) : nullptr;
+      const bool kept = wanted != nullptr && *wanted != *initial;
+      const std::string* before = told_ ? told_->find(name) : nullptr;
+      now = with(now, name, kept && before != nullptr ? *before : value);
     }
     std::string instead;
     append_reports(instead, now);
     return instead;
   }
-  const std::string* known = told_ ? told_->find(name) : nullptr;
-  const std::string* now = reports->find(name);
+  const std::string* known = told_ ? told_->find(reported) : nullptr;
+  const std::string* now = reports->find(reported);
   if (known != nullptr && now != nullptr && *known == *now) return std::string();
-  if (now != nullptr) told_ = with(told_, std::string(name), *now);
+  if (now != nullptr) told_ = with(told_, reported, *now);
   return std::nullopt;
 }
 

@@ -390,15 +390,21 @@ def test_purges_by_table_tag_and_query(plain):
 # --- many at once -----------------------------------------------------------------------------------
 
 def test_a_herd_on_a_cold_key_asks_once(db, plain):
+    """The table is locked until somebody asks the origin and the others have asked, too."""
     clients = [Raw(plain) for _ in range(500)]
 
-    def at_once(crowd, turn):
+    def at_once(crowd, turn, lock):
         """What the cache counted, and how long it took."""
-        sql = f"select count(*), sum(a.price), {turn} from item a join item b join item c on c.id < 4"
-        answers, before, begin = [], plain.stats()["cache"], time.monotonic()
+        sql = f"select count(*), sum(price), {turn} from item"
+        answers, before = [], plain.stats()["cache"]
+        rows(lock, "lock tables item write")
+        begin = time.monotonic()
         threads = [threading.Thread(target=lambda c=c: answers.append(c.ask(sql))) for c in crowd]
         for thread in threads:
             thread.start()
+        wait_for(lambda: rows(lock, "select id from information_schema.processlist where info = %s", sql), 10,
+                 "somebody asks the origin", every=0.001)
+        rows(lock, "unlock tables")
         for thread in threads:
             thread.join()
         took = time.monotonic() - begin
@@ -406,11 +412,12 @@ def test_a_herd_on_a_cold_key_asks_once(db, plain):
         return {name: now - before[name] for name, now in plain.stats()["cache"].items()}, took
 
     crowd = clients
-    for turn in range(20):
-        seen, took = at_once(crowd, turn)
-        if took < FOLLOW * 0.9:   # else some lose their patience and ask by themselves
-            break
-        crowd = smaller(crowd)
+    with client(db) as lock:
+        for turn in range(20):
+            seen, took = at_once(crowd, turn, lock)
+            if took < FOLLOW * 0.9:   # else some lose their patience and ask by themselves
+                break
+            crowd = smaller(crowd)
     # Who was read only after the answer had come has hit it.
     assert took < FOLLOW * 0.9 and seen["miss"] - seen["coalesced"] == 1 and seen["coalesced"] > 0, (took, seen)
     assert seen["miss"] + seen["hit"] == len(crowd), seen

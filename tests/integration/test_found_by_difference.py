@@ -147,6 +147,18 @@ def test_a_copy_behind_a_begin_that_is_sent_with_it_waits_for_nothing(pg, sync):
     assert ("C", b"COPY 1\0") in got
 
 
+@pytest.mark.parametrize("ending", [TERMINATE, FLUSH + TERMINATE, b""], ids=["Terminate", "Flush, Terminate", "nothing"])
+def test_work_without_a_sync_is_undone_when_its_client_leaves(pg, proxy, ending):
+    with Connection.open(proxy.url()) as c:
+        c.send(run("insert into t values (8)") + ending)
+        c.socket.shutdown(1)
+        with pytest.raises(Closed):
+            while True:
+                c.receive()
+    with Connection.open(proxy.url()) as c:   # behind it: there is one connection
+        assert c.query("select k from t") == []
+
+
 def test_work_sent_before_terminate_is_done_though_nobody_waits(pg, proxy):
     with Connection.open(proxy.url()) as c:
         c.send(query("insert into t values (7)") + TERMINATE)

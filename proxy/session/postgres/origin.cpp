@@ -353,6 +353,11 @@ void Origin::finish_step() {
     pg::append_copy_fail(message, "the client has left");
     copying_in_ = false;
   }
+  if (open_ && !ignoring_) {
+    // A Sync alone would commit what the client has not: something fails before it.
+    pg::append_describe(message, pg::Target::kStatement, "hyperdrive_missing");
+    expect(ReplyKind::kDescribeStatement, ReplyAction::kSwallow);
+  }
   if (open_ || ignoring_) {
     pg::append_empty(message, Frontend::kSync);
     open_ = ignoring_ = false;

@@ -132,6 +132,7 @@ class Pool {
   void open_failed(const Refusal& refusal);
   void tick(std::size_t worker);
   void close_surplus(std::size_t worker);
+  void retire_idle(std::unique_ptr<OriginConnection> connection);
   void arm(std::size_t worker);
   std::chrono::milliseconds period(const Worker& worker) const;
 

@@ -69,12 +69,7 @@ void Pool::tick(std::size_t worker) {
     idle.erase(keep, idle.end());
   }
   for (const std::size_t each : told) post_deliver(each);
-  for (auto& connection : leaving) {
-    OriginConnection& old = *connection;
-    old.unpark();
-    old.retire(std::move(connection));
-    discard(nullptr);
-  }
+  for (auto& connection : leaving) retire_idle(std::move(connection));
   consider_opening(worker);
   arm(worker);
 }
@@ -103,11 +98,16 @@ void Pool::close_surplus(std::size_t worker) {
       leaving = std::move(idle.front());
       idle.erase(idle.begin());
     }
-    OriginConnection& old = *leaving;
-    old.unpark();
-    old.retire(std::move(leaving));
-    discard(nullptr);
+    retire_idle(std::move(leaving));
   }
+}
+
+/// One that has just been taken out of the idle list.
+void Pool::retire_idle(std::unique_ptr<OriginConnection> connection) {
+  OriginConnection& leaving = *connection;
+  leaving.unpark();
+  leaving.retire(std::move(connection));
+  discard(nullptr);
 }
 
 void Pool::renew() {
@@ -147,12 +147,7 @@ void Pool::close(std::size_t worker, bool refuse_waiters) {
     }
   }
   for (const std::size_t each : told) post_deliver(each);
-  for (auto& connection : leaving) {
-    OriginConnection& old = *connection;
-    old.unpark();
-    old.retire(std::move(connection));
-    discard(nullptr);
-  }
+  for (auto& connection : leaving) retire_idle(std::move(connection));
 }
 
 }  // namespace hyperdrive::proxy::pool

@@ -105,6 +105,14 @@ void SharedTier::share(const std::string& key, cache::Stamp stamp, std::string_v
   if (entry && entry->stamp() == stamp) tier->keep(*entry, epochs, life);
 }
 
+// --- writes
+// -----------------------------------------------------------------------------------------
+
+void SharedTier::when_known(net::Loop& asker, cache::Announcement& known,
+                            std::function<void()> then) {
+  known.when_known([loop = &asker, then = std::move(then)] { loop->post(then); });
+}
+
 // --- control
 // ----------------------------------------------------------------------------------------
 

@@ -65,6 +65,10 @@ class SharedTier {
   void share(const std::string& key, cache::Stamp stamp, std::string_view epochs,
              std::chrono::milliseconds life) const;
 
+  // --- a write
+  /// `then` comes on the loop of whoever asks, once the others know of all that was announced.
+  static void when_known(net::Loop& asker, cache::Announcement& known, std::function<void()> then);
+
   // --- control
   /// Of own memory, and of the tier. Waits until Redis says so, two seconds at most; where that
   /// fails, warning() tells.

@@ -14,14 +14,6 @@ constexpr std::array<std::string_view, 6> kCharsets = {"names",
                                                        "character_set_results",
                                                        "collation_connection"};
 
-}  // namespace
-
-bool is_charset(std::string_view name) {
-  return std::find(kCharsets.begin(), kCharsets.end(), name) != kCharsets.end();
-}
-
-namespace {
-
 std::string lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) {
@@ -54,6 +46,10 @@ bool hides_ascii(std::string_view charset) {
 }
 
 }  // namespace
+
+bool is_charset(std::string_view name) {
+  return std::find(kCharsets.begin(), kCharsets.end(), name) != kCharsets.end();
+}
 
 const std::string* State::find(std::string_view name) const {
   for (const Variable& variable : variables) {

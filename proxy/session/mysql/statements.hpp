@@ -81,8 +81,8 @@ struct ClientStatement {
   std::string types;       ///< of the last execution that bound any
   bool long_data = false;  ///< some was sent since the last execution
   bool cursor = false;     ///< an execution's cursor is open
-  /// The origin's id while long data or a cursor of this client's is in it: nobody else uses it, not
-  /// even this client by another id for the same text.
+  /// The origin's id while long data or a cursor of this client's is in it: nobody else uses it,
+  /// not even this client by another id for the same text.
   std::optional<std::uint32_t> own;
 };
 

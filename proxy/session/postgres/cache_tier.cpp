@@ -101,10 +101,8 @@ bool CacheGate::announced(Client& client) {
   Visit& visit = visits_[&client];
   visit.waited = false;
   visit.announcing = true;
-  known->when_known([self = self_, loop = &worker_.loop, ticket] {
-    loop->post([self, ticket] {
-      if (*self != nullptr) (*self)->wake(ticket, {});
-    });
+  SharedTier::when_known(worker_.loop, *known, [self = self_, ticket] {
+    if (*self != nullptr) (*self)->wake(ticket, {});
   });
   return false;
 }

@@ -57,28 +57,29 @@ def mariadb():
         yield server
 
 
+def through(origin, **local):
+    with Proxy(origin, origin_connection_limit=3, caching=CACHING, local=WRITES | local) as proxy:
+        yield Target(proxy.url())
+
+
 @pytest.fixture(scope="module")
 def pooled(postgres):
-    with Proxy(postgres, origin_connection_limit=3, caching=CACHING, local=WRITES) as proxy:
-        yield Target(proxy.url())
+    yield from through(postgres)
 
 
 @pytest.fixture(scope="module")
 def pinned(postgres):
-    with Proxy(postgres, origin_connection_limit=3, caching=CACHING, local=WRITES | {"session_features": "pin"}) as proxy:
-        yield Target(proxy.url())
+    yield from through(postgres, session_features="pin")
 
 
 @pytest.fixture(scope="module")
 def pooled_mysql(mariadb):
-    with Proxy(mariadb, origin_connection_limit=3, caching=CACHING, local=WRITES) as proxy:
-        yield Target(proxy.url())
+    yield from through(mariadb)
 
 
 @pytest.fixture(scope="module")
 def pinned_mysql(mariadb):
-    with Proxy(mariadb, origin_connection_limit=3, caching=CACHING, local=WRITES | {"session_features": "pin"}) as proxy:
-        yield Target(proxy.url())
+    yield from through(mariadb, session_features="pin")
 
 
 # --- object mappers ------------------------------------------------------------------------------

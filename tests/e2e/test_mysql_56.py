@@ -4,20 +4,17 @@
 """
 
 import contextlib
-import os
 
 import pymysql
 import pytest
 from support.hyperdrive import Hyperdrive
 from support.matrix import Target
-from support.mysql56 import PACKAGE, MySQL56
+from support.mysql56 import MySQL56
 from support.mysql_client import client, rows
 from support.mysql_moving import MOVE, Others, run
 from support.mysql_raw import DEPRECATE_EOF, USUAL, Raw
 from support.proxy import Proxy
 from test_mysql_drivers import RUNS
-
-pytestmark = pytest.mark.skipif(not os.path.isdir(PACKAGE), reason="tests/support/npm-install has not been run")
 
 SCHEMA = """
 create table t (id int primary key, b varchar(20), c datetime, d decimal(10,2), e blob);

@@ -11,9 +11,8 @@ from support.hyperdrive import Hyperdrive
 from support.pgwire import Connection, bind, describe, execute, parse, SYNC
 from support.ports import PATIENCE, wait_for
 from support.postgres import Postgres
-from support.proxy import Proxy
 from support.redis import Redis
-from support.tiers import answers, shares
+from support.tiers import answers, shares, sharing
 
 READ = "select v from shared where id = 1"
 SEED = random.randrange(1 << 30)
@@ -34,9 +33,7 @@ def redis():
 
 
 def proxy(pg, redis, mode="writes", **local):
-    settings = {"invalidation": mode, "cache_url": f"redis://127.0.0.1:{redis.port}/3", "session_features": "pin"} | local
-    caching = {"disabled": False} | settings.pop("caching", {})
-    return Proxy(pg, caching=caching, origin_connection_limit=6, local=settings)
+    return sharing(pg, redis, 6, mode, **local)
 
 
 @contextlib.contextmanager

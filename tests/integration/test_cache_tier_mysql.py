@@ -18,9 +18,8 @@ from support.mysql_client import client, rows
 from support.mysql_raw import DEPRECATE_EOF, USUAL, Raw
 from support.ports import PATIENCE, wait_for
 from support.postgres import Postgres
-from support.proxy import Proxy
 from support.redis import Redis
-from support.tiers import answers, counts, shares
+from support.tiers import answers, counts, shares, sharing
 
 READ = "select v from shared where id = 1"
 SEED = random.randrange(1 << 30)
@@ -46,10 +45,7 @@ def redis():
 
 
 def proxy(db, redis, mode="writes", **local):
-    settings = {"invalidation": mode, "cache_url": f"redis://127.0.0.1:{redis.port}/3", "session_features": "pin"} | local
-    caching = {"disabled": False} | settings.pop("caching", {})
-    more = settings.pop("more", {})
-    return Proxy(db, caching=caching, origin_connection_limit=8, local=settings, **more)
+    return sharing(db, redis, 8, mode, **local)
 
 
 def value(c, sql=READ):

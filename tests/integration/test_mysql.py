@@ -11,6 +11,7 @@ import pymysql
 import pytest
 from support.hyperdrive import Hyperdrive
 from support.mariadb import MariaDB
+from support.mysql_client import client, rows
 from support.mysql_raw import Raw
 from support.ports import wait_for
 from support.proxy import Proxy
@@ -34,22 +35,6 @@ def proxy(db):
 def pinning(db):
     with Proxy(db, origin_connection_limit=4, local={"session_features": "pin"}) as proxy:
         yield proxy
-
-
-@contextlib.contextmanager
-def client(proxy, **more):
-    connection = pymysql.connect(**proxy.login(), **({"autocommit": True, "read_timeout": 240} | more))
-    try:
-        yield connection
-    finally:
-        with contextlib.suppress(Exception):
-            connection.close()
-
-
-def rows(connection, sql, *arguments):
-    with connection.cursor() as cursor:
-        cursor.execute(sql, arguments or None)
-        return list(cursor.fetchall())
 
 
 class Wire:

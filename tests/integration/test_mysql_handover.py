@@ -9,6 +9,7 @@ import pytest
 
 from support.mariadb import MariaDB
 from support.mysql_client import client, rows
+from support.ports import wait_for
 from support.proxy import Proxy
 
 SOON = 0.03  # in the median; the proxy looks round every 0.1 s, and nobody is to wait for that
@@ -49,8 +50,8 @@ def test_who_waits_while_the_write_runs_gets_it_when_it_ends(db, workers):
 
             thread = threading.Thread(target=write)
             thread.start()
-            while "sleep" not in db.sql("select info from information_schema.processlist where user = 'app'"):
-                time.sleep(0.005)
+            wait_for(lambda: "sleep" in db.sql("select info from information_schema.processlist where user = 'app'"), 10,
+                     "the write runs", every=0.005)
             rows(reader, "select 1")
             served = time.monotonic()
             thread.join()

@@ -71,20 +71,23 @@ class MariaDB:
     def initialise(self):
         unprivileged.run(["cp", "-a", _template_folder(), self.data])
 
+    def program(self) -> list[str]:
+        """What is started, without the options that all have."""
+        return [MARIADBD, "--no-defaults", "--skip-log-error"]
+
     def start(self):
         options = [f"--{name.replace('_', '-')}={value}" for name, value in self.settings.items()]
         log = open(os.path.join(self.folder, "log"), "ab")
         self.process = subprocess.Popen(
-            unprivileged.command([MARIADBD, "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}",
-                                  f"--port={self.port}", f"--pid-file={self.folder}/pid", "--skip-log-error",
-                                  *options]),
+            unprivileged.command([*self.program(), f"--datadir={self.data}", f"--socket={self.socket}",
+                                  f"--port={self.port}", f"--pid-file={self.folder}/pid", *options]),
             cwd="/tmp", env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         log.close()
 
         def ready():
-            assert self.process.poll() is None, f"mariadbd ended: {self.log()[-3000:]}"
+            assert self.process.poll() is None, f"{type(self).__name__} ended: {self.log()[-3000:]}"
             return can_connect(self.port) and self.sql("select 1", database="").strip() == "1"
-        wait_for(ready, 90, "MariaDB accepts connections")
+        wait_for(ready, 90, f"{type(self).__name__} accepts connections")
 
     def pid(self) -> int:
         with open(os.path.join(self.folder, "pid")) as f:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "proxy/session/word_finder.hpp"
 #include "proxy/sql/mysql_analysis.hpp"
 #include "proxy/sql/mysql_builtins.hpp"
 
@@ -32,13 +33,6 @@ bool contains_at(std::string_view text, std::size_t at, std::string_view word) {
   return true;
 }
 
-bool one_of(std::string_view text, std::size_t at, std::initializer_list<std::string_view> words) {
-  for (const std::string_view word : words) {
-    if (contains_at(text, at, word)) return true;
-  }
-  return false;
-}
-
 bool is_name_byte(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$' ||
          static_cast<unsigned char>(c) >= 0x80;
@@ -49,55 +43,51 @@ bool is_word_at(std::string_view text, std::size_t at, std::string_view word) {
   return at + word.size() >= text.size() || !is_name_byte(text[at + word.size()]);
 }
 
+constexpr std::uint32_t kLeavesState = 1;
+constexpr std::uint32_t kSemicolon = 2;
+constexpr std::uint32_t kMaybeSequence = 4;  ///< NEXT VALUE FOR, if it is a word of its own
+
+constexpr WordFinder kWords({
+    {"@", '@', kLeavesState},
+    {"/*!", '!', kLeavesState},
+    {"/*m!", '!', kLeavesState},
+    {"last_insert_id", '_', kLeavesState},
+    {"lastval", 'v', kLeavesState},
+    {"found_rows", '_', kLeavesState},
+    {"get_lock", '_', kLeavesState},
+    {"row_count", '_', kLeavesState},
+    {"release_", '_', kLeavesState},
+    {"nextval", 'v', kLeavesState},
+    {"setval", 'v', kLeavesState},
+    {"next", 'x', kMaybeSequence},
+    {"previous", 'v', kMaybeSequence},
+    {";", ';', kSemicolon},
+});
+
+bool has_word(std::string_view text, std::string_view word) {
+  for (std::size_t i = 0; i + word.size() <= text.size(); ++i) {
+    if (is_word_at(text, i, word)) return true;
+  }
+  return false;
+}
+
+/// Whether anything but blanks stands behind a semicolon.
+bool has_second_statement(std::string_view text) {
+  for (std::size_t i = text.find(';'); i != text.npos; i = text.find(';', i + 1)) {
+    std::size_t rest = i + 1;
+    while (rest < text.size() && is_space(text[rest])) ++rest;
+    if (rest != text.size()) return true;
+  }
+  return false;
+}
+
 /// Whether something in the text needs a real look, wherever it stands, be it in a literal: a
 /// second statement, an executable comment, a variable, or a word of what leaves something behind.
 bool is_suspicious(std::string_view text) {
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    switch (text[i]) {
-      case ';': {
-        std::size_t rest = i + 1;
-        while (rest < text.size() && is_space(text[rest])) ++rest;
-        if (rest != text.size()) return true;
-        break;
-      }
-      case '@':
-        return true;
-      case '/':
-        if (one_of(text, i, {"/*!", "/*m!"})) return true;
-        break;
-      case 'l':
-      case 'L':
-        if (one_of(text, i, {"last_insert_id", "lastval"})) return true;
-        break;
-      case 'f':
-      case 'F':
-        if (contains_at(text, i, "found_rows")) return true;
-        break;
-      case 'g':
-      case 'G':
-        if (contains_at(text, i, "get_lock")) return true;
-        break;
-      case 'r':
-      case 'R':
-        if (one_of(text, i, {"row_count", "release_"})) return true;
-        break;
-      case 'n':
-      case 'N':
-        if (contains_at(text, i, "nextval") || is_word_at(text, i, "next")) return true;
-        break;
-      case 'p':
-      case 'P':
-        if (is_word_at(text, i, "previous")) return true;
-        break;
-      case 's':
-      case 'S':
-        if (contains_at(text, i, "setval")) return true;
-        break;
-      default:
-        break;
-    }
-  }
-  return false;
+  const std::uint32_t words = kWords.find(text);
+  if ((words & kLeavesState) != 0) return true;
+  if ((words & kSemicolon) != 0 && has_second_statement(text)) return true;
+  return (words & kMaybeSequence) != 0 && (has_word(text, "next") || has_word(text, "previous"));
 }
 
 /// The word that ends before `end`, blanks skipped; moves `end` to its beginning.

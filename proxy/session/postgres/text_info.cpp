@@ -4,6 +4,8 @@
 #include <array>
 #include <cctype>
 
+#include "proxy/session/word_finder.hpp"
+
 namespace hyperdrive::proxy::session::postgres {
 namespace {
 
@@ -45,104 +47,80 @@ bool starts_with_word(std::string_view text, std::string_view word) {
            static_cast<unsigned char>(next) >= 0x80);
 }
 
-bool contains_at(std::string_view text, std::size_t at, std::string_view word) {
-  if (text.size() - at < word.size()) return false;
-  for (std::size_t i = 0; i < word.size(); ++i) {
-    if (lower(text[at + i]) != word[i]) return false;
-  }
-  return true;
-}
+// What a word says, wherever it stands, be it in a literal.
+constexpr std::uint32_t kLeavesState = 1;  ///< a function or clause that leaves something behind
+constexpr std::uint32_t kSemicolon = 2;
+constexpr std::uint32_t kTerminates = 4;
+constexpr std::uint32_t kAsksSequences = 8;
+constexpr std::uint32_t kMovesSequences = 16;
+constexpr std::uint32_t kCopies = 32;
 
-bool contains_word(std::string_view text, std::string_view word) {
-  const auto same = [](char a, char b) { return lower(a) == b; };
-  return std::search(text.begin(), text.end(), word.begin(), word.end(), same) != text.end();
-}
+constexpr WordFinder kWords({
+    {"advisory", 'v', kLeavesState},
+    {"dblink_", '_', kLeavesState},
+    {"set_config", '_', kLeavesState},
+    {"setseed", 'd', kLeavesState},
+    {"set_limit", '_', kLeavesState},
+    {"pg_settings", '_', kLeavesState},
+    {"pg_backup_start", '_', kLeavesState},
+    {"pg_start_backup", '_', kLeavesState},
+    {"replication_", '_', kLeavesState},
+    {"temp", 'p', kLeavesState},
+    {"to_xml", '_', kLeavesState},
+    {"ts_stat", '_', kLeavesState},
+    {"ts_rewrite", '_', kLeavesState},
+    {"u&", '&', kLeavesState},  // U&"…" may spell any name
+    {";", ';', kSemicolon},
+    {"pg_terminate_backend", '_', kTerminates},
+    {"lastval", 'v', kAsksSequences},
+    {"currval", 'v', kAsksSequences},
+    {"nextval", 'v', kMovesSequences},
+    {"setval", 'v', kMovesSequences},
+    {"copy", 'y', kCopies},
+});
 
-/// Whether something in the text needs a real look: a second statement, or a word (wherever it
-/// stands, be it in a literal) of a function or clause that leaves something behind.
-bool is_suspicious(std::string_view text) {
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    switch (text[i]) {
-      case ';': {
-        const std::size_t rest = skip_blanks(text, i + 1);
-        if (rest != text.size()) return true;
-        break;
-      }
-      case '&':  // U&"…" may spell any name
-        if (i > 0 && lower(text[i - 1]) == 'u') return true;
-        break;
-      case 'a':
-      case 'A':
-        if (contains_at(text, i, "advisory")) return true;
-        break;
-      case 'd':
-      case 'D':
-        if (contains_at(text, i, "dblink_")) return true;
-        break;
-      case 's':
-      case 'S':
-        if (contains_at(text, i, "set_config") || contains_at(text, i, "setseed") ||
-            contains_at(text, i, "set_limit")) {
-          return true;
-        }
-        break;
-      case 'p':
-      case 'P':
-        if (contains_at(text, i, "pg_settings") || contains_at(text, i, "pg_backup_start") ||
-            contains_at(text, i, "pg_start_backup")) {
-          return true;
-        }
-        break;
-      case 'r':
-      case 'R':
-        if (contains_at(text, i, "replication_")) return true;
-        break;
-      case 't':
-      case 'T':
-        if (contains_at(text, i, "temp") || contains_at(text, i, "to_xml") ||
-            contains_at(text, i, "ts_stat") || contains_at(text, i, "ts_rewrite")) {
-          return true;
-        }
-        break;
-      default:
-        break;
-    }
+/// Whether anything but blanks stands behind a semicolon.
+bool has_second_statement(std::string_view text) {
+  for (std::size_t i = text.find(';'); i != text.npos; i = text.find(';', i + 1)) {
+    if (skip_blanks(text, i + 1) != text.size()) return true;
   }
   return false;
 }
 
-}  // namespace
+/// Whether something in the text needs a real look.
+bool is_suspicious(std::string_view text, std::uint32_t words) {
+  return (words & kLeavesState) != 0 || ((words & kSemicolon) != 0 && has_second_statement(text));
+}
 
-Glance glance(std::string_view text) {
+Glance glance_at(std::string_view text, std::uint32_t words) {
   std::size_t at = skip_blanks(text, 0);
   while (at < text.size() && text[at] == '(') at = skip_blanks(text, at + 1);
   if (at >= text.size()) return {at == text.size(), false};
   const std::string_view rest = text.substr(at);
   static constexpr std::array<std::string_view, 3> kReads = {"select", "values", "table"};
   static constexpr std::array<std::string_view, 4> kWrites = {"insert", "update", "delete", "with"};
-  for (const std::string_view word : kReads) {
-    if (starts_with_word(rest, word)) {
-      const bool plain = !is_suspicious(rest);
-      return {plain, plain};
-    }
-  }
-  for (const std::string_view word : kWrites) {
-    if (starts_with_word(rest, word)) return {!is_suspicious(rest), false};
-  }
-  return {};
+  const auto begins = [rest](std::string_view word) { return starts_with_word(rest, word); };
+  const bool reads = std::ranges::any_of(kReads, begins);
+  if (!reads && !std::ranges::any_of(kWrites, begins)) return {};
+  const bool plain = !is_suspicious(rest, words);
+  return {plain, plain && reads};
 }
+
+}  // namespace
+
+Glance glance(std::string_view text) { return glance_at(text, kWords.find(text)); }
 
 TextRef TextMemo::make(std::string_view text) {
   TextRef info(new TextInfo);
   info->text = text;
-  const Glance seen = glance(text);
+  const std::uint32_t words = kWords.find(text);
+  const Glance seen = glance_at(text, words);
   info->plain = seen.plain;
   info->read_only = seen.read_only;
-  info->terminates = contains_word(text, "pg_terminate_backend");
-  info->asks_sequences = contains_word(text, "lastval") || contains_word(text, "currval");
-  info->moves_sequences =
-      !info->read_only || contains_word(text, "nextval") || contains_word(text, "setval");
-  info->may_copy_in = !seen.plain && contains_word(text, "copy");
+  info->terminates = (words & kTerminates) != 0;
+  info->asks_sequences = (words & kAsksSequences) != 0;
+  info->moves_sequences = !info->read_only || (words & kMovesSequences) != 0;
+  info->may_copy_in = !seen.plain && (words & kCopies) != 0;
   if (!seen.plain) analysis(*info);
   return info;
 }

@@ -165,3 +165,35 @@ def test_work_sent_before_terminate_is_done_though_nobody_waits(pg, proxy):
         c.socket.close()
     wait_for(lambda: pg.psql("select k from t") == "7\n", 10, "the row is there")
     pg.psql("truncate t")
+
+
+@pytest.mark.parametrize("name", ["", "s"], ids=["unnamed", "named"])
+def test_a_large_bind_behind_a_reset_waits_for_what_the_session_began_with(pg, proxy, name):
+    large = bind("", name, ["x" * 70000])
+    steps = [(run("reset all", "r") + parse(name, "select current_setting('datestyle') || left($1, 1)") + large + execute() + SYNC, 1)]
+    got = alike(pg, proxy, *steps, DateStyle="German")
+    assert any(kind == "D" and b"German, DMYx" in body for kind, body in got)
+
+
+def test_a_large_bind_that_fails_behind_a_reset_ends_its_segment_only(pg, proxy):
+    work = run("reset all") + bind("", "", ["x" * 70000]) + execute() + SYNC + query("show datestyle")
+    assert ("D", b"\0\1\0\0\0\x0bGerman, DMY") in alike(pg, proxy, (work, 2), DateStyle="German")
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback", "prepare transaction 'x'"])
+def test_a_portal_is_gone_behind_the_end_of_its_transaction_in_the_same_segment(pg, proxy, end):
+    work = parse("d", "deallocate a") + bind("p", "d") + run(end) + execute("p") + SYNC
+    alike(pg, proxy, (work, 1))
+
+
+@pytest.mark.parametrize("proxy", ["pin"], indirect=True)
+def test_prepare_transaction_without_a_begin_commits_what_was_set(pg, proxy):
+    work = run("set datestyle to 'German'") + run("prepare transaction 'x'") + run("select missing") + SYNC
+    got = alike(pg, proxy, (work, 1), (query("begin") + query("show datestyle"), 2))
+    assert ("C", b"ROLLBACK\0") in got
+
+
+def test_a_reset_of_one_setting_leaves_what_the_transaction_has_set_of_others(pg, proxy):
+    work = query("begin") + query("set local datestyle to 'SQL, MDY'") + query("reset application_name")
+    got = alike(pg, proxy, (work, 3), (query("show datestyle"), 1), (query("show application_name"), 1), DateStyle="German")
+    assert ("D", b"\0\1\0\0\0\x08SQL, MDY") in got

@@ -120,7 +120,8 @@ void Client::granted(std::unique_ptr<pool::OriginConnection> connection) {
 void Client::attach(std::unique_ptr<Origin> origin) {
   lease_ = std::move(origin);
   lease_->lease_to(*this);
-  reapply_ = ends_ = false;
+  ends_ = false;
+  reapplies(false);
   own_reading_ = 0;
   if (worker_.gate != nullptr) worker_.gate->leased(*lease_);
   const bool applying = lease_->apply(settings_);
@@ -175,6 +176,10 @@ void Client::append_reports(std::string& out, const SettingsRef& now) {
   told_ = now;
 }
 
+bool Client::is_reset(std::string_view setting) const {
+  return reset_names_.empty() || std::ranges::find(reset_names_, setting) != reset_names_.end();
+}
+
 std::optional<std::string> Client::report(const SettingsRef& reports, std::string_view reported) {
   const bool undone = reapplied_ && (error_in_group_ || rolled_back_);
   if ((reapply_ || undone) && startup_ && told_at_login_) {
@@ -182,7 +187,7 @@ std::optional<std::string> Client::report(const SettingsRef& reports, std::strin
     SettingsRef now = reports;
     for (const auto& [name, value] : told_at_login_->pairs()) {
       const std::string* initial = startup_->find(lower(name));
-      if (initial == nullptr) continue;
+      if (initial == nullptr || !is_reset(lower(name))) continue;
       // Not what the session has set otherwise since, and keeps.
       const std::string* wanted = settings_ ? settings_->find(lower(name)) : nullptr;
       const bool kept = wanted != nullptr && *wanted != *initial;

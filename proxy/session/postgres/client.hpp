@@ -212,6 +212,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step malformed(const Message& message);
   bool offered(net::Bytes group, Step& step);
   bool need_origin();
+  void reapplies(bool everything);
+  bool is_reset(std::string_view setting) const;
   void reapply();
   bool resets(const sql::Statement& statement) const;
   Step wait_for_gate();
@@ -303,6 +305,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void unpin_at_commit(Feature feature);
   void keeps(Feature feature);
   void end_unpins(bool committed);
+  void transaction_ended(bool committed);
   void defined(const sql::Statement& statement);
   void run_settings(const sql::Statement& statement);
 
@@ -376,6 +379,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   sql::CacheStatus cache_status_ = sql::CacheStatus::kDisabled;
   bool reset_ran_ = false;                         // in the present transaction
   bool reapply_ = false;                           // a RESET took the startup's settings away too
+  std::vector<std::string> reset_names_;           // only these, if any
   bool reapplied_ = false;                         // in the present transaction
   bool rolled_back_ = false;                       // it was
   std::chrono::steady_clock::duration waited_{};   // for the lease, until it is told of it

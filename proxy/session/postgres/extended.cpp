@@ -244,13 +244,29 @@ Client::Portal Client::find_portal(std::string_view name) const {
   return {};
 }
 
-/// Whether it depends on unanswered messages that there still is this portal: an earlier Sync may
-/// have ended its transaction. Of importance only to what is decided here by its text.
+namespace {
+
+bool ends_transaction(const TextInfo& text) {
+  if (text.plain || !text.analysis) return false;
+  return std::ranges::any_of(text.analysis->statements, [](const sql::Statement& statement) {
+    return statement.effect == sql::Effect::kCommit || statement.effect == sql::Effect::kRollback ||
+           statement.effect == sql::Effect::kPrepareTransaction;
+  });
+}
+
+}  // namespace
+
+/// Whether it depends on unanswered messages that there still is this portal: an earlier Sync or
+/// COMMIT may have ended its transaction. Of importance only to what is decided here by its text.
 bool Client::portal_uncertain(const Portal& portal) const {
   if (!portal.text || (portal.text->plain && !portal.spent) || !lease_) return false;
   InFlight& queue = lease_->in_flight();
   for (std::size_t i = 0; i < queue.size(); ++i) {
-    if (queue[i].kind == ReplyKind::kSync) return true;
+    const Expected& entry = queue[i];
+    if (entry.kind == ReplyKind::kSync) return true;
+    if (entry.kind == ReplyKind::kExecute && entry.text && ends_transaction(*entry.text)) {
+      return true;
+    }
   }
   return false;
 }

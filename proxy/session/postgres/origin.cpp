@@ -209,6 +209,17 @@ void Origin::mark_dirty(std::string_view setting) {
   }
 }
 
+std::vector<std::string> Origin::set_dirty_aside(const std::vector<std::string>& names) {
+  std::vector<std::string> aside;
+  if (names.empty()) return aside;
+  const auto is_named = [&](const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  std::ranges::remove_copy_if(dirty_, std::back_inserter(aside), is_named);
+  std::erase_if(dirty_, [&](const std::string& name) { return !is_named(name); });
+  return aside;
+}
+
 bool Origin::apply(const SettingsRef& wants) {
   if (applied_ == wants && dirty_.empty()) return false;
   std::string sql;

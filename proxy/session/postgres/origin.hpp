@@ -134,6 +134,9 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   cache::Stamp leased_at = 0;
   std::uint64_t catalog_generation = 0;  ///< kept by the gate: its statements are no older
   void mark_dirty(std::string_view setting);
+  /// All but `names` are believed to be as they should, until they are marked again; no names:
+  /// none.
+  std::vector<std::string> set_dirty_aside(const std::vector<std::string>& names);
   void mark_settings_unknown() { left.anything = true; }
 
   const Identity& identity() const { return identity_; }

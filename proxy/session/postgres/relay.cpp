@@ -118,6 +118,10 @@ std::size_t Client::relay(net::Bytes data) {
         break;
       }
       const auto header = pg::read_header(rest).header;
+      if (awaits_reset(header)) {
+        await_replies();
+        break;
+      }
       const Message big{header, rest, rest.substr(pg::kHeaderSize), {}};
       if (begin_big(big) != Step::kDone) break;
       used += rest.size();
@@ -358,23 +362,33 @@ bool Client::need_origin() {
     }
     attach(std::unique_ptr<Origin>(static_cast<Origin*>(origin.release())));
     worker_.telemetry.add(Counter::kRoundTrips);
-  } else if (reapply_ && lease_->in_flight().empty() && !in_failed_transaction()) {
+  } else if (reapply_ && lease_->in_flight().empty() && !lease_->ignoring() &&
+             !in_failed_transaction()) {
     reapply();
   }
   return block_ == Block::kNone;
 }
 
-/// What the session began with, behind a RESET that took it away.
+/// What the session began with, behind a RESET that took it away. Where that named its settings,
+/// all others stay as they are: the transaction may have its own.
 void Client::reapply() {
-  if (lease_->open()) {
-    if (must_be_confirmed(settings_) || !lease_->apply_in_pipeline(settings_)) return;
+  const std::vector<std::string> others = lease_->set_dirty_aside(reset_names_);
+  const SettingsRef wants =
+      reset_names_.empty() ? settings_ : with_those_of(lease_->applied(), settings_, reset_names_);
+  if (!lease_->open()) {
+    reapplied_ = lease_->status() != pg::TransactionStatus::kIdle;
+    reapplies(false);
+    if (lease_->apply(wants) && must_be_confirmed(wants)) block(Block::kSettings);
+  } else if (!must_be_confirmed(wants) && lease_->apply_in_pipeline(wants)) {
     reapplied_ = true;
-    reapply_ = false;
-    return;
+    reapplies(false);
   }
-  reapplied_ = lease_->status() != pg::TransactionStatus::kIdle;
-  reapply_ = false;
-  if (lease_->apply(settings_) && must_be_confirmed(settings_)) block(Block::kSettings);
+  for (const std::string& name : others) lease_->mark_dirty(name);
+}
+
+void Client::reapplies(bool everything) {
+  reapply_ = everything;
+  reset_names_.clear();
 }
 
 /// A RESET that takes away what the startup packet has asked for.

@@ -266,15 +266,14 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
       if (session_) session_->savepoints.clear();
       break;
     case Effect::kCommit:
-      end_unpins(tag != "ROLLBACK");
-      rolled_back_ |= tag == "ROLLBACK";
-      settings_ = tag == "ROLLBACK" ? snapshot_ : settings_;
-      snapshot_ = settings_;
+    case Effect::kPrepareTransaction: {
+      // Without a BEGIN before it PREPARE TRANSACTION commits, and says ROLLBACK.
+      const bool failed = lease_ && lease_->status() == pg::TransactionStatus::kFailed;
+      transaction_ended(tag != "ROLLBACK" || !failed);
       break;
+    }
     case Effect::kRollback:
-      end_unpins(false);
-      rolled_back_ = true;
-      settings_ = snapshot_;
+      transaction_ended(false);
       break;
     case Effect::kSavepoint:
       if (settings_ != snapshot_ || session_) {
@@ -292,7 +291,7 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
           lease_->expect_reset_all();
           reset_ran_ = true;
           lease_->left.hidden |= lease_->status() != pg::TransactionStatus::kIdle;  // ROLLBACK
-          reapply_ = startup_ != nullptr;
+          reapplies(startup_ != nullptr);
         }
       }
       break;
@@ -323,6 +322,14 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
   }
   if ((statement.state & sql::state::kAdvisoryUnlockAll) != 0) unpin(Feature::kAdvisoryLock);
   if (features_pin() || statement.effect == Effect::kReset) run_settings(statement);
+}
+
+void Client::transaction_ended(bool committed) {
+  end_unpins(committed);
+  rolled_back_ |= !committed;
+  settings_ = committed ? settings_ : snapshot_;
+  snapshot_ = settings_;
+  if (lease_) end_portals();
 }
 
 /// Counted when it is done, for this session, and again at the end of its transaction, for those
@@ -361,7 +368,7 @@ void Client::discarded(std::string_view what) {
   forget_all();
   if (!lease_) return;
   reset_ran_ = true;
-  reapply_ = startup_ != nullptr;
+  reapplies(startup_ != nullptr);
   lease_->expect_discard_all();
 }
 
@@ -384,6 +391,8 @@ void Client::run_settings(const sql::Statement& statement) {
       settings_ = with(settings_, setting.name, setting.value);
     } else if (initial != nullptr) {
       settings_ = with(settings_, setting.name, *initial);
+      // Unless everything is to come back anyway.
+      if (!reapply_ || !reset_names_.empty()) reset_names_.push_back(setting.name);
       reapply_ = true;
     } else {
       settings_ = without(settings_, setting.name);
@@ -411,13 +420,13 @@ void Client::ready(pg::TransactionStatus status) {
     if (std::exchange(reset_ran_, false) && error_in_group_) {
       // It took the RESET back with it: what the connection has now is not what it was believed.
       lease_->left.hidden = true;
-      reapply_ = true;
+      reapplies(true);
     }
     if (std::exchange(reapplied_, false) && (error_in_group_ || rolled_back_)) {
       // Likewise of what was sent behind the RESET.
       lease_->expect_settings_reset();
       lease_->left.hidden = true;
-      reapply_ = startup_ != nullptr;
+      reapplies(startup_ != nullptr);
     }
     rolled_back_ = false;
     if (lease_->in_flight().empty()) begins_ = ends_ = false;

@@ -89,6 +89,15 @@ SettingsRef without(const SettingsRef& base, std::string_view name) {
   return intern(std::move(pairs));
 }
 
+SettingsRef with_those_of(SettingsRef base, const SettingsRef& values,
+                          const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    const std::string* value = values ? values->find(name) : nullptr;
+    base = value != nullptr ? with(base, name, *value) : without(base, name);
+  }
+  return base;
+}
+
 SettingsRef merged(const SettingsRef& base, const SettingsRef& over) {
   if (!over) return base;
   if (!base) return over;

@@ -34,6 +34,9 @@ using SettingsRef = std::shared_ptr<const SettingSet>;
 SettingsRef intern(std::vector<SettingSet::Pair> pairs);
 SettingsRef with(const SettingsRef& base, std::string_view name, std::string_view value);
 SettingsRef without(const SettingsRef& base, std::string_view name);
+/// `base`, but of `names` what `values` has.
+SettingsRef with_those_of(SettingsRef base, const SettingsRef& values,
+                          const std::vector<std::string>& names);
 /// `over` wins.
 SettingsRef merged(const SettingsRef& base, const SettingsRef& over);
 

@@ -21,13 +21,14 @@ BLOCK = 500
 
 class Rig:
     """With autovacuum off, for it takes locks when it likes; `between` does its work instead. The proxy's reading of the
-    catalogs locks what a view reads while it is written out: lock_timeout is longer."""
+    catalogs locks what a view reads while it is written out: lock_timeout is longer. Plans are generic from the first on:
+    else a statement's sixth run of all clients together finds its constants wrong at Execute and no longer at Bind."""
 
     def __init__(self, **local):
         self.local = local   # settings of the proxies, besides those of the kind
 
     def __enter__(self):
-        self.postgres = Postgres(settings={"autovacuum": "off"}).__enter__()
+        self.postgres = Postgres(settings={"autovacuum": "off", "plan_cache_mode": "force_generic_plan"}).__enter__()
         self.postgres.psql(texts.SETUP, user="app")
         self.postgres.psql("create role reader", database="postgres")
         self.postgres.psql("create database mirror owner app template shop", database="postgres")

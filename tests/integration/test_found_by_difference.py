@@ -197,3 +197,19 @@ def test_a_reset_of_one_setting_leaves_what_the_transaction_has_set_of_others(pg
     work = query("begin") + query("set local datestyle to 'SQL, MDY'") + query("reset application_name")
     got = alike(pg, proxy, (work, 3), (query("show datestyle"), 1), (query("show application_name"), 1), DateStyle="German")
     assert ("D", b"\0\1\0\0\0\x08SQL, MDY") in got
+
+
+def test_a_statement_parsed_ahead_does_not_begin_the_transaction_of_its_segment(pg, proxy):
+    begin = run("start transaction isolation level serializable", "b")
+    heard = []
+    for url in pg.url(), proxy.url():
+        with Connection.open(url) as c, Connection.open(url) as other:
+            heard.append(talk(c, (parse("", "table t") + SYNC, 1)))
+            talk(other, (query("select 1"), 1))  # by the same connection to Postgres, whose unnamed statement goes
+            heard[-1] += talk(c, (describe("S") + begin + SYNC, 1), (query("show transaction_isolation"), 1))
+    assert heard[0] == heard[1]
+
+
+def test_a_portal_whose_bind_was_skipped_is_not_there(pg, proxy):
+    bad = parse("h", "declare h cursor with hold for select 1") + bind("p", "h") + SYNC
+    alike(pg, proxy, (query("begin") + query("select 1/0") + bad, 3), (execute("p") + SYNC, 1))

@@ -120,7 +120,7 @@ void Client::granted(std::unique_ptr<pool::OriginConnection> connection) {
 void Client::attach(std::unique_ptr<Origin> origin) {
   lease_ = std::move(origin);
   lease_->lease_to(*this);
-  ends_ = false;
+  ends_ = parsed_ahead_ = false;
   reapplies(false);
   own_reading_ = 0;
   if (worker_.gate != nullptr) worker_.gate->leased(*lease_);

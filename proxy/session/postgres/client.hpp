@@ -65,7 +65,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void described(Expected& entry, const Shape& shape);
   void checked(Expected& entry, const Shape& now);
   void check_gone();
-  void bind_failed();
+  void bind_failed(const Expected& bind);
   void settings_applied(bool ok, net::Bytes error_body);
   /// What the client is told instead of a ParameterStatus; nothing: the message itself.
   std::optional<std::string> report(const SettingsRef& reports, std::string_view name);
@@ -249,6 +249,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step close_name(const Message& message);
   bool parse_known(const wire::postgres::Parse& parse, const TextRef& text);
   Step parse_named(const Message& message, const wire::postgres::Parse& parse, TextRef text);
+  Step begin_anew();
   Step bind_unnamed(const Message& message, const wire::postgres::BindNames& names);
   Step bind_named(const Message& message, const wire::postgres::BindNames& names,
                   const NamedRef& named);
@@ -365,6 +366,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool begin_lost_ = false;      // begun_ was never sent, and its transaction has failed
   bool ends_ = false;            // a COMMIT, ROLLBACK … is
   bool check_failed_ = false;
+  bool parsed_ahead_ = false;                      // and nothing else has run in this segment
   bool streaming_drops_ = false;
   bool own_ = false;      // nobody's: the proxy asks
   bool leaving_ = false;  // go when the present work is done

@@ -17,6 +17,15 @@ constexpr std::size_t kInlineBind = 4096;
 constexpr std::string_view kMissing = "hyperdrive_missing";
 
 /// DEALLOCATE or DISCARD: may be answered here, and runs once.
+/// BEGIN with modes, of which some must come before any snapshot.
+bool begins_with_modes(const TextInfo& text) {
+  if (text.plain || !text.analysis || text.analysis->statements.size() != 1) return false;
+  const sql::Statement& statement = text.analysis->statements.front();
+  const sql::TransactionOptions& modes = statement.transaction;
+  return statement.effect == sql::Effect::kBegin &&
+         (!modes.isolation.empty() || modes.read_only || modes.deferrable);
+}
+
 bool cleans_up(const TextInfo& text) {
   if (!text.analysis || text.analysis->statements.size() != 1) return false;
   const sql::Effect effect = text.analysis->statements.front().effect;
@@ -38,6 +47,7 @@ Client::Step Client::parse(const Message& message) {
   if (!parse) return malformed(message);
   TextRef text = worker_.texts.get(parse->text);
   if (text->asks_sequences) asks_sequences_ = true;
+  if (text->plain) parsed_ahead_ = false;
   if (!parse->name.empty() && parse_known(*parse, text)) return Step::kDone;
   if (!need_origin()) return Step::kBlocked;
   if (text->asks_sequences) own_sequences(*text);
@@ -151,7 +161,29 @@ Client::Step Client::bind(const Message& message) {
   return bind_named(message, *names, found->second);
 }
 
+/// What was parsed ahead took a snapshot, behind which no isolation level may be chosen: an own
+/// Sync ends that transaction before the client begins its own.
+Client::Step Client::begin_anew() {
+  if (!lease_->in_flight().empty()) {
+    // If something fails, the Sync must not come before the client's.
+    await_replies();
+    return Step::kBlocked;
+  }
+  parsed_ahead_ = false;
+  std::string& out = worker_.scratch;
+  pg::append_empty(out, Frontend::kSync);
+  forward(out);
+  out.clear();
+  lease_->expect(ReplyKind::kSync, ReplyAction::kSwallow);
+  lease_->set_open(false);
+  return Step::kDone;
+}
+
 Client::Step Client::bind_unnamed(const Message& message, const pg::BindNames& names) {
+  if (parsed_ahead_ && unnamed_.text && begins_with_modes(*unnamed_.text) &&
+      begin_anew() == Step::kBlocked) {
+    return Step::kBlocked;
+  }
   if (unnamed_.text && unnamed_.text->asks_sequences) own_sequences(*unnamed_.text);
   if (ensure_unnamed(message.rest) == Step::kBlocked) return Step::kBlocked;
   if (worker_.gate != nullptr && unnamed_.text) worker_.gate->will_bind(*this, *unnamed_.text);
@@ -161,6 +193,7 @@ Client::Step Client::bind_unnamed(const Message& message, const pg::BindNames& n
   entry.portal = names.portal.empty();
   entry.serial = ++binds_;
   bind_portal(names.portal, unnamed_.text, nullptr);
+  parsed_ahead_ = false;
   return Step::kDone;
 }
 
@@ -169,6 +202,9 @@ Client::Step Client::bind_named(const Message& message, const pg::BindNames& nam
   if (named->statement->retired.load(std::memory_order_relaxed) && named->told.known()) {
     plan_changed();
     return Step::kDone;
+  }
+  if (parsed_ahead_ && begins_with_modes(*named->text) && begin_anew() == Step::kBlocked) {
+    return Step::kBlocked;
   }
   if (named->text->asks_sequences) own_sequences(*named->text);
   if (ensure_prepared(named, message.rest) == Step::kBlocked) return Step::kBlocked;
@@ -187,6 +223,7 @@ Client::Step Client::bind_named(const Message& message, const pg::BindNames& nam
   entry.portal = names.portal.empty();
   entry.serial = ++binds_;
   bind_portal(names.portal, named->text, named);
+  parsed_ahead_ = false;
   return Step::kDone;
 }
 
@@ -271,8 +308,13 @@ bool Client::portal_uncertain(const Portal& portal) const {
   return false;
 }
 
-/// There is no unnamed portal, or an older one, unless a later Bind makes it.
-void Client::bind_failed() {
+/// There is no such portal; or, of the unnamed one, an older one, unless a later Bind makes it.
+void Client::bind_failed(const Expected& bind) {
+  if (session_ && bind.serial != 0) {
+    std::erase_if(session_->portals,
+                  [&](const Portal& portal) { return portal.bind == bind.serial; });
+  }
+  if (!bind.portal) return;
   InFlight& queue = lease_->in_flight();
   for (std::size_t i = 0; i < queue.size(); ++i) {
     if (queue[i].portal) return;

@@ -82,6 +82,7 @@ Expected& Client::prepare_on_origin(const StatementRef& statement, ReplyAction a
 // --- statements that must be there --------------------------------------------------------------
 
 void Client::inject(const Named& named) {
+  parsed_ahead_ = parsed_ahead_ || !lease_->open();
   make_room();
   prepare_on_origin(named.statement, ReplyAction::kSwallow);
   worker_.telemetry.add(Counter::kParsesInjected);
@@ -115,6 +116,7 @@ Client::Step Client::ensure_unnamed(net::Bytes rest) {
   }
   if (lease_->unnamed_serial == unnamed_.serial) return Step::kDone;
   static const std::vector<std::uint32_t> kNoTypes;
+  parsed_ahead_ = parsed_ahead_ || !lease_->open();
   pg::append_parse(out, "", unnamed_.text->text,
                    unnamed_.statement ? unnamed_.statement->types : kNoTypes);
   forward_extended(out);

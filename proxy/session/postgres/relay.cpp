@@ -494,6 +494,7 @@ Client::Step Client::sync(const Message& message) {
   lease_->expect(ReplyKind::kSync);
   lease_->set_open(false);
   lease_->set_ignoring(false);
+  parsed_ahead_ = false;
   lease_->answer_fakes();
   return Step::kDone;
 }

@@ -374,7 +374,7 @@ void Origin::undo(Expected& entry, bool failed_itself) {
       if (entry.changes_names && owner_ != nullptr) owner_->undo_close(entry);
       break;
     case ReplyKind::kBind:
-      if (entry.portal && owner_ != nullptr) owner_->bind_failed();
+      if (owner_ != nullptr) owner_->bind_failed(entry);
       break;
     case ReplyKind::kDescribeStatement:
       if (entry.check && owner_ != nullptr) owner_->check_gone();

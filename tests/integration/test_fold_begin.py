@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from support.pgwire import SYNC, Connection, Refused, bind, describe, error_fields, execute, parse, query
+from support.pgwire import SYNC, Connection, Refused, bind, close, describe, error_fields, execute, parse, query
 from support.ports import wait_for
 from support.postgres import Postgres
 from support.proxy import Proxy
@@ -79,6 +79,18 @@ def test_the_extended_protocol_is_answered_as_postgres_answers(pg, proxy, descri
     with Connection.open(pg.url()) as direct, connect(proxy) as proxied:
         for step in steps:
             assert ask(direct, step)[:2] == ask(proxied, step)[:2], step
+
+
+@pytest.mark.parametrize("closed", [close("S"), close("P"), b""], ids=["statement closed", "portal closed", "nothing closed"])
+def test_its_portal_is_as_postgres_has_it(pg, proxy, closed):
+    heard = []
+    for url in pg.url(), proxy.url():
+        with Connection.open(url) as c:
+            c.send(parse("", "begin") + bind("", "") + execute() + SYNC)
+            heard.append(c.until_ready())
+            c.send(closed + execute() + SYNC)
+            heard[-1] += [(kind, error_fields(body)["C"] if kind == "E" else body) for kind, body in c.until_ready()]
+    assert heard[0] == heard[1]
 
 
 def test_what_runs_behind_it_is_in_the_transaction_that_was_asked_for(proxy):

@@ -21,6 +21,10 @@ constexpr std::size_t kPreparation = 2;  // the result before those of sql::cata
 /// gives up long before deadlock_timeout (1 s), and tries again later.
 constexpr std::string_view kHaste = "SET LOCAL lock_timeout = '20ms';";
 
+/// A role's own short limit is meant for its sessions, not for reading a big schema. Not said at
+/// the login: a PgBouncer there refuses what it does not know.
+constexpr std::string_view kPatience = "SET LOCAL statement_timeout = '60s';";
+
 /// Changes whenever something changes that a Catalog is made of, or a grant. Rows of pg_catalog
 /// that were there from the beginning are left out, so that it costs what the user's schema costs.
 /// Updates in place (statistics) leave xmin alone and do not count.
@@ -236,8 +240,9 @@ void CacheKeeper::reload() {
   awaiting_next_.clear();
   builder_ = std::make_unique<sql::CatalogBuilder>();
   builder_result_ = {};
-  std::string text =
-      "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+  std::string text("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;");
+  text.append(kPatience);
+  text +=
       "SELECT pg_catalog.current_setting('search_path'), session_user,"
       " pg_catalog.current_setting('role'), (SELECT COALESCE(pg_catalog.md5(pg_catalog.string_agg("
       "setdatabase || '.' || setrole || ':' || pg_catalog.array_to_string(setconfig, ','), ';'"
@@ -268,7 +273,8 @@ void CacheKeeper::reload() {
 void CacheKeeper::read_views() {
   std::string text;
   for (const sql::Oid view : views_) {
-    text.append("BEGIN READ ONLY;SET LOCAL search_path = pg_catalog;").append(kHaste);
+    text.append("BEGIN READ ONLY;SET LOCAL search_path = pg_catalog;");
+    text.append(kPatience).append(kHaste);
     text.append(sql::view_definition_query(view)).append(";COMMIT;");
   }
   asker_->ask(
@@ -377,7 +383,7 @@ void CacheKeeper::look() {
     return;
   }
   asker_->ask(
-      std::string(kFingerprint),
+      std::string(kPatience).append(kFingerprint),
       [this](std::size_t, auto row) {
         new_fingerprint_ = row.empty() ? "" : std::string(row[0].value_or(""));
       },

@@ -343,6 +343,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Unnamed confirmed_;          // as the origin's replies say
   Portal portal_;              // the unnamed one
   TextRef begun_;              // a BEGIN that was answered here and not sent yet
+  bool begun_portal_ = false;  // and its unnamed portal is there: it was no Query
   boost::unordered_flat_map<std::string, NamedRef> names_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<Login> login_;
@@ -366,7 +367,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool begin_lost_ = false;      // begun_ was never sent, and its transaction has failed
   bool ends_ = false;            // a COMMIT, ROLLBACK … is
   bool check_failed_ = false;
-  bool parsed_ahead_ = false;                      // and nothing else has run in this segment
+  bool parsed_ahead_ = false;  // and nothing else has run in this segment
   bool streaming_drops_ = false;
   bool own_ = false;      // nobody's: the proxy asks
   bool leaving_ = false;  // go when the present work is done

@@ -450,6 +450,7 @@ Client::Step Client::close_name(const Message& message) {
     }
   }
   if (!lease_) {
+    if (what->target == Target::kPortal && what->name.empty()) begun_portal_ = false;
     std::string out;
     pg::append_empty(out, pg::Backend::kCloseComplete);
     stream_->write(out);

@@ -94,6 +94,7 @@ bool Client::begin_answered(net::Bytes group) {
   const std::string_view tag = begin_tag(lone->text);
   if (tag.empty()) return false;
   begun_ = worker_.texts.get(lone->text);
+  begun_portal_ = !lone->simple;
   begins_ = true;
   worker_.telemetry.add(Counter::kBeginsFolded);
   answer_lone(*lone, group, tag);
@@ -181,21 +182,19 @@ void Client::send_begin() {
   pg::append_parse(out, "", begun_->text, std::span<const std::uint32_t>());
   pg::append_bind(out, {});
   pg::append_execute(out, "", 0);
-  // Who began by a Query has no unnamed portal.
-  const bool extended = unnamed_.text == begun_;
-  if (!extended) pg::append_close(out, pg::Target::kPortal, "");
+  if (!begun_portal_) pg::append_close(out, pg::Target::kPortal, "");
   lease_->write(out);
   out.clear();
   InFlight& queue = lease_->in_flight();
   Expected& parsed = lease_->expect(ReplyKind::kParse, ReplyAction::kSwallow);
   parsed.unnamed = true;
-  parsed.serial = extended ? unnamed_.serial : Origin::kSomeones;
+  parsed.serial = unnamed_.text == begun_ ? unnamed_.serial : Origin::kSomeones;
   lease_->unnamed_serial = parsed.serial;
   queue.mark_unnamed_change(parsed);
   queue.mark_begin(parsed);
   queue.mark_begin(lease_->expect(ReplyKind::kBind, ReplyAction::kSwallow));
   queue.mark_begin(lease_->expect(ReplyKind::kExecute, ReplyAction::kSwallow));
-  if (!extended) queue.mark_begin(lease_->expect(ReplyKind::kClose, ReplyAction::kSwallow));
+  if (!begun_portal_) queue.mark_begin(lease_->expect(ReplyKind::kClose, ReplyAction::kSwallow));
   begun_.reset();
 }
 

@@ -17,9 +17,6 @@ class LoginConnector final : public KeeperConnector {
     if (purpose == Purpose::kReplication) {
       extra.emplace_back("replication", "database");
       attempt = &replication_;
-    } else {
-      // A role's own short limits are meant for its sessions, not for reading a big schema.
-      extra.emplace_back("statement_timeout", "60s");
     }
     *attempt =
         log_in(loop, target_, std::move(extra), [opened = std::move(opened)](LoginResult result) {

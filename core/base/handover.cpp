@@ -106,13 +106,41 @@ Result<Handover> receive_listeners(const std::string& handover_socket) {
   return handover;
 }
 
-void announce_ready(int handover_fd) {
-  if (handover_fd < 0) return;
+void Predecessor::announce_ready() {
+  const std::lock_guard lock(mutex_);
+  if (!connection_) return;
   const char tag = kHandoverReady;
   ssize_t sent;
-  do sent = ::send(handover_fd, &tag, 1, MSG_NOSIGNAL);
+  do sent = ::send(connection_.get(), &tag, 1, MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
-  ::close(handover_fd);
+  announced_ = sent == 1;
+}
+
+void Predecessor::cancel(std::string_view request) {
+  const std::lock_guard lock(mutex_);
+  if (!announced_ || request.size() > 0xffff) return;
+  std::string message;
+  message += kHandoverCancel;
+  message += static_cast<char>(request.size() >> 8);
+  message += static_cast<char>(request.size() & 0xff);
+  message += request;
+  const auto sent =
+      ::send(connection_.get(), message.data(), message.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  // Gone; or a message was cut, behind which nothing would be understood.
+  if (sent != static_cast<ssize_t>(message.size()) && !(sent < 0 && errno == EAGAIN)) {
+    announced_ = false;
+  }
+}
+
+std::optional<std::string> PassedCancels::next() {
+  constexpr std::size_t kHeader = 3;
+  if (bytes_.size() < kHeader || bytes_[0] != kHandoverCancel) return std::nullopt;
+  const std::size_t length = static_cast<std::size_t>(static_cast<unsigned char>(bytes_[1])) << 8 |
+                             static_cast<unsigned char>(bytes_[2]);
+  if (bytes_.size() < kHeader + length) return std::nullopt;
+  std::string request = bytes_.substr(kHeader, length);
+  bytes_.erase(0, kHeader + length);
+  return request;
 }
 
 }  // namespace hyperdrive::core

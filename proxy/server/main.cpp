@@ -138,7 +138,8 @@ int serve(core::Launch launch, std::shared_ptr<LogFile> log, int ready_fd) {
   const std::string name = launch.config.name;
   const admin::AdminOptions admin_options{launch.admin_socket, launch.config.local.admin_port,
                                           admin::admin_token(launch.config.local.local_password)};
-  const int handover_fd = launch.handover_fd;
+  const auto predecessor =
+      std::make_shared<core::Predecessor>(core::Descriptor(launch.handover_fd));
   auto proxy = Proxy::create(std::move(launch));
   if (!proxy) return fail(ready_fd, proxy.error(), "config");
   std::string reason;
@@ -149,12 +150,13 @@ int serve(core::Launch launch, std::shared_ptr<LogFile> log, int ready_fd) {
   if (auto opened = supervisor.open(); !opened) return fail(ready_fd, opened.error(), {});
   admin::EventHub hub;
   AdminAdapter adapter(**proxy);
+  (*proxy)->plane().follow(predecessor);
   if (auto started = (*proxy)->start(&hub); !started) {
     return fail(ready_fd, started.error(), "config");
   }
   auto admin = admin::AdminServer::start(admin_options, adapter, hub);
   if (!admin) return fail(ready_fd, admin.error(), {});
-  core::announce_ready(handover_fd);
+  predecessor->announce_ready();
   tell(ready_fd, core::Ready{true, (*proxy)->port(), {}, {}});
   spdlog::info("{} serves on port {}, pid {}", name, (*proxy)->port(), ::getpid());
   supervisor.run();

@@ -13,7 +13,6 @@
 #include <chrono>
 #include <utility>
 
-#include "core/base/handover.hpp"
 #include "proxy/net/sockets.hpp"
 
 namespace hyperdrive::proxy::server {
@@ -114,19 +113,31 @@ void Supervisor::on_successor() {
 }
 
 void Supervisor::on_successor_speaks() {
-  char word = 0;
-  const auto got = ::recv(successor_.get(), &word, 1, 0);
-  successor_.reset();
-  if (got == 1 && word == core::kHandoverReady) {
-    spdlog::info("a successor has taken over the port: draining");
-    handover_.reset();
-    ::unlink(handover_path_.c_str());
-    // The lock is the successor's alone now: `stop` and `start` need not wait for this drain.
-    if (const int lock = proxy_.launch().lock_fd; lock >= 0) ::close(lock);
-    proxy_.hand_over();
-  } else {
-    spdlog::warn("the successor did not come up: going on");
+  std::array<char, 4096> bytes;
+  const auto got = ::recv(successor_.get(), bytes.data(), bytes.size(), 0);
+  if (got <= 0) {
+    successor_.reset();
+    if (!handed_over_) spdlog::warn("the successor did not come up: going on");
+    return;
   }
+  std::string_view words(bytes.data(), static_cast<std::size_t>(got));
+  if (!handed_over_) {
+    if (words.front() != core::kHandoverReady) return successor_.reset();
+    words.remove_prefix(1);
+    pass_over();
+  }
+  cancels_.add(words);
+  while (const auto request = cancels_.next()) proxy_.plane().cancel(*request);
+}
+
+void Supervisor::pass_over() {
+  spdlog::info("a successor has taken over the port: draining");
+  handed_over_ = true;
+  handover_.reset();
+  ::unlink(handover_path_.c_str());
+  // The lock is the successor's alone now: `stop` and `start` need not wait for this drain.
+  if (const int lock = proxy_.launch().lock_fd; lock >= 0) ::close(lock);
+  proxy_.hand_over();
 }
 
 }  // namespace hyperdrive::proxy::server

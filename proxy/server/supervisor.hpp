@@ -4,7 +4,8 @@
 //   SIGHUP            reads the certificate files again, all or nothing, and reopens the log; a new
 //                     configuration comes by the admin socket, for it holds secrets
 //                     (docs/decisions/021-sighup.md)
-//   hand-over socket  sends the listeners to a successor, then drains when it says that it accepts
+//   hand-over socket  sends the listeners to a successor, then drains when it says that it accepts,
+//                     and cancels what it asks for
 //   every few seconds writes troubles to the log
 #pragma once
 
@@ -13,6 +14,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/file.hpp"
+#include "core/base/handover.hpp"
 #include "proxy/server/log_file.hpp"
 #include "proxy/server/proxy.hpp"
 #include "proxy/server/trouble_log.hpp"
@@ -35,6 +37,7 @@ class Supervisor {
   void reload();
   void on_successor();
   void on_successor_speaks();
+  void pass_over();
 
   Proxy& proxy_;
   std::shared_ptr<LogFile> log_;
@@ -43,6 +46,8 @@ class Supervisor {
   core::Descriptor ended_;
   core::Descriptor handover_;
   core::Descriptor successor_;
+  core::PassedCancels cancels_;  // that it did not know
+  bool handed_over_ = false;
   std::string handover_path_;
   int terminations_ = 0;
   bool over_ = false;

@@ -10,9 +10,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/error.hpp"
+#include "core/base/handover.hpp"
 #include "core/config/config.hpp"
 #include "proxy/cache/cache.hpp"
 #include "proxy/net/loop.hpp"
@@ -51,6 +53,11 @@ class Plane {
   virtual PlaneWorker& worker(std::size_t index) = 0;
   virtual pool::Pool& pool() = 0;
   virtual OriginFacts facts() const = 0;
+
+  /// Before the threads run: who may know the sessions that cancel requests name and we do not.
+  virtual void follow(std::shared_ptr<core::Predecessor> /*predecessor*/) {}
+  /// A cancel request that a successor did not know, as `predecessor` of the other one sent it.
+  virtual void cancel(std::string_view /*request*/) {}
 
   /// All or nothing. `new_origin`: connections and knowledge of the old one are of no more use.
   virtual core::Result<void> reload(const core::Launch& launch, bool new_origin) = 0;

@@ -40,6 +40,13 @@ class ProtocolPlane final : public Plane {
   pool::Pool& pool() override { return *service_.pool; }
   OriginFacts facts() const override { return service_.facts(); }
 
+  void follow(std::shared_ptr<core::Predecessor> predecessor) override {
+    if constexpr (Protocol::kPassesCancels) service_.predecessor = std::move(predecessor);
+  }
+  void cancel(std::string_view request) override {
+    if constexpr (Protocol::kPassesCancels) service_.cancel_passed(request);
+  }
+
   core::Result<void> reload(const core::Launch& launch, bool new_origin) override {
     auto options = make_options(launch);
     if (!options) return tl::unexpected(options.error());

@@ -91,6 +91,29 @@ def test_a_transaction_that_is_open_at_a_restart_is_not_cut(hd):
         assert cursor.fetchone() == (1,)
 
 
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_what_runs_since_before_a_restart_can_be_cancelled(hd, pg, restarts):
+    connection = psycopg2.connect(hd.start("shop"), connect_timeout=60)
+    told = []
+
+    def sleep():
+        try:
+            connection.cursor().execute("select pg_sleep(600)")
+        except psycopg2.Error as error:
+            told.append(error.pgcode)
+
+    sleeper = threading.Thread(target=sleep)
+    sleeper.start()
+    running = "select count(*) from pg_stat_activity where query = 'select pg_sleep(600)' and state = 'active'"
+    wait_for(lambda: pg.psql(running).strip() == "1", 60, "the statement runs")
+    for _ in range(restarts):
+        hd("restart", "shop")
+    connection.cancel()  # reaches the newest proxy, which does not know the session
+    sleeper.join(60)
+    assert told == ["57014"]
+    connection.close()
+
+
 def test_a_proxy_that_drains_gives_its_port_up(hd):
     url = hd.start("shop")
     old = hd.pid("shop")

@@ -16,6 +16,8 @@ struct Mysql {
   using Worker = mysql::Worker;
   using Opener = OriginOpener;
   using Cache = CacheService;
+  // A KILL wants an answer at once, and whether its number was known.
+  static constexpr bool kPassesCancels = false;
   static constexpr auto target = make_origin_target;
   static auto verifier(const core::LocalSettings& local) {
     return wire::mysql::PasswordVerifier::of(local.local_password);

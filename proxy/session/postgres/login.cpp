@@ -325,20 +325,16 @@ void Client::welcome() {
 void Client::cancel_request(const pg::CancelRequest& request) {
   phase_ = Phase::kCancel;
   Service& service = worker_.service;
-  const auto found = service.cancel_keys.find(request.process_id, request.key, worker_.loop.now());
-  if (!found) {
-    worker_.telemetry.add(Counter::kCancelsDropped);
-    return close_politely();
-  }
   // The asker hears nothing but the end of its connection, when the cancel has been passed on.
-  auto done = [&asking = worker_, ticket = worker_.ask(*this)] {
+  const std::uint64_t ticket = worker_.ask(*this);
+  auto done = [&asking = worker_, ticket] {
     asking.loop.post([&asking, ticket] { asking.answered(ticket); });
   };
-  Worker& target = *service.workers[*found];
-  target.loop.post([&target, id = request.process_id, done] {
-    Client* client = target.find(id);
-    if (client == nullptr || !client->cancel(done)) done();
-  });
+  if (service.cancel(request.process_id, request.key, worker_.loop.now(), std::move(done))) return;
+  worker_.telemetry.add(Counter::kCancelsDropped);
+  service.pass_cancel(request.process_id, request.key);
+  worker_.unask(*this);
+  close_politely();
 }
 
 }  // namespace hyperdrive::proxy::session::postgres

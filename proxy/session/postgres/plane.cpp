@@ -16,6 +16,7 @@ struct Postgres {
   using Worker = postgres::Worker;
   using Opener = OriginOpener;
   using Cache = CacheService;
+  static constexpr bool kPassesCancels = true;
   static constexpr auto target = make_origin_target;
   static auto verifier(const core::LocalSettings& local) {
     return wire::postgres::ScramVerifier::derive(local.local_password,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "proxy/session/postgres/client.hpp"
 #include "proxy/session/postgres/worker.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
@@ -15,6 +16,40 @@ std::string random_secret() {
 }
 
 }  // namespace
+
+bool Service::cancel(std::uint32_t process_id, std::string_view key,
+                     std::chrono::steady_clock::time_point now, std::function<void()> done) {
+  const auto found = cancel_keys.find(process_id, key, now);
+  if (!found) return false;
+  Worker& target = *workers[*found];
+  target.loop.post([&target, process_id, done = std::move(done)] {
+    Client* client = target.find(process_id);
+    if (client == nullptr || !client->cancel(done)) done();
+  });
+  return true;
+}
+
+void Service::pass_cancel(std::uint32_t process_id, std::string_view key) {
+  if (!predecessor) return;
+  std::string request;
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    request += static_cast<char>(process_id >> shift & 0xff);
+  }
+  predecessor->cancel(request.append(key));
+}
+
+void Service::cancel_passed(std::string_view request) {
+  constexpr std::size_t kProcessId = 4;
+  if (request.size() < kProcessId) return;
+  std::uint32_t process_id = 0;
+  for (const char c : request.substr(0, kProcessId)) {
+    process_id = process_id << 8 | static_cast<unsigned char>(c);
+  }
+  const std::string_view key = request.substr(kProcessId);
+  if (!cancel(process_id, key, std::chrono::steady_clock::now(), [] {})) {
+    pass_cancel(process_id, key);
+  }
+}
 
 std::optional<Profiles::Profile> Profiles::find(const SettingsRef& startup) {
   const std::lock_guard lock(mutex_);

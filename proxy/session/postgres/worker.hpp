@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/handover.hpp"
 #include "core/config/config.hpp"
 #include "proxy/net/loop.hpp"
 #include "proxy/net/tls.hpp"
@@ -75,10 +76,20 @@ class Service {
   sql::AnalysisCache analyses;
   StatementRegistry statements;
   CancelKeys cancel_keys;
+  std::shared_ptr<core::Predecessor> predecessor;  ///< null: none
   Profiles profiles;
   const std::string mock_secret;  ///< salts of users who do not exist
   std::unique_ptr<pool::Pool> pool;
   std::vector<std::unique_ptr<Worker>> workers;
+
+  /// Cancels what the session with this key runs, and calls `done` on its worker's thread when that
+  /// is over; false: no session has it, nothing is called.
+  bool cancel(std::uint32_t process_id, std::string_view key,
+              std::chrono::steady_clock::time_point now, std::function<void()> done);
+  /// Lets a predecessor look who has it.
+  void pass_cancel(std::uint32_t process_id, std::string_view key);
+  /// What a successor passes.
+  void cancel_passed(std::string_view request);
 
   OptionsRef options() const;
   void set_options(OptionsRef options);

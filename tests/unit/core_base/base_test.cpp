@@ -132,11 +132,21 @@ TEST_CASE("listening sockets and the lock pass over a Unix socket and still work
   REQUIRE(::pipe(first) == 0);
   REQUIRE(::pipe(second) == 0);
   char announced = 0;
+  std::optional<std::string> passed;
   std::thread old([&] {
     Descriptor peer(::accept(server.get(), nullptr, nullptr));
     const int listeners[] = {first[1], second[1]};
     (void)send_listeners(peer.get(), listeners, first[0]);
     (void)!::read(peer.get(), &announced, 1);
+    char chunk[64];
+    PassedCancels cancels;
+    while (!passed) {
+      // In pieces: a message need not come at once.
+      const auto got = ::read(peer.get(), chunk, 2);
+      if (got <= 0) break;
+      cancels.add({chunk, static_cast<std::size_t>(got)});
+      passed = cancels.next();
+    }
   });
   auto handover = receive_listeners(path);
   REQUIRE(handover);
@@ -145,9 +155,14 @@ TEST_CASE("listening sockets and the lock pass over a Unix socket and still work
   char byte = 0;
   CHECK(::read(handover->lock.get(), &byte, 1) == 1);
   CHECK(byte == 'x');
-  announce_ready(handover->connection.release());
+  Predecessor predecessor(std::move(handover->connection));
+  predecessor.cancel("too early");
+  predecessor.announce_ready();
+  predecessor.cancel("key");
   old.join();
   CHECK(announced == kHandoverReady);
+  CHECK(passed == "key");
+  predecessor.cancel("nobody is there any more");
   for (const int fd : {first[0], first[1], second[0], second[1]}) ::close(fd);
 }
 

@@ -81,7 +81,8 @@ void serve_http(int fd) {
 [[noreturn]] void serve(Launch launch, std::vector<int> listeners) {
   const int admin = listen_unix(launch.admin_socket);
   const int handover = listen_unix(launch.handover_socket);
-  announce_ready(launch.handover_fd);
+  Predecessor predecessor(Descriptor(launch.handover_fd));
+  predecessor.announce_ready();
   int peer = -1;
   int drained = 0;
   const auto leave = [&] {

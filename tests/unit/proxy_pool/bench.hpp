@@ -23,6 +23,16 @@ namespace hyperdrive::tests {
 using namespace std::chrono_literals;
 using namespace hyperdrive::proxy;
 
+inline bool eventually(const std::function<bool()>& condition,
+                       std::chrono::milliseconds patience = 30s) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(1ms);
+  }
+  return true;
+}
+
 /// A connection that is whatever the test says.
 class FakeConnection final : public pool::OriginConnection {
  public:
@@ -87,7 +97,7 @@ class Bench final : public pool::Opener {
     const std::lock_guard lock(mutex_);
     return attempts_.size();
   }
-  /// The oldest attempt ends: with a connection, or as `refusal` says.
+  /// The oldest attempt ends, once there is one: with a connection, or as `refusal` says.
   void succeed() {
     end([this] { return std::make_unique<FakeConnection>(open_connections); });
   }
@@ -100,10 +110,11 @@ class Bench final : public pool::Opener {
  private:
   using Outcome = tl::expected<std::unique_ptr<pool::OriginConnection>, pool::Refusal>;
   void end(const std::function<Outcome()>& outcome) {
+    // Another worker may be the one to begin it.
+    REQUIRE(eventually([this] { return attempts() > 0; }));
     std::pair<std::size_t, Done> attempt;
     {
       const std::lock_guard lock(mutex_);
-      REQUIRE_FALSE(attempts_.empty());
       attempt = std::move(attempts_.front());
       attempts_.pop_front();
     }
@@ -178,15 +189,5 @@ class Client final : public pool::Waiter {
   bool claims_ = false;
   std::unique_ptr<pool::OriginConnection> connection_;
 };
-
-inline bool eventually(const std::function<bool()>& condition,
-                       std::chrono::milliseconds patience = 30s) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  return true;
-}
 
 }  // namespace hyperdrive::tests

@@ -213,3 +213,14 @@ def test_a_statement_parsed_ahead_does_not_begin_the_transaction_of_its_segment(
 def test_a_portal_whose_bind_was_skipped_is_not_there(pg, proxy):
     bad = parse("h", "declare h cursor with hold for select 1") + bind("p", "h") + SYNC
     alike(pg, proxy, (query("begin") + query("select 1/0") + bad, 3), (execute("p") + SYNC, 1))
+
+
+def test_a_name_is_taken_though_its_statement_could_not_be_parsed_any_more(pg, proxy):
+    heard = []
+    for url in pg.url(), proxy.url():
+        pg.psql("create table gone (k int)")
+        with Connection.open(url) as c, Connection.open(url) as other:
+            heard.append(talk(c, (parse("b", "select * from gone") + SYNC, 1)))
+            talk(other, (query("drop table gone; deallocate all"), 1))  # proxied: on the connection that had it
+            heard[-1] += talk(c, (parse("b", "select 1") + SYNC, 1), (parse("b", "select missing") + SYNC, 1))
+    assert heard[0] == heard[1]

@@ -120,10 +120,7 @@ Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef
 /// The name is taken, which the origin is to say itself, after whatever else is wrong with the
 /// text: it gets the new text under the old statement's name.
 void Client::parse_again(const pg::Parse& parse, const NamedRef& existing) {
-  if (!is_prepared(*existing)) {
-    if (in_failed_transaction()) return refuse_name(parse);
-    inject(*existing);
-  }
+  if (!is_prepared(*existing)) return refuse_name(parse);
   std::string& out = worker_.scratch;
   pg::append_parse(out, existing->statement->name, parse.text, parse.types);
   forward_extended(out);
@@ -131,7 +128,8 @@ void Client::parse_again(const pg::Parse& parse, const NamedRef& existing) {
   lease_->expect(ReplyKind::kParse).named = existing;
 }
 
-/// Likewise where the statement cannot be parsed ahead: the text is tried under another name.
+/// Likewise where that statement is not there, and perhaps cannot be parsed any more: the text is
+/// tried under another name.
 void Client::refuse_name(const pg::Parse& parse) {
   probe(parse, ReplyAction::kSwallow);
   close_probe();

@@ -23,7 +23,7 @@
 
 namespace hyperdrive::proxy::session {
 
-/// Of a Client it uses self (its place in the list), sweep, shut_down, abandon; of an Origin
+/// Of a Client it uses self (its place in the list), sweep, shut_down, time_is_up; of an Origin
 /// finishing_since, cancelled_late, cancels_running, cancel_ended.
 template <class Client, class Origin>
 class Clientele : public PlaneWorker {

@@ -197,7 +197,7 @@ void Clientele<Client, Origin>::drain() {
 template <class Client, class Origin>
 void Clientele<Client, Origin>::close_all() {
   draining_ = true;
-  while (!clients_.empty()) clients_.front()->abandon();
+  while (!clients_.empty()) clients_.front()->time_is_up();
   for (auto& origin : finishing_) bury(std::move(origin));
   finishing_.clear();
   schedule_burial();

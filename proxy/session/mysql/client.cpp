@@ -365,10 +365,19 @@ void Client::shut_down() {
   close_politely();
 }
 
-/// Without a word: the client does not read, or time is up.
+/// Without a word: the client does not read.
 void Client::abandon() {
   if (lease_ && !reopening_ && lease_->busy()) lease_->beyond_repair = true;
   leave();
+}
+
+void Client::time_is_up() {
+  const bool busy = lease_ && !reopening_ && lease_->busy();
+  if (phase_ != Phase::kReady || (busy && lease_->mid_reply())) return abandon();
+  if (busy) lease_->beyond_repair = true;
+  const bool asks = busy || waiting() || block_ != Block::kNone;
+  send_error(asks ? sequence_ : 0, 1053, "08S01", "Server shutdown in progress");
+  close_politely();
 }
 
 // --- time ---------------------------------------------------------------------------------------

@@ -94,6 +94,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void shut_down();
   bool rests() const;
   void abandon();
+  /// The proxy has waited long enough for it to leave.
+  void time_is_up();
   bool in_linger_list = false;
   void give_up_linger();
   /// KILL of this client, by another.

@@ -391,7 +391,7 @@ void Client::shut_down() {
   }
   // A pinned session that rests has a connection, and nothing to finish on it.
   const bool rests = lease_ && pinned() && lease_->at_rest() && block_ == Block::kNone;
-  if ((lease_ && !rests) || waiting() || block_ == Block::kGate) {
+  if ((lease_ && !rests) || begun_ || waiting() || block_ == Block::kGate) {
     leaving_ = true;
     return;
   }

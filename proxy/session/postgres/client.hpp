@@ -135,6 +135,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void end_of_cancel() { close_politely(); }
   void home_terminated(const std::string& error);
   void abandon();
+  /// The proxy has waited long enough for it to leave.
+  void time_is_up();
   std::list<std::unique_ptr<Client>>::iterator self;
 
  private:

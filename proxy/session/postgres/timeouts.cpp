@@ -95,10 +95,18 @@ bool Client::cancel(std::function<void()> done) {
   return worker_.start_cancel(*lease_, std::move(done));
 }
 
-/// Without a word: the client does not read, or time is up.
+/// Without a word: the client does not read.
 void Client::abandon() {
   if (lease_) lease_->left.beyond_repair |= !lease_->at_rest();
   leave();
+}
+
+void Client::time_is_up() {
+  if (phase_ != Phase::kReady || own_) return abandon();
+  if (lease_) lease_->left.beyond_repair |= !lease_->at_rest();
+  send_error("FATAL", pg::sqlstate::kAdminShutdown,
+             "terminating connection due to administrator command");
+  close_politely();
 }
 
 }  // namespace hyperdrive::proxy::session::postgres

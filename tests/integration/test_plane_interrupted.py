@@ -8,8 +8,8 @@ import time
 import pytest
 
 from support.chaos import ChaosRelay
-from support.pgwire import (COPY_DONE, FLUSH, SYNC, Closed, Connection, bind, copy_data, data_row, describe, error_fields, execute,
-                            message, parse, query)
+from support.pgwire import (COPY_DONE, FLUSH, SYNC, TERMINATE, Closed, Connection, bind, copy_data, data_row, describe, error_fields,
+                            execute, message, parse, query)
 from support.ports import PATIENCE, wait_for
 from support.postgres import Postgres
 from support.proxy import Proxy
@@ -314,6 +314,38 @@ def test_a_client_that_is_gone_altogether_keeps_its_connection_no_longer_than_it
         a.until("T")
         a.close()
         assert b.value("select 'b'") == "b"
+
+
+def test_a_query_whose_client_has_taken_its_leave_gives_its_place_back_soon(proxy):
+    a = Connection.open(proxy.url())
+    a.send(query("select pg_sleep(50)") + TERMINATE)
+    a.socket.close()
+    with Connection.open(proxy.url()) as b:
+        assert b.value("select 'b'") == "b"  # well before its time in the queue is over
+
+
+@pytest.mark.parametrize("sent", [query("select pg_sleep(50)"), query("begin")], ids=["running", "in a transaction"])
+def test_who_has_not_left_when_a_drain_is_over_is_told_so(pg, sent):
+    with Proxy(pg, origin_connection_limit=1, local={"workers": 1, "drain_timeout": "1s"}) as proxy, Connection.open(proxy.url()) as c:
+        c.send(sent)
+        wait_for(lambda: proxy.stats()["idle"] == 0, what="the statement runs")
+        proxy.process.send_signal(signal.SIGTERM)
+        assert codes(c.until("E")) == ["57P01"]
+        with pytest.raises(Closed):
+            c.receive()
+        proxy.process.wait(20 * PATIENCE)
+
+
+def test_a_drain_waits_for_the_end_of_a_folded_begin(pg):
+    with Proxy(pg, origin_connection_limit=1, local={"workers": 1, "drain_timeout": "30s", "fold_begin": True}) as proxy:
+        with Connection.open(proxy.url()) as c, Connection.open(proxy.url()) as idle:
+            c.query("begin")
+            proxy.process.send_signal(signal.SIGTERM)
+            assert codes(idle.until("E")) == ["57P01"]
+            assert c.value("select 1") == "1"
+            c.query("commit")
+            assert codes(c.until("E")) == ["57P01"]
+            proxy.process.wait(20 * PATIENCE)
 
 
 # --- what cannot be read -------------------------------------------------------------------------

@@ -88,12 +88,14 @@ void Client::ask_in_place_of(const Client& other) {
 void Client::on_closed(net::CloseReason reason) {
   if (reason != net::CloseReason::kEof || phase_ != Phase::kReady) return leave();
   // It may have shut down its own side only, and still read.
-  if (answers_are_coming()) {
-    ended_ = true;
-    since_ = worker_.loop.now();
-    return;
-  }
+  if (answers_are_coming()) return has_ended();
   stream_->unsent() > 0 ? close_politely() : leave();
+}
+
+/// It has said its last word, and may still read the answers: for how long, sweep_ended() says.
+void Client::has_ended() {
+  ended_ = true;
+  since_ = worker_.loop.now();
 }
 
 void Client::on_drained() {

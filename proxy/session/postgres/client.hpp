@@ -233,7 +233,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
 
   // fold.cpp
   struct Lone;
-  static std::optional<Lone> lone_statement(net::Bytes group);
+  std::optional<Lone> lone_statement(net::Bytes group) const;
   bool begin_answered(net::Bytes group);
   bool end_answered(net::Bytes group);
   void forget_begin();
@@ -330,6 +330,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
                   std::string_view hint = {});
   void send_ready();
   void close_politely();
+  void has_ended();
   void leave();
   Session& session();
 

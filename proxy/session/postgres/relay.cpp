@@ -337,6 +337,7 @@ Client::Step Client::message(const Message& message) {
       return copy(message);
     case Frontend::kTerminate:
       if (answers_are_coming()) {
+        has_ended();
         block(Block::kReplies);
         return Step::kBlocked;
       }

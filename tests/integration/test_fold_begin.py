@@ -206,6 +206,26 @@ def test_nothing_behind_a_statement_that_got_no_connection_runs_without_its_begi
         assert a.value("select count(*) from t where k > 4000") == "0"
 
 
+@pytest.mark.parametrize("prepared, at_once", [("", True), ("end", True), ("end", False)])
+def test_a_prepared_rollback_ends_a_transaction_that_got_no_connection(pg, prepared, at_once):
+    with folding(pg, wait_timeout="1s") as proxy, connect(proxy) as a, connect(proxy) as b:
+        preparing = parse(prepared, "rollback")
+        if not at_once:
+            ask(a, preparing + SYNC)
+        with connect(proxy) as c:
+            c.query("begin")
+            c.query("select 1")
+            a.query("begin")
+            assert ask(a, query("select 1"))[1] == "E"
+            c.query("rollback")
+        running = bind("", prepared) + describe("P") + execute() + SYNC
+        kinds, status, answer = ask(a, (preparing if at_once else b"") + running)
+        assert (kinds, status, answer[-2][1]) == ("12nC" if at_once else "2nC", "I", b"ROLLBACK\0")
+        assert a.value("select 'well'") == "well" and b.value("select 'well'") == "well"
+        if prepared:
+            assert ask(a, query("begin"))[1] == "T" and ask(a, running)[:2] == ("2nC", "I")
+
+
 def test_a_pinned_session_begins_where_it_is(pg):
     with folding(pg, session_features="pin") as proxy, connect(proxy) as a:
         a.query("listen x")

@@ -21,6 +21,7 @@ using pg::Frontend;
 struct Client::Lone {
   std::string_view text;
   bool simple = false;
+  bool parses = false;
   bool describes_statement = false;
   bool describes_portal = false;
 };
@@ -41,10 +42,10 @@ class Group {
     rest_.remove_prefix(header.size());
     return body;
   }
-  bool take_describe(pg::Target target) {
+  bool take_describe(pg::Target target, std::string_view name) {
     if (!next_is(Frontend::kDescribe)) return false;
     const auto what = pg::parse_describe(take());
-    return what && what->target == target && what->name.empty();
+    return what && what->target == target && what->name == name;
   }
 
  private:
@@ -53,8 +54,8 @@ class Group {
 
 }  // namespace
 
-/// The text, if the group does nothing but run it once, under no name and without values.
-std::optional<Client::Lone> Client::lone_statement(net::Bytes bytes) {
+/// The text, if the group does nothing but run it once, without values.
+std::optional<Client::Lone> Client::lone_statement(net::Bytes bytes) const {
   Group group(bytes);
   Lone lone;
   if (group.next_is(Frontend::kQuery)) {
@@ -64,21 +65,32 @@ std::optional<Client::Lone> Client::lone_statement(net::Bytes bytes) {
     lone.simple = true;
     return lone;
   }
-  if (!group.next_is(Frontend::kParse)) return std::nullopt;
-  const auto parse = pg::parse_parse(group.take());
-  if (!parse || !parse->name.empty() || parse->types.begin() != parse->types.end()) {
-    return std::nullopt;
+  std::string_view name;
+  if (group.next_is(Frontend::kParse)) {
+    const auto parse = pg::parse_parse(group.take());
+    if (!parse || parse->types.begin() != parse->types.end()) return std::nullopt;
+    name = parse->name;
+    // A name that is taken is the origin's error to make.
+    if (!name.empty() && names_.contains(std::string(name))) return std::nullopt;
+    lone.text = parse->text;
+    lone.parses = true;
+    lone.describes_statement = group.take_describe(pg::Target::kStatement, name);
   }
-  lone.text = parse->text;
-  lone.describes_statement = group.take_describe(pg::Target::kStatement);
   if (!group.next_is(Frontend::kBind)) return std::nullopt;
   const auto bind = pg::parse_bind(group.take());
-  if (!bind || !bind->portal.empty() || !bind->statement.empty() ||
+  if (!bind) return std::nullopt;
+  if (!lone.parses) {
+    name = bind->statement;
+    const Meaning known = meaning(name);
+    if (!known.found) return std::nullopt;
+    lone.text = known.text->text;  // which this session keeps
+  }
+  if (!bind->portal.empty() || bind->statement != name ||
       bind->parameters.begin() != bind->parameters.end() ||
       bind->parameter_formats.begin() != bind->parameter_formats.end()) {
     return std::nullopt;
   }
-  lone.describes_portal = group.take_describe(pg::Target::kPortal);
+  lone.describes_portal = group.take_describe(pg::Target::kPortal, "");
   if (!group.next_is(Frontend::kExecute)) return std::nullopt;
   const auto execute = pg::parse_execute(group.take());
   if (!execute || !execute->portal.empty() || !group.next_is(Frontend::kSync)) return std::nullopt;
@@ -146,7 +158,7 @@ void Client::answer_lone(const Lone& lone, net::Bytes group, std::string_view ta
   adopt(group, {});
   portal_ = {};
   std::string out;
-  if (!lone.simple) pg::append_empty(out, Backend::kParseComplete);
+  if (lone.parses) pg::append_empty(out, Backend::kParseComplete);
   if (lone.describes_statement) {
     pg::append_parameter_description(out, std::span<const std::uint32_t>());
     pg::append_empty(out, Backend::kNoData);

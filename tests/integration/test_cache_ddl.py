@@ -172,3 +172,29 @@ def test_the_reading_of_the_catalogs_holds_no_lock_while_it_waits_for_another(pg
             other.query("rollback")
             direct.query("rollback")
             wait_until_stored(p, c, "select v from witness")
+
+
+def run(sql):
+    return parse("", sql) + bind("", "") + execute()
+
+
+@pytest.mark.parametrize("sent", [
+    query("selec 1"), query("create tabl x ()"), run("select 1") + run("selec 1") + SYNC,
+    run("insert into witness values (2)") + run("create tabl x ()") + SYNC], ids=["query", "words of a DDL", "pipeline", "behind a write"])
+def test_a_text_that_the_origin_cannot_read_is_no_change_of_the_schema(logged, sent):
+    with proxy(logged, "") as p, Connection.open(p.url()) as c:
+        wait_until_stored(p, c, "select v from witness")
+        before = logged.log().count("REPEATABLE READ READ ONLY")
+        c.send(sent)
+        assert [kind for kind, _ in c.until_ready()][-2] == "E"
+        wait_until_stored(p, c, "select v from witness")
+        assert logged.log().count("REPEATABLE READ READ ONLY") == before
+        c.query("create table seen as select 1 as v")
+        wait_until_stored(p, c, "select v from seen")
+        assert logged.log().count("REPEATABLE READ READ ONLY") > before
+
+
+@pytest.fixture(scope="module")
+def logged():
+    with Postgres(settings={"log_statement": "all"}) as pg:
+        yield pg

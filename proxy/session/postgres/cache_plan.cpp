@@ -35,7 +35,7 @@ std::string_view trimmed(std::string_view text) {
 bool may_commit_inside(const sql::Analysis& analysis) {
   if (analysis.statements.size() != 1) return true;
   const Effect effect = analysis.statements.front().effect;
-  return effect == Effect::kUnknownWrite || effect == Effect::kExecute;
+  return effect == Effect::kUnknownWrite || effect == Effect::kExecute || effect == Effect::kOther;
 }
 
 /// EXPLAIN evaluates what is called IMMUTABLE; VACUUM, ANALYZE, REINDEX, CLUSTER what indexes are

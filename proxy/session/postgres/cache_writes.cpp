@@ -88,7 +88,7 @@ void CacheGate::change_schema(PendingWrites& writes) {
   if (!writes.intent.pending()) writes.intent = cache_.epochs().begin_write();
   cache::Mark* schema = &keeper_.schema();
   writes.intent.add({&schema, 1});
-  writes.schema_changes = true;
+  writes.coming.schema_changes = true;
 }
 
 /// For people: whose cached answers the statement ends. `*`: all of them.
@@ -106,7 +106,7 @@ void CacheGate::will_call(Client& client) {
   if (origin == nullptr) return;
   if (!origin->writes.intent.pending()) origin->writes.intent = cache_.epochs().begin_write();
   origin->writes.intent.add_everything();
-  origin->writes.may_commit_inside = true;
+  origin->writes.coming.may_commit_inside = true;
   cache_.counters().add(CacheStatus::kNotAQuery);
 }
 
@@ -121,7 +121,7 @@ void CacheGate::mark_writes(Client& client, const Plan& plan) {
   }
   writes.intent.add(plan.writes);
   if (plan.writes_everything || plan.changes_catalog) writes.intent.add_everything();
-  writes.may_commit_inside |= plan.may_commit_inside;
+  writes.coming.may_commit_inside |= plan.may_commit_inside;
   if (plan.changes_catalog) change_schema(writes);
   if (!plan.prepares.empty()) writes.prepared = plan.prepares;
 }
@@ -166,7 +166,7 @@ void CacheGate::settle(Origin& origin) {
   if (!writes.prepared.empty()) {
     return keeper_.prepared(std::move(writes.intent), std::move(writes.prepared));
   }
-  if (writes.schema_changes) return keeper_.schema_changed(std::move(writes.intent));
+  if (writes.had.schema_changes) return keeper_.schema_changed(std::move(writes.intent));
   writes.intent.commit();
 }
 

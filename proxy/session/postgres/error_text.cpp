@@ -2,6 +2,7 @@
 
 #include "proxy/wire/postgres/backend.hpp"
 #include "proxy/wire/postgres/build.hpp"
+#include "proxy/wire/postgres/sqlstate.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
@@ -26,6 +27,13 @@ std::string retold(net::Bytes body, std::string_view old_part, std::string_view 
   out += '\0';
   pg::store_u32(out.data() + 1, static_cast<std::uint32_t>(out.size() - 1));
   return out;
+}
+
+bool is_about_text(net::Bytes body) {
+  const auto has = [body](pg::Field field) { return pg::error_field(body, field).has_value(); };
+  return pg::error_field(body, pg::Field::kSqlstate) == pg::sqlstate::kSyntaxError &&
+         has(pg::Field::kPosition) && !has(pg::Field::kInternalPosition) &&
+         !has(pg::Field::kInternalQuery) && !has(pg::Field::kWhere);
 }
 
 }  // namespace hyperdrive::proxy::session::postgres

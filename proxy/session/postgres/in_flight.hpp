@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/session/postgres/pending_writes.hpp"
 #include "proxy/session/postgres/statements.hpp"
 #include "proxy/session/postgres/text_info.hpp"
 
@@ -64,6 +65,7 @@ struct Expected {
   bool finds_prepared = false;    ///< the question whether SQL has left statements: fails if so
   bool finds_syncs = false;       ///< kQuery, empty: what is before it answers Syncs sent in a COPY
   bool breaks_copy = false;       ///< likewise, in place of a client's message (its type: `serial`)
+  Conduct conduct;                ///< kQuery, kExecute, kFunctionCall
   std::uint16_t statement = 0;    ///< kQuery: how many of its statements are complete
   std::uint64_t serial = 0;       ///< unnamed: of the Parse; else of the client's message
   std::chrono::steady_clock::time_point start{};

@@ -161,7 +161,7 @@ void Origin::retire(std::unique_ptr<OriginConnection> self) {
 
 void Origin::lease_to(Client& client) {
   owner_ = &client;
-  parked_ = false;
+  parked_ = finishing_ = false;
   waited_ = client.take_wait();
 }
 
@@ -176,6 +176,9 @@ Expected& Origin::expect(ReplyKind kind, ReplyAction action) {
   entry.start = worker_->loop.now();
   // Both end the transaction that a pipeline without a Sync has open.
   if (kind == ReplyKind::kQuery || kind == ReplyKind::kFunctionCall) open_ = false;
+  const bool runs =
+      kind == ReplyKind::kQuery || kind == ReplyKind::kExecute || kind == ReplyKind::kFunctionCall;
+  if (runs && action == ReplyAction::kForward) entry.conduct = std::exchange(writes.coming, {});
   return entry;
 }
 

@@ -10,23 +10,36 @@
 
 namespace hyperdrive::proxy::session::postgres {
 
-struct PendingWrites {
-  cache::WriteIntent intent;
+/// What counts of a statement only if it has run, wholly or in part.
+struct Conduct {
   bool may_commit_inside = false;  ///< CALL, DO, several statements: no tag tells the end
   bool schema_changes = false;     ///< the catalogs must be read again
-  std::uint64_t generation = 0;    ///< of the catalogs by which its targets were found
-  std::string prepared;            ///< PREPARE TRANSACTION 'this'
+
+  void operator|=(const Conduct& other) {
+    may_commit_inside |= other.may_commit_inside;
+    schema_changes |= other.schema_changes;
+  }
+};
+
+struct PendingWrites {
+  cache::WriteIntent intent;
+  Conduct coming;                ///< of what is about to be sent; then it goes with its Expected
+  Conduct had;                   ///< of what has run
+  std::uint64_t generation = 0;  ///< of the catalogs by which its targets were found
+  std::string prepared;          ///< PREPARE TRANSACTION 'this'
 
   // From the command tags since the connection was last idle:
   bool succeeded = false;    ///< something did
-  bool committed = false;    ///< a COMMIT did
+  bool committed = false;    ///< a COMMIT did, or what lasts like one
   bool rolled_back = false;  ///< ROLLBACK was the last
 
   void note(std::string_view tag) {
     succeeded = true;
     rolled_back = tag == "ROLLBACK";
-    committed = committed || tag == "COMMIT";
+    committed = committed || tag.starts_with("COMMIT") || tag == "PREPARE TRANSACTION";
   }
+  /// An error takes back what its transaction has done, as far as it was not committed.
+  void note_error() { succeeded = false; }
   /// ReadyForQuery 'I' with more on its way: what succeeded up to here is committed.
   void pass_idle() {
     committed = committed || (succeeded && !rolled_back);
@@ -34,7 +47,7 @@ struct PendingWrites {
   }
   /// At ReadyForQuery 'I': nothing of it can have been committed.
   bool surely_undone() const {
-    return !may_commit_inside && !committed && (rolled_back || !succeeded);
+    return !had.may_commit_inside && !committed && (rolled_back || !succeeded);
   }
 };
 

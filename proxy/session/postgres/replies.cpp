@@ -200,6 +200,7 @@ Origin::Pass Origin::command_complete(net::Bytes body) {
   // Our own settings do not count; the ROLLBACK of a connection that is being finished does.
   if (entry.action == ReplyAction::kForward || owner_ == nullptr) {
     writes.note(pg::parse_command_complete(body).value_or(net::Bytes{}));
+    writes.had |= entry.conduct;
   }
   // Nobody is left who would take note of what a RESET, SET or DISCARD has done here.
   if (owner_ == nullptr && entry.text && !entry.text->plain) left.anything = true;
@@ -232,6 +233,7 @@ Origin::Pass Origin::empty_query() {
   const ReplyKind kind = in_flight_.front().kind;
   // Behind all answers to Syncs: the ReadyForQuery that is held was the proxy's own.
   if (in_flight_.front().finds_syncs) finding_syncs_ = ready_held_ = false;
+  writes.had |= in_flight_.front().conduct;
   if (kind == ReplyKind::kQuery) return pass;
   if (kind != ReplyKind::kExecute) return Pass::kBroken;
   if (pass == Pass::kForward) worker_->telemetry.add(Counter::kQueries);
@@ -272,6 +274,8 @@ Origin::Pass Origin::error(net::Bytes body) {
     return Pass::kSwallow;
   }
   if (head.finds_prepared) left.prepared = true;
+  if (head.statement > 0 || !is_about_text(body)) writes.had |= head.conduct;
+  writes.note_error();
   Pass told = pass;
   // A transaction that was believed to have failed may have been ended in the meantime.
   const std::string_view meant =
@@ -405,6 +409,7 @@ Origin::Pass Origin::ready(net::Bytes body) {
   status_ = *status;
   last_ready_ = worker_->loop.now();
   copying_in_ = false;
+  if (entry.kind == ReplyKind::kFunctionCall) writes.had |= entry.conduct;
   in_flight_.pop();
   if (*status == pg::TransactionStatus::kIdle && worker_->gate != nullptr) {
     if (in_flight_.empty()) {

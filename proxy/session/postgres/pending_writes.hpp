@@ -45,9 +45,10 @@ struct PendingWrites {
     committed = committed || (succeeded && !rolled_back);
     succeeded = rolled_back = false;
   }
-  /// At ReadyForQuery 'I': nothing of it can have been committed.
+  /// At ReadyForQuery 'I': nothing of it can have been committed. PREPARE TRANSACTION without a
+  /// BEGIN before it commits and says ROLLBACK.
   bool surely_undone() const {
-    return !had.may_commit_inside && !committed && (rolled_back || !succeeded);
+    return prepared.empty() && !had.may_commit_inside && !committed && (rolled_back || !succeeded);
   }
 };
 

@@ -38,6 +38,12 @@ TEST_CASE("an error takes back what was not committed, and nothing else") {
   CHECK_FALSE(next.surely_undone());
 }
 
+TEST_CASE("PREPARE TRANSACTION is asked about, whatever it says") {
+  PendingWrites writes = after({"INSERT 0 1", "ROLLBACK", "error"});
+  writes.prepared = "x";
+  CHECK_FALSE(writes.surely_undone());
+}
+
 TEST_CASE("what commits inside is undone only if it has not run") {
   PendingWrites writes = after({"CALL", "error"});
   writes.coming.may_commit_inside = true;

@@ -170,6 +170,7 @@ MysqlCatalog::~MysqlCatalog() = default;
 std::size_t MysqlCatalog::table_count() const { return data_->tables.size(); }
 const std::string& MysqlCatalog::blind_spot() const { return data_->blind_spot; }
 bool MysqlCatalog::calls_may_set_role() const { return data_->calls_may_set_role; }
+bool MysqlCatalog::may_hide_state() const { return data_->may_hide_state; }
 std::uint64_t MysqlCatalog::fingerprint() const { return data_->fingerprint; }
 
 std::string MysqlCatalog::table_name(MysqlTableId table) const {
@@ -244,7 +245,9 @@ core::Result<void> MysqlCatalogBuilder::add(std::size_t query, Row row) {
 std::shared_ptr<const MysqlCatalog> MysqlCatalogBuilder::build() {
   // Of a table that was made or dropped between two of the queries.
   std::erase_if(data_->tables, [](const auto& item) { return item.second.id == 0; });
+  data_->may_hide_state = !data_->functions.empty() || !data_->blind_spot.empty();
   for (auto& [id, table] : data_->tables) {
+    data_->may_hide_state = data_->may_hide_state || table.has_trigger;
     const bool has_dates = table.has_dates || table.generated_reads_dates;
     if (!table.today.empty() || !table.has_generated || table.times.empty() || !has_dates) continue;
     table.today = "a generated column that may turn a TIME into a date by today's date";

@@ -80,6 +80,8 @@ class MysqlCatalog {
   const std::string& blind_spot() const;
   /// A stored procedure holds the word, or its body cannot be seen.
   bool calls_may_set_role() const;
+  /// False: there is no trigger and no stored function that a plain statement may run.
+  bool may_hide_state() const;
   /// Changes when anything does that a catalog is made of.
   std::uint64_t fingerprint() const;
 

@@ -41,6 +41,7 @@ struct MysqlCatalogData {
   std::vector<std::pair<std::string, std::string>> odd_functions;  ///< database, name
   std::string blind_spot;
   bool calls_may_set_role = false;
+  bool may_hide_state = false;  ///< set by build(): see MysqlCatalog
   std::uint64_t fingerprint = 0;
 
   /// Analyses of view definitions, made when first asked for.

@@ -317,6 +317,29 @@ def test_a_function_leaves_nothing_however_it_is_called(db, functions, mode, cac
         check_others(proxy, db)
 
 
+@pytest.mark.parametrize("sql", ONLY_WITH_A_CACHE + ["select * from lock_view", "select * from temp_view"])
+def test_what_only_the_schema_tells_of_reaches_nobody_without_a_cache(db, functions, mode, sql):
+    with Proxy(db, caching={"disabled": True}, origin_connection_limit=1, local={"session_features": mode}) as p:
+        for _ in range(2):
+            with Raw(p) as caller:
+                caller.ask(sql)
+            check_others(p, db)
+
+
+def test_code_that_is_made_through_the_proxy_is_known_without_a_cache_soon(db):
+    with Proxy(db, caching={"disabled": True}, origin_connection_limit=2) as p:
+        with Raw(p) as maker:
+            for sql in ["create or replace table late (id int)",
+                        "create trigger late before insert on late for each row begin declare x int; set x = get_lock('late', 0); end"]:
+                assert maker.ask(sql)[-1][1][:1] == b"\0"
+
+        def is_known():
+            with Raw(p) as caller:
+                caller.ask("insert into late values (1)")
+            return db.sql("select is_used_lock('late') is null").strip() == "1"
+        wait_for(is_known, 10, "the trigger is known")
+
+
 def test_counting_rows_again_does_not_write_again(db, functions, caching):
     with client(caching) as c, client(caching) as other:
         for sql in ["select * from counting_view", "select next value for numbers"]:
@@ -375,16 +398,36 @@ def test_kill_ends_what_it_names(db, killing, sql, ends):
             rows(victim, "select 1")
 
 
-def test_a_number_set_for_the_next_insert_waits_for_it_and_is_nobody_elses(db):
-    db.sql("create or replace table numbered (id int auto_increment primary key, v int)")
-    with Proxy(db, caching={"disabled": True}, origin_connection_limit=2) as p, \
-            Wire(p.port, p.user, p.password, db.database) as one, Wire(p.port, p.user, p.password, db.database) as other:
-        one.ask("set insert_id = 700")
-        for sql in ("select count(*) from numbered", "do 1", "select 1"):
-            one.ask(sql), other.ask(sql)
-        assert other.ask("insert into numbered (v) values (1)")[0][2] == 1
-        assert one.ask("insert into numbered (v) values (2)")[0][2] == 700
-        assert other.ask("insert into numbered (v) values (3)")[0][2] == 701
+NUMBERS = [
+    ["set insert_id = 700", "insert into numbered (v) values (1)", "insert into numbered (v) values (1)"],
+    ["set insert_id = 800", "do 1", "update numbered set v = 2", "insert into no_such values (1)", "insert into numbered values (790, 1)",
+     "select @@insert_id", "insert into numbered (v) values (1), (2), (3)", "select @@insert_id"],
+    ["set insert_id = 900", "call numbers_one()", "select @@insert_id", "insert into numbered (v) values (1)"],
+    ["set insert_id = 1000", "begin", "insert into numbered (v) values (1)", "rollback", "insert into numbered (v) values (1)"],
+    ["set @@insert_id := 1100, timestamp = 5", "insert into numbered (v) select 1", "select @@insert_id, now() < '1970-01-03'"],
+    ["set insert_id = 1200", "set insert_id = 1000 + 300", "insert into numbered (v) values (1)"],
+    ["set insert_id = 1400", "set insert_id = 0", "select @@insert_id", "insert into numbered (v) values (1)"],
+    ["set insert_id = 1500", "set insert_id = default", "insert into numbered (v) values (1)"]]
+
+
+@pytest.mark.parametrize("script", NUMBERS, ids=lambda script: script[1])
+def test_a_number_set_for_the_next_insert_waits_for_it_and_is_nobody_elses(db, script):
+    """Nor does it keep the pool's only connection from others."""
+    heard = []
+    for where in (db, None):
+        db.sql("create or replace table numbered (id int auto_increment primary key, v int);"
+               " create or replace procedure numbers_one() insert into numbered (v) values (1)")
+        with contextlib.ExitStack() as stack:
+            where = where or stack.enter_context(Proxy(db, caching={"disabled": True}, origin_connection_limit=1,
+                                                       local={"wait_timeout": "5s"}))
+            one, other = (stack.enter_context(Raw(where)) for _ in range(2))
+            heard.append([])
+            for sql in script:
+                heard[-1].append((sql, payloads(one, sql)))
+                if script[1] != "begin":
+                    assert payloads(other, "select @@insert_id")[-2] == b"\x010"
+            heard[-1].append(db.sql("select id, v from numbered"))
+    assert heard[1] == heard[0]
 
 
 @pytest.mark.parametrize("again", [False, True])

@@ -57,14 +57,16 @@ void CacheGate::gone(Client& client) {
 // -----------------------------------------------------------------------------------
 
 Offer CacheGate::offer(Client& client, const Question& question) {
-  if (planner_.policy().disabled) return {};
+  if (planner_.policy().disabled) return offer_uncached(client);
   if (const auto at = visits_.find(&client); at != visits_.end()) at->second.label.reset();
   const Asker& asker = planner_.asker(question.state);
   const Plan& plan = planner_.plan(question.text, asker);
   const bool hopeful = plan.analysis->status == CacheStatus::kMiss;
   if (keeper_.generation() == 0 && hopeful) {
     const auto at = visits_.find(&client);
-    if (at == visits_.end() || !at->second.waited_for_catalog) return await_catalog(client);
+    if (at == visits_.end() || !at->second.waited_for_catalog) {
+      return await_catalog(client, kAwaitCatalog);
+    }
   }
   Offer offer;
   if (auto label = refusal(question, asker, plan)) {
@@ -75,6 +77,17 @@ Offer CacheGate::offer(Client& client, const Question& question) {
   }
   if (offer.verdict != Verdict::kWait) forget_wait(client);
   return offer;
+}
+
+/// Before the schema is known nobody knows what a statement hides in its connection.
+Offer CacheGate::offer_uncached(Client& client) {
+  if (keeper_.generation() != 0) return {};
+  const auto at = visits_.find(&client);
+  if (at == visits_.end() || !at->second.waited_for_catalog) {
+    return await_catalog(client, kAwaitCatalogUncached);
+  }
+  forget_wait(client);
+  return {};
 }
 
 /// Why the answer must not come from the cache; nothing if it may.
@@ -292,9 +305,9 @@ std::string CacheGate::stale_reason(const Found& found) {
 // --- waiting
 // ----------------------------------------------------------------------------------------
 
-Offer CacheGate::await_catalog(Client& client) {
+Offer CacheGate::await_catalog(Client& client, std::chrono::milliseconds time) {
   const std::uint64_t ticket = next_ticket_;
-  Offer waiting = wait(client, kAwaitCatalog);
+  Offer waiting = wait(client, time);
   visits_[&client].waited = false;
   visits_[&client].waited_for_catalog = true;
   keeper_.when_known([self = self_, loop = &worker_.loop, ticket] {

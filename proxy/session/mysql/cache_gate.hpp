@@ -39,6 +39,7 @@ class CacheGate final : public Gate {
   /// How long a follower waits for somebody else's answer, and a first query for the catalog.
   static constexpr std::chrono::milliseconds kFollow{1'000};
   static constexpr std::chrono::milliseconds kAwaitCatalog{2'000};
+  static constexpr std::chrono::milliseconds kAwaitCatalogUncached{250};
 
   CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, SharedTier& tier);
   ~CacheGate() override;
@@ -85,7 +86,8 @@ class CacheGate final : public Gate {
   cache::Landing take_landing(Client& client);
   void forget_wait(Client& client);
   void forget_if_idle(Client& client);
-  Offer await_catalog(Client& client);
+  Offer await_catalog(Client& client, std::chrono::milliseconds time);
+  Offer offer_uncached(Client& client);
   bool is_sampled();
   Offer verify(Client& client, const Question& question, const cache::Found& found);
   void announce_difference(const std::string& text, const cache::Entry& entry);

@@ -20,6 +20,8 @@ constexpr std::chrono::milliseconds kLookAgain{60'000};
 /// A definition that the log tells of may not be in information_schema at that very moment.
 constexpr std::chrono::milliseconds kLookSoon{1'000};
 constexpr std::chrono::seconds kErrandTime{30};
+/// Definitions often come in numbers; without a cache nobody waits for the schema.
+constexpr std::chrono::milliseconds kCalm{100};
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -29,8 +31,9 @@ std::string lower(std::string_view text) {
 
 }  // namespace
 
-CacheKeeper::CacheKeeper(cache::Cache& cache, std::shared_ptr<const OriginTarget> target)
-    : cache_(cache), target_(std::move(target)) {}
+CacheKeeper::CacheKeeper(cache::Cache& cache, std::shared_ptr<const OriginTarget> target,
+                         std::shared_ptr<BorrowedSlot> slot)
+    : cache_(cache), target_(std::move(target)), slot_(std::move(slot)) {}
 
 CacheKeeper::~CacheKeeper() { stop(); }
 
@@ -67,7 +70,7 @@ core::Result<void> CacheKeeper::start(std::function<void(core::Result<void>)> lo
   return result;
 }
 
-/// Before start() (caching was never enabled) there is nothing to do.
+/// Before start() there is nothing to do.
 void CacheKeeper::post(std::function<void()> task) {
   if (running()) loop_->post(std::move(task));
 }
@@ -84,7 +87,11 @@ void CacheKeeper::again_within(std::chrono::milliseconds time) {
 
 void CacheKeeper::next() {
   if (busy_) return;
-  if (loop_->now() >= look_at_) wants_catalog_ = true;
+  if (loop_->now() >= look_at_) {
+    const bool rests = !has_own_place_ && generation() != 0 && !slot_->was_used();
+    if (rests) look_at_ = loop_->now() + kLookAgain;
+    wants_catalog_ = wants_catalog_ || !rests;
+  }
   if (wants_catalog_ || !unsettled_.empty()) return begin();
   again_within(std::chrono::duration_cast<std::chrono::milliseconds>(look_at_ - loop_->now()) +
                std::chrono::milliseconds(1));
@@ -92,6 +99,25 @@ void CacheKeeper::next() {
 
 void CacheKeeper::begin() {
   busy_ = true;
+  if (has_own_place_ || has_slot_) return ask_origin();
+  if (std::exchange(awaits_slot_, true)) return;
+  slot_->take([this](bool taken) { post([this, taken] { place_taken(taken); }); });
+}
+
+void CacheKeeper::place_taken(bool taken) {
+  awaits_slot_ = false;
+  has_slot_ = taken;
+  if (taken) return ask_origin();
+  busy_ = false;
+  tell_tried();  // nobody shall wait for what may take long
+  again_within(kCalm);
+}
+
+void CacheKeeper::give_place_back() {
+  if (std::exchange(has_slot_, false)) slot_->give_back();
+}
+
+void CacheKeeper::ask_origin() {
   const std::uint64_t number = ++number_;
   errand_ = {};
   errand_.wants_catalog = std::exchange(wants_catalog_, false);
@@ -187,10 +213,11 @@ net::Task<CacheKeeper::Errand> CacheKeeper::run(OriginSession session, Errand er
 
 void CacheKeeper::ended(Errand errand) {
   busy_ = false;
+  give_place_back();
   const bool failed = !errand.error.empty();
   {
     const std::lock_guard lock(mutex_);
-    trouble_ = failed ? "The cache cannot ask the origin about its schema: " + errand.error : "";
+    trouble_ = failed ? "The proxy cannot ask the origin about its schema: " + errand.error : "";
     if (errand.catalog) blind_spot_ = errand.catalog->blind_spot();
   }
   if (failed) {
@@ -206,6 +233,14 @@ void CacheKeeper::ended(Errand errand) {
     }
     settle(errand);
   }
+  tell_tried();
+  if (failed) return again_within(retry_);
+  if (wants_catalog_) return begin();
+  if (!unsettled_.empty()) return again_within(kPollPause);
+  next();
+}
+
+void CacheKeeper::tell_tried() {
   std::vector<std::function<void()>> wakes;
   {
     const std::lock_guard lock(mutex_);
@@ -213,10 +248,6 @@ void CacheKeeper::ended(Errand errand) {
     wakes.swap(wakes_);
   }
   for (const auto& wake : wakes) wake();
-  if (failed) return again_within(retry_);
-  if (wants_catalog_) return begin();
-  if (!unsettled_.empty()) return again_within(kPollPause);
-  next();
 }
 
 void CacheKeeper::publish(const Errand& errand) {
@@ -271,7 +302,8 @@ void CacheKeeper::schema_changed(cache::WriteIntent intent) {
   post([this, shared] {
     awaiting_next_.push_back(std::move(*shared));
     wants_catalog_ = true;
-    if (!busy_ && retry_.count() == 0) begin();
+    if (busy_ || retry_.count() != 0) return;
+    has_own_place_ ? begin() : again_within(kCalm);
   });
 }
 
@@ -312,6 +344,14 @@ void CacheKeeper::retarget(std::shared_ptr<const OriginTarget> target) {
     wants_catalog_ = true;
     begin();
   });
+}
+
+void CacheKeeper::set_own_place(bool has_one) {
+  if (!running()) {
+    has_own_place_ = has_one;
+    return;
+  }
+  post([this, has_one] { has_own_place_ = has_one; });
 }
 
 void CacheKeeper::set_replication(bool wanted) {
@@ -362,6 +402,11 @@ void CacheKeeper::when_known(std::function<void()> wake) {
     }
   }
   wake();
+}
+
+std::string CacheKeeper::trouble() const {
+  const std::lock_guard lock(mutex_);
+  return trouble_;
 }
 
 std::vector<std::string> CacheKeeper::warnings() const {

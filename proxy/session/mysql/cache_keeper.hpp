@@ -7,6 +7,10 @@
 //
 //   catalog    read at start, after DDL seen through the proxy (before any further answer is
 //              stored), and every minute.
+// With caching disabled the schema is read, too: it tells what may hide state in a connection
+// (decisions/022). Then the connection takes a place of the pool's, and nobody looks where no
+// client works.
+//
 //   log        with invalidation = replication, the origin's binary log (binlog_follower.hpp).
 //   outcomes   writes whose end nobody saw stay open until their connection is gone from the
 //              origin's process list; XA PREPARE until XA RECOVER lists nothing any more.
@@ -30,6 +34,7 @@
 #include "proxy/net/task.hpp"
 #include "proxy/session/mysql/binlog_follower.hpp"
 #include "proxy/session/mysql/origin_login.hpp"
+#include "proxy/session/pool_slot.hpp"
 #include "proxy/sql/mysql_catalog.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
@@ -50,7 +55,8 @@ struct KnownCatalog {
 
 class CacheKeeper {
  public:
-  CacheKeeper(cache::Cache& cache, std::shared_ptr<const OriginTarget> target);
+  CacheKeeper(cache::Cache& cache, std::shared_ptr<const OriginTarget> target,
+              std::shared_ptr<BorrowedSlot> slot);
   ~CacheKeeper();  ///< stops the thread
   /// Ends the thread: nothing that it uses is touched any more. What it is told from now on is
   /// lost.
@@ -62,6 +68,8 @@ class CacheKeeper {
   /// cannot be (it goes on trying).
   core::Result<void> start(std::function<void(core::Result<void>)> log_told);
 
+  /// Whether the pool's limit leaves room for the connection: where answers are cached.
+  void set_own_place(bool has_one);
   /// Whether the origin's binary log is to be followed.
   void set_replication(bool wanted);
 
@@ -84,6 +92,8 @@ class CacheKeeper {
   void retarget(std::shared_ptr<const OriginTarget> target);
   /// For people; empty if all is well.
   std::vector<std::string> warnings() const;
+  /// Of them, why the schema is not known.
+  std::string trouble() const;
 
  private:
   struct Unsettled {
@@ -106,6 +116,10 @@ class CacheKeeper {
 
   void next();
   void begin();
+  void place_taken(bool taken);
+  void give_place_back();
+  void ask_origin();
+  void tell_tried();
   void logged_in(LoginResult result);
   net::Task<Errand> run(OriginSession session, Errand errand);
   net::Task<std::string> read_catalog(class Dialogue& dialogue, std::uint64_t capabilities,
@@ -130,6 +144,10 @@ class CacheKeeper {
   net::TimePoint next_at_{};
   net::TimePoint look_at_{};
   std::chrono::milliseconds retry_{0};
+  std::shared_ptr<BorrowedSlot> slot_;
+  bool has_own_place_ = true;
+  bool has_slot_ = false;     // slot_ is taken
+  bool awaits_slot_ = false;  // … or asked for
   bool wants_catalog_ = true;
   bool busy_ = false;
   std::uint64_t number_ = 0;  // of the errand; what an older one brings is void

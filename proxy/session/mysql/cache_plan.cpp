@@ -220,6 +220,11 @@ void Planner::judge(Plan& plan, const TextInfo& text) {
   plan.reason = std::move(terms.reason);
 }
 
+bool Planner::may_hide_state() {
+  refresh();
+  return !known_.catalog || known_.catalog->may_hide_state();
+}
+
 std::string Planner::table_name(const cache::Mark& mark) {
   refresh();
   if (&mark == &cache_.epochs().database()) return "something in the database";

@@ -64,6 +64,8 @@ class Planner {
   const Plan& plan(TextInfo& text, const Asker& asker);
   const cache::Policy& policy();
   std::string table_name(const cache::Mark& mark);
+  /// False: the origin has no code of its users' that a plain statement may run.
+  bool may_hide_state();
 
   /// The mark by which answers to a text are purged.
   static cache::Mark& query_mark(cache::Cache& cache, std::string_view text);

@@ -4,6 +4,7 @@
 #include <future>
 #include <utility>
 
+#include "proxy/session/pool_slot.hpp"
 #include "proxy/sql/mysql_analysis.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
@@ -22,7 +23,8 @@ CacheService::CacheService(Service& service, const core::Config& config)
     : service_(service),
       cache_({config.local.cache_size}, cache::Policy::of(config)),
       tier_(cache_, [this](cache::WriteIntent w) { keeper_.schema_changed(std::move(w)); }),
-      keeper_(cache_, service.options()->target) {
+      keeper_(cache_, service.options()->target, std::make_shared<PoolSlot<Service>>(service)) {
+  keeper_.set_own_place(!config.caching.disabled);
   keeper_.set_replication(follows_log(config));
 }
 
@@ -46,8 +48,7 @@ void CacheService::detach() {
 }
 
 core::Result<void> CacheService::start() {
-  if (cache_.policy()->disabled) return {};
-  tier_.start();
+  if (!cache_.policy()->disabled) tier_.start();
   return start_keeper(follows_log(service_.options()->config));
 }
 
@@ -69,12 +70,16 @@ void CacheService::reload(const core::Config& config, bool new_origin) {
   cache_.reload(cache::Policy::of(config));
   cache_.resize(config.local.cache_size);
   if (new_origin) keeper_.retarget(service_.options()->target);
-  if (!config.caching.disabled) (void)start_keeper(false);
+  keeper_.set_own_place(!config.caching.disabled);
   keeper_.set_replication(follows_log(config));
   tier_.reload(config, new_origin);
 }
 
 std::vector<std::string> CacheService::warnings() const {
+  if (cache_.policy()->disabled) {
+    const std::string trouble = keeper_.trouble();
+    return trouble.empty() ? std::vector<std::string>() : std::vector<std::string>{trouble};
+  }
   std::vector<std::string> all = keeper_.warnings();
   if (std::string shared = tier_.warning(); !shared.empty()) all.push_back(std::move(shared));
   return all;

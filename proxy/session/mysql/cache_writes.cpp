@@ -48,8 +48,6 @@ bool CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const S
 /// is not the one that the catalog was read with.
 bool CacheGate::mark(Origin& origin, TextInfo& text, const StateRef& state) {
   if (planner_.policy().disabled) {
-    origin.error_may_hide_state = true;
-    origin.calls_unsaid = origin.calls_keep_role = false;
     run_uncached(origin, text, state);
     return false;
   }
@@ -71,14 +69,23 @@ void CacheGate::mark_state(Origin& origin, const Plan& plan) {
   if (plan.leaves_state) origin.dirty = true;
 }
 
-/// Whoever enables the cache meanwhile must not keep what this changes, nor judge by the catalog of
-/// before.
+/// Without caching two things count: what the statement hides in its session; and whoever enables
+/// the cache meanwhile must not keep what it changes, nor judge by the catalog of before.
 void CacheGate::run_uncached(Origin& origin, TextInfo& text, const StateRef& state) {
-  if (text.read_only && !text.hidden) return;
+  origin.error_may_hide_state = keeper_.generation() == 0;
+  origin.calls_unsaid = origin.calls_keep_role = false;
+  const bool may_hide = !text.plain || text.hidden || planner_.may_hide_state();
+  const bool only_reads = text.read_only && !text.hidden;
+  if (!may_hide) {
+    if (!only_reads) mark_everything(origin);
+    return;
+  }
+  const Plan& plan = planner_.plan(text, planner_.asker(state));
+  if (keeper_.generation() != 0) mark_state(origin, plan);
+  if (only_reads) return;
   mark_everything(origin);
   if (text.plain) return;
   PendingWrites& writes = slot_of(origin);
-  const Plan& plan = planner_.plan(text, planner_.asker(state));
   writes.schema_changes |= plan.changes_catalog;
   writes.prepares_xa |= plan.prepares_xa;
 }

@@ -31,6 +31,7 @@
 #include "core/base/error.hpp"
 #include "proxy/cache/cache.hpp"
 #include "proxy/net/loop.hpp"
+#include "proxy/session/pool_slot.hpp"
 #include "proxy/session/postgres/replication.hpp"
 #include "proxy/session/postgres/side_connection.hpp"
 #include "proxy/session/postgres/visibility_fence.hpp"
@@ -54,18 +55,6 @@ struct KnownCatalog {
   std::shared_ptr<const sql::Catalog> catalog;  ///< null: not known
   sql::Context base;                            ///< what a session is that has set nothing
   std::uint64_t generation = 0;
-};
-
-/// A place among the connections that the pool may have open, for a connection that is the keeper's
-/// for a moment only. Called on the keeper's thread.
-class BorrowedSlot {
- public:
-  virtual ~BorrowedSlot() = default;
-  /// `taken` is called once, on any thread; false: all are in use.
-  virtual void take(std::function<void(bool)> taken) = 0;
-  virtual void give_back() = 0;
-  /// Whether clients have asked anything since the last time that this was asked.
-  virtual bool was_used() = 0;
 };
 
 struct KeeperOptions {

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "proxy/session/postgres/keeper_connector.hpp"
-#include "proxy/session/postgres/pool_slot.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
@@ -27,7 +26,7 @@ KeeperOptions keeper_options(const core::Config& config, Service& service) {
   };
   options.replication = follows_log(config);
   options.stays_connected = !config.caching.disabled;
-  options.slot = std::make_shared<PoolSlot>(service);
+  options.slot = std::make_shared<PoolSlot<Service>>(service);
   // For the test that shows what the fence is for (tests/integration/test_cache_replication.py).
   options.fence = std::getenv("HYPERDRIVE_TEST_WITHOUT_FENCE") == nullptr;
   return options;

@@ -52,7 +52,6 @@ bool MysqlLexer::skip_comment() {
 
 /// Its version has five digits or six; fewer are code already.
 void MysqlLexer::begin_executable() {
-  was_executable_ = true;
   const bool of_mariadb = at(position_ + 2) == 'M';
   position_ += of_mariadb ? 4 : 3;
   std::size_t digits = 0;
@@ -62,20 +61,25 @@ void MysqlLexer::begin_executable() {
     version = version * 10 + static_cast<unsigned>(at(position_ + i) - '0');
   }
   if (digits >= 5) position_ += digits;
+  // No server's: what mariadb-dump tells its client (the sandbox mode) stands in such a comment.
+  constexpr unsigned kNever = 999999;
+  was_executable_ = was_executable_ || version != kNever;
   // MariaDB leaves out what is for MySQL from 5.7 up.
   constexpr unsigned kMysql57 = 50700, kLastOfMysql = 99999;
   const bool foreign = server_.is_mariadb
                            ? !of_mariadb && version >= kMysql57 && version <= kLastOfMysql
                            : of_mariadb;
-  in_executable_ = server_.version == 0 || (!foreign && version <= server_.version);
+  const bool runs = server_.version == 0 || (!foreign && version <= server_.version);
+  in_executable_ = runs && version != kNever;
   if (in_executable_) return;
   for (int depth = 1; depth > 0 && position_ < text_.size(); ++position_) {
     const char c = at(position_);
     const char d = at(position_ + 1);
-    if ((c == '/' && d == '*') || (c == '*' && d == '/')) {
-      depth += c == '/' ? 1 : -1;
-      ++position_;
-    }
+    // A comment in it, but none in that.
+    const bool opens = c == '/' && d == '*' && depth < 2;
+    if (!opens && !(c == '*' && d == '/')) continue;
+    depth += opens ? 1 : -1;
+    ++position_;
   }
 }
 

@@ -329,4 +329,18 @@ TEST_CASE("sql_mode and the character set decide how quotes are read") {
 }
 
 }  // namespace
+TEST_CASE("a comment for no server is one, as long as the server takes it for one") {
+  const auto count = [](std::string_view text) {
+    return analyse_mysql(text, {})->statements.size();
+  };
+  const auto dump = analyse_mysql("/*M!999999\\- enable the sandbox mode */ SET @a = @@b", {});
+  REQUIRE(dump->statements.size() == 1);
+  CHECK(dump->statements[0].command == "SET");
+  CHECK_FALSE(dump->mysql.has_executable_comment);
+  CHECK(count("SELECT 1 /*!999999 /* ; DELETE FROM t */ ; DELETE FROM t */") == 1);
+  // What stands in a comment in the comment is no comment again.
+  CHECK(count("SELECT 1 /*!999999 /* /* */ */ ; DELETE FROM t -- */") == 2);
+  CHECK(analyse_mysql("/*!99999 SET @a = 1 */", {})->mysql.has_executable_comment);
+}
+
 }  // namespace hyperdrive::proxy::sql

@@ -149,7 +149,7 @@ def test_settings_put_back_from_a_variable_that_has_gone_are_refused_and_not_mad
     with Proxy(origin, origin_connection_limit=2) as pooled:
         client = pymysql.connect(**pooled.login())
         with client.cursor() as cursor:
-            cursor.execute("set @saved = @@character_set_results")
+            cursor.execute("set @saved = concat(@@character_set_results)")
             with pytest.raises(pymysql.err.Error) as refused:
                 cursor.execute("/*!40101 SET character_set_results = @saved */")  # NULL would do: no conversion
             assert refused.value.args[0] == 1235 and "--session-features pin" in refused.value.args[1]

@@ -127,8 +127,7 @@ void Client::detach_origin(bool rest_missing) {
   // With autocommit off an error may leave a transaction (its locks, its metadata locks) that no
   // status tells of.
   lease_->unfinished = touched_ && !lease_->autocommit();
-  touched_ = one_shot_ = one_shot_begun_ = may_linger_ = insert_id_open_ = false;
-  has_set_insert_id_ = false;
+  touched_ = one_shot_ = one_shot_begun_ = may_linger_ = insert_id_open_ = has_kept_ = false;
   Origin::send_home(std::move(lease_), rest_missing);
   unblock(Block::kPressure);  // whoever was to be written to is not ours any more
   if (leaving_ && phase_ == Phase::kReady) {
@@ -452,6 +451,12 @@ void Client::sweep(std::chrono::steady_clock::time_point now) {
 // --- kills --------------------------------------------------------------------------------------
 
 bool Client::kill_query(std::function<void()> done) {
+  if (phase_ == Phase::kReady && block_ == Block::kLease && waiting()) {
+    worker_.pool().forget(*this);
+    pending_error_ = my::build_err({1317, "70100", "Query execution was interrupted"});
+    unblock(Block::kLease);
+    return false;
+  }
   if (phase_ != Phase::kReady || !lease_ || reopening_ || !lease_->busy()) {
     worker_.telemetry.add(Counter::kCancelsDropped);
     return false;

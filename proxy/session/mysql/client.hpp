@@ -158,6 +158,9 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool password_fits(net::Bytes plugin, net::Bytes answer) const;
   void switch_method(net::Bytes plugin);
   void access_denied(bool used_password);
+  std::string charset_refusal() const;
+  void user_not_changed(const std::string& error);
+  void begin_session(StateRef state);
   void logged_in();
   StateRef initial_state() const;
   std::string names_of_charset() const;
@@ -171,6 +174,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   TextRef text_of(const Message& message);
   Step query(const Message& message);
   Step change_databases(const Message& message);
+  Step ping();
   Step forward_simple(const Message& message, Reply reply);
   Step init_db(const Message& message);
   Step set_option(const Message& message);
@@ -182,6 +186,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool need_origin(TextInfo* text);
   bool prepare_lease(TextInfo* text);
   static bool uses_variables(TextInfo& text);
+  static bool uses_user_variables(const TextInfo& text);
+  void bring_kept();
   bool may_set_role(TextInfo& text) const;
   static bool tells_of_state(TextInfo& text, std::uint64_t results);
   static bool tells_of_state(const sql::Statement& statement);
@@ -207,6 +213,14 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void take_over(ClientStatement& statement);
   void give_back(ClientStatement& statement);
   void forward_with_id(const Message& message, std::uint32_t origin_id, Reply reply);
+  /// Where types stand in a command, counted from its packet's header, and the flag that says so.
+  struct TypesPlace {
+    std::size_t at;
+    std::size_t flag_at;
+    std::uint8_t flag;
+  };
+  void forward_with_types(const Message& message, std::uint32_t origin_id, net::Bytes types,
+                          const TypesPlace& place);
 
   // last_statement.cpp
   void note_statement(const Outcome& outcome);
@@ -221,6 +235,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
 
   // effects.cpp
   bool may_run(const Message& message, TextInfo& text, Step& step);
+  bool loads_unallowed_file(const sql::Analysis& analysis) const;
   std::string gone_variable(const Message& message, TextInfo& text) const;
   void note_before(TextInfo& text);
   void apply_effects(const Outcome& outcome);
@@ -281,6 +296,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::string cache_reason_;
   std::uint64_t capabilities_ = 0;
   LastStatement last_;
+  KeptVariables kept_;
   std::size_t streaming_ = 0;  // bytes of the present packet still to be passed on
   std::uint32_t id_ = 0;
   std::uint32_t next_statement_ = 0;
@@ -292,6 +308,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::uint16_t mode_default_ = 0;  // … where the session has set none
   std::uint8_t sequence_ = 0;       // of the next packet of a login, or of a file
   std::uint16_t charset_ = wire::mysql::kUtf8mb4GeneralCi;
+  std::uint8_t failed_changes_ = 0;  // of COM_CHANGE_USER
   Phase phase_ = Phase::kWaiting;
   Block block_ = Block::kNone;
   sql::CacheStatus cache_status_ = sql::CacheStatus::kDisabled;
@@ -300,18 +317,19 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool streaming_drops_ = false;
   bool rest_to_come_ = false;  // of the command that is being looked at
   bool changing_user_ = false;
-  bool infile_ = false;             // the client is sending a file
-  bool touched_ = false;            // with autocommit off: something ran since the last COMMIT
-  bool one_shot_ = false;           // a SET for the next statement or transaction waits for it
-  bool one_shot_begun_ = false;     // … which is a transaction that has begun
-  bool has_set_insert_id_ = false;  // and no INSERT has taken the number yet
-  bool may_linger_ = false;         // it is worth keeping the lease for a while
-  bool lingers_ = false;            // the lease is kept in case only
-  bool insert_id_open_ = false;     // only the lease knows LAST_INSERT_ID(): asked before it goes
-  bool leaving_ = false;            // go when the present work is done
-  bool ended_ = false;              // the client sends no more: likewise, and it may still read
-  bool deaf_ = false;               // … but does not
-  bool killed_ = false;             // by the time limit
+  bool has_kept_ = false;          // the lease holds kept_
+  bool infile_ = false;            // the client is sending a file
+  bool infile_continues_ = false;  // its last packet was a full one: the next goes on with it
+  bool touched_ = false;           // with autocommit off: something ran since the last COMMIT
+  bool one_shot_ = false;          // a SET for the next statement or transaction waits for it
+  bool one_shot_begun_ = false;    // … which is a transaction that has begun
+  bool may_linger_ = false;        // it is worth keeping the lease for a while
+  bool lingers_ = false;           // the lease is kept in case only
+  bool insert_id_open_ = false;    // only the lease knows LAST_INSERT_ID(): asked before it goes
+  bool leaving_ = false;           // go when the present work is done
+  bool ended_ = false;             // the client sends no more: likewise, and it may still read
+  bool deaf_ = false;              // … but does not
+  bool killed_ = false;            // by the time limit
   bool reply_begun_ = false;
   std::uint64_t waited_us_ = 0;                    // for the lease, until a statement has run on it
   std::chrono::steady_clock::time_point since_{};  // of the phase; kReady: of the last activity

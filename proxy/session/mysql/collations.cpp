@@ -325,4 +325,33 @@ std::string names_of_collation(std::uint16_t id, bool is_mariadb) {
   return names.empty() ? "DEFAULT" : names;
 }
 
+std::string_view wide_charset(std::uint16_t id) {
+  struct Range {
+    std::uint16_t first, last;
+    std::string_view charset;
+  };
+  constexpr std::array<Range, 16> kWide = {{{35, 35, "ucs2"},
+                                            {54, 55, "utf16"},
+                                            {56, 56, "utf16le"},
+                                            {60, 61, "utf32"},
+                                            {62, 62, "utf16le"},
+                                            {90, 90, "ucs2"},
+                                            {101, 124, "utf16"},
+                                            {128, 151, "ucs2"},
+                                            {159, 159, "ucs2"},
+                                            {160, 183, "utf32"},
+                                            {640, 642, "ucs2"},
+                                            {672, 674, "utf16"},
+                                            {736, 738, "utf32"},
+                                            {2560, 2815, "ucs2"},
+                                            {2816, 3071, "utf16"},
+                                            {3072, 3327, "utf32"}}};
+  // MariaDB's, without padding, are 1024 above the others.
+  const int number = id >= 1024 && id < 2048 ? id - 1024 : id;
+  for (const Range& range : kWide) {
+    if (number >= range.first && number <= range.last) return range.charset;
+  }
+  return {};
+}
+
 }  // namespace hyperdrive::proxy::session::mysql

@@ -6,11 +6,16 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace hyperdrive::proxy::session::mysql {
 
 /// As SET NAMES says it; DEFAULT for one that is unknown, or that no client may use, as at a direct
 /// login. Empty: the one with which origin connections log in.
 std::string names_of_collation(std::uint16_t id, bool is_mariadb);
+
+/// The character set's name, if it is one that no client may use: with more than one byte for an
+/// ASCII letter. Else empty.
+std::string_view wide_charset(std::uint16_t id);
 
 }  // namespace hyperdrive::proxy::session::mysql

@@ -67,12 +67,15 @@ std::optional<KillTarget> kill_target(const TextInfo& text) {
   return target;
 }
 
-/// Such a statement takes the number that SET insert_id gave.
-bool ends_in_insert(TextInfo& text) {
-  const auto& statements = TextMemo::analysis(text).statements;
-  if (statements.empty()) return false;
-  const std::string& last = statements.back().command;
-  return last == "INSERT" || last == "REPLACE" || last == "LOAD";
+/// Whether a user variable of the text's may have another value behind it: SELECT @x := 1, SELECT …
+/// INTO @x, CALL p(@x), LOAD DATA (@x) … What is only defined does not run.
+bool may_assign(const sql::Statement& statement, std::string_view text) {
+  if (is_set(statement)) return false;
+  if (statement.effect == Effect::kRead) {
+    return text.find(":=") != text.npos || contains_word(text, "into");
+  }
+  const std::string& command = statement.command;
+  return command != "CREATE" && command != "ALTER" && command != "DROP";
 }
 
 std::string_view part(const sql::Statement& statement, std::string_view text) {
@@ -83,25 +86,33 @@ std::string_view part(const sql::Statement& statement, std::string_view text) {
 
 // --- before -------------------------------------------------------------------------------------
 
+/// LOAD DATA LOCAL, and the client has said that it sends no files. Among several statements all
+/// are refused: those behind it would run, though the server would have stopped there.
+bool Client::loads_unallowed_file(const sql::Analysis& analysis) const {
+  const auto& words = analysis.mysql.words;
+  return (capabilities_ & my::capability::kLocalFiles) == 0 &&
+         std::any_of(analysis.statements.begin(), analysis.statements.end(),
+                     [](const sql::Statement& one) { return one.command == "LOAD"; }) &&
+         std::binary_search(words.begin(), words.end(), "local");
+}
+
 /// For texts that are not plain. False: the command was answered here (`step` says how).
 bool Client::may_run(const Message& message, TextInfo& text, Step& step) {
   const sql::Analysis& analysis = TextMemo::analysis(text);
+  if (loads_unallowed_file(analysis)) {
+    const auto profile = worker_.service.profile();
+    const std::string refusal = Client::no_local_files(
+        profile && profile->is_mariadb, profile ? std::atoi(profile->server_version.c_str()) : 0);
+    const auto told = my::parse_err(refusal);
+    step = refuse(told->code, told->sqlstate, told->message);
+    return false;
+  }
   if (analysis.statements.size() != 1) return true;
   const sql::Statement& only = analysis.statements.front();
   if (only.command == "KILL") {
     const auto target = kill_target(text);
     if (!target || worker_.service.worker_of(target->id) == nullptr) return true;
     step = kill(target->id, target->connection);
-    return false;
-  }
-  const auto& words = analysis.mysql.words;
-  if (only.command == "LOAD" && (capabilities_ & my::capability::kLocalFiles) == 0 &&
-      std::binary_search(words.begin(), words.end(), "local")) {
-    const auto profile = worker_.service.profile();
-    const std::string refusal = Client::no_local_files(
-        profile && profile->is_mariadb, profile ? std::atoi(profile->server_version.c_str()) : 0);
-    const auto told = my::parse_err(refusal);
-    step = refuse(told->code, told->sqlstate, told->message);
     return false;
   }
   if (const std::string gone = gone_variable(message, text); !gone.empty()) {
@@ -132,7 +143,10 @@ std::string Client::gone_variable(const Message& message, TextInfo& text) const 
       (only.state & state::kUserVariable) == 0 || message.command() != my::Command::kQuery) {
     return {};
   }
-  return copied_from_before(read_set(text.text, lexing_));
+  const std::vector<std::string> copied = copied_from_before(read_set(text.text, lexing_));
+  const auto gone = std::find_if(copied.begin(), copied.end(),
+                                 [this](const std::string& name) { return !kept_.knows(name); });
+  return gone == copied.end() ? std::string() : *gone;
 }
 
 /// What is reported of a text that is about to be sent.
@@ -158,6 +172,19 @@ bool Client::uses_variables(TextInfo& text) {
   if ((states & state::kUserVariable) != 0) return true;
   return (states & state::kSequence) != 0 &&
          (contains_word(text.text, "lastval") || contains_word(text.text, "previous"));
+}
+
+bool Client::uses_user_variables(const TextInfo& text) {
+  return (states_of(*text.analysis) & state::kUserVariable) != 0;
+}
+
+/// The connection in use gets the user variables that are kept.
+void Client::bring_kept() {
+  has_kept_ = true;
+  const std::string sql = kept_.statement();
+  if (sql.empty()) return;
+  lease_->dirty = true;
+  lease_->send(my::Command::kQuery, sql, {Reply::kOk, Purpose::kPrelude, 1, false, nullptr});
 }
 
 bool Client::more_results_after(std::uint32_t done) const {
@@ -217,9 +244,6 @@ void Client::apply_effects(const Outcome& outcome) {
   if (running_.text == nullptr) return follow_database(outcome);  // COM_DROP_DB
   if (running_.command == my::Command::kStmtPrepare) return;
   TextInfo& text = *running_.text;
-  if (has_set_insert_id_ && outcome.last_insert_id != 0 && ends_in_insert(text)) {
-    has_set_insert_id_ = false;
-  }
   may_linger_ = worth_lingering(outcome);
   if (text.hidden) lease_->dirty = true;
   constexpr std::uint16_t kParseError = 1064;
@@ -230,6 +254,7 @@ void Client::apply_effects(const Outcome& outcome) {
   if (!lease_->tells_of_changes() && lease_->calls_unsaid) lease_->dirty = true;
   if (outcome.state_changed != 0 && !tells_of_state(text, outcome.state_changed)) {
     pin(Feature::kUnknown);
+    kept_.clear();
     // COM_RESET_CONNECTION leaves the role.
     if (may_set_role(text)) lease_->beyond_repair = true;
   }
@@ -255,9 +280,9 @@ void Client::apply_effects(const Outcome& outcome) {
   }
   const bool in_transaction = lease_->in_transaction();
   if (one_shot_) end_one_shot(outcome, ends);
-  if (has_set_insert_id_ && outcome.last_insert_id != 0 && ends_in_insert(text)) {
-    has_set_insert_id_ = false;
-  }
+  // Whoever generates a number takes the one that was set; which statement did, the text does not
+  // tell.
+  if (state_->find("insert_id") != nullptr && !(text.plain && text.read_only)) ask_for("insert_id");
   if (ends && !in_transaction) {
     touched_ = false;
   } else if (!sets_only && !lease_->autocommit()) {
@@ -381,7 +406,10 @@ void Client::apply_statement(const sql::Statement& statement, std::string_view t
   const bool alters_database = (statement.command == "ALTER" || statement.command == "CREATE") &&
                                (contains_word(text, "database") || contains_word(text, "schema"));
   if (alters_database) worker_.service.databases_altered.fetch_add(1, std::memory_order_relaxed);
-  if ((statement.state & state::kUserVariable) != 0) pin(Feature::kUserVariable);
+  if ((statement.state & state::kUserVariable) != 0) {
+    pin(Feature::kUserVariable);
+    if (may_assign(statement, text)) kept_.clear();
+  }
   if ((statement.state & state::kTempObject) != 0) pin(Feature::kTempTable);
   if ((statement.state & state::kAdvisoryLock) != 0) pin(Feature::kAdvisoryLock);
   if ((statement.state & state::kTableLock) != 0) pin(Feature::kTableLock);
@@ -410,6 +438,10 @@ void Client::apply_assignments(const std::vector<Assignment>& assignments, bool 
         break;
       case Kind::kUser:
         pin(Feature::kUserVariable);
+        kept_.forget(assignment.name);
+        if (assignment.is_system && pins_ == 0 && KeptVariables::may_keep(assignment.name)) {
+          ask_for(assignment.name);
+        }
         break;
       case Kind::kOneShot:
         if (assignment.name == "last_insert_id" || assignment.name == "identity") {
@@ -418,7 +450,7 @@ void Client::apply_assignments(const std::vector<Assignment>& assignments, bool 
           break;
         }
         if (assignment.name == "insert_id") {
-          has_set_insert_id_ = lease_->dirty = true;
+          ask_for(assignment.name);
           break;
         }
         one_shot_ = true;
@@ -471,7 +503,10 @@ void Client::set_state(StateRef fresh) {
 
 void Client::ask_for(const std::string& variable) {
   if (variable != "names" && variable != "character_set") {
-    return asked_values_.push_back(variable);
+    if (std::find(asked_values_.begin(), asked_values_.end(), variable) == asked_values_.end()) {
+      asked_values_.push_back(variable);
+    }
+    return;
   }
   for (const char* name :
        {"character_set_client", "character_set_results", "collation_connection"}) {
@@ -486,7 +521,8 @@ void Client::ask_values() {
     if (!lease_->baseline().has_tx_isolation && name.starts_with("tx_")) {
       name.replace(0, 2, "transaction");
     }
-    sql += (i == 0 ? "@@session." : ", @@session.") + name;
+    if (i > 0) sql += ", ";
+    sql += (name.front() == '@' ? "" : "@@session.") + name;
   }
   if (block_ == Block::kNone) block(Block::kReply);
   // MySQL's list of warnings is another behind it.
@@ -507,7 +543,16 @@ void Client::take_values(net::Bytes row) {
       insert_id_open_ = false;
       continue;
     }
-    const std::string value = null ? "NULL" : quoted_value(raw);
+    if (name == "insert_id") {
+      lease_->dirty = true;  // nothing else takes it back
+      set_state(raw == "0" ? without(state_, name) : with(state_, {name, std::string(raw)}));
+      continue;
+    }
+    std::string value = null ? "NULL" : quoted_value(raw);
+    if (name.front() == '@') {
+      kept_.keep(name, std::move(value));
+      continue;
+    }
     if (value.empty()) {
       pin(Feature::kSet);
       continue;
@@ -563,7 +608,7 @@ void Client::ended(const Expected& entry, const Outcome& outcome) {
 
 bool Client::must_hold() const {
   return lease_->busy() || lease_->in_transaction() || cursors_ > 0 || long_data_ > 0 ||
-         has_set_insert_id_ || pins_ != 0 || one_shot_ || infile_ || !asked_values_.empty() ||
+         pins_ != 0 || one_shot_ || infile_ || !asked_values_.empty() ||
          (touched_ && !lease_->autocommit());
 }
 

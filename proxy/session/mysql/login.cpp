@@ -1,5 +1,6 @@
 // Client: from the greeting to the login's OK.
 #include <algorithm>
+#include <utility>
 
 #include "core/config/text.hpp"
 #include "proxy/net/tls.hpp"
@@ -123,6 +124,10 @@ void Client::handshake_response(const my::HandshakeResponse& response) {
   const Options& options = *worker_.options;
   capabilities_ &= response.capabilities;
   charset_ = response.charset;
+  if (const std::string error = charset_refusal(); !error.empty()) {
+    packet_to_client(sequence_, error);
+    return close_politely();
+  }
   user_ = response.user;
   multi_statements_ = (capabilities_ & capability::kMultiStatements) != 0;
   if (options.client_tls && !stream_->is_tls() && !options.config.local.listen.empty() &&
@@ -179,26 +184,58 @@ void Client::check_password(net::Bytes method, net::Bytes answer) {
 
 void Client::access_denied(bool used_password) {
   worker_.telemetry.add(Counter::kLoginFailures);
-  std::string shown = user_.substr(0, 80);
-  send_error(sequence_, 1045, "28000",
-             "Access denied for user '" + shown +
-                 "'@'localhost' (using password: " + (used_password ? "YES" : "NO") + ")");
+  const std::string told = "Access denied for user '" + user_.substr(0, 80) +
+                           "'@'localhost' (using password: " + (used_password ? "YES" : "NO") + ")";
+  if (changing_user_) return user_not_changed(my::build_err({1045, "28000", told}));
+  send_error(sequence_, 1045, "28000", told);
   close_politely();
 }
 
+/// Empty: the client may use its character set.
+std::string Client::charset_refusal() const {
+  const std::string_view name = wide_charset(charset_);
+  if (name.empty()) return {};
+  return my::build_err(
+      {1231, "42000",
+       "Variable 'character_set_client' can't be set to the value of '" + std::string(name) + "'"});
+}
+
+/// MariaDB lets the session go on as its old user's, with the server's defaults; MySQL ends it.
+void Client::user_not_changed(const std::string& error) {
+  constexpr int kMostTries = 3;
+  packet_to_client(sequence_, error);
+  worker_.telemetry.add(Counter::kErrors);
+  const auto profile = worker_.service.profile();
+  if (!profile || !profile->is_mariadb || ++failed_changes_ >= kMostTries) return close_politely();
+  changing_user_ = false;
+  user_ = worker_.options->config.local.local_user;
+  auto state = std::make_shared<State>();
+  state->database = state_->database;
+  state->variables.push_back({"names", "DEFAULT"});
+  begin_session(std::move(state));
+}
+
+void Client::begin_session(StateRef state) {
+  login_state_ = state_ = std::move(state);
+  mode_flags_ = mode_default_;
+  lexing_ = lexing_of(*state_);
+  phase_ = Phase::kReady;
+  since_ = worker_.loop.now();
+}
+
 void Client::logged_in() {
+  if (changing_user_ && !pending_error_.empty()) {
+    return user_not_changed(std::exchange(pending_error_, {}));
+  }
   if (!pending_error_.empty()) {
     packet_to_client(sequence_, std::exchange(pending_error_, {}));
     worker_.telemetry.add(Counter::kErrors);
     return close_politely();
   }
   const bool first = !std::exchange(changing_user_, false);
-  login_state_ = state_ = initial_state();
-  mode_flags_ = mode_default_;
-  lexing_ = lexing_of(*state_);
+  begin_session(initial_state());
   send_ok(sequence_);
-  phase_ = Phase::kReady;
-  since_ = worker_.loop.now();
+  failed_changes_ = 0;
   if (!first) return;
   worker_.service.wanted_kind.store(capabilities_ & kKindMask, std::memory_order_relaxed);
   worker_.telemetry.add(Counter::kClientLogins);

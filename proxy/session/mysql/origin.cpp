@@ -28,7 +28,7 @@ void Origin::take_session(OriginSession session, std::string entered) {
   databases_seen = worker_->service.databases_altered.load(std::memory_order_relaxed);
   applied = nullptr;
   multi_statements = origin_has(my::capability::kMultiStatements);
-  dirty = beyond_repair = error_may_hide_state = false;
+  dirty = beyond_repair = error_may_hide_state = ended_in_error_ = false;
   virgin = true;
   last_client = diagnostics_of = 0;
   last_statement = 0;

@@ -110,6 +110,11 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
     return (status_ & (wire::mysql::status::kInTrans | wire::mysql::status::kInTransReadonly)) != 0;
   }
   bool autocommit() const { return (status_ & wire::mysql::status::kAutocommit) != 0; }
+  /// The last reply was an error, which says nothing of the transaction: it may have ended it (a
+  /// deadlock, a definition that failed behind its implicit COMMIT), or begun it (autocommit off).
+  bool may_be_in_another_state() const {
+    return ended_in_error_ && (in_transaction() || !autocommit());
+  }
   std::uint16_t status() const { return status_; }
 
   /// Ends the old login in place: the pool goes on counting this connection.
@@ -202,6 +207,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void field_list();
   void rows_end();
   void local_infile();
+  void infile_failed();
   void ok_packet(wire::mysql::Bytes payload, bool ends_rows);
   void err_packet(wire::mysql::Bytes payload);
   void end_reply(net::Bytes payload);
@@ -259,6 +265,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   std::vector<std::uint32_t> headers_;  // of the packets in the run, if delta_ is not 0
   std::string scratch_;
 
+  bool ended_in_error_ = false;  // so status_ is that of before
   bool parked_ = false;
   bool finishing_ = false;
   bool broken_ = false;

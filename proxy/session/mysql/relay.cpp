@@ -1,6 +1,7 @@
 // Client: commands of a ready session, one at a time.
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "proxy/session/mysql/client.hpp"
 
@@ -119,6 +120,7 @@ std::size_t Client::stream_rest(net::Bytes data) {
 
 void Client::infile_begins(std::uint8_t sequence) {
   infile_ = true;
+  infile_continues_ = false;
   sequence_ = sequence;
   unblock(Block::kReply);
 }
@@ -137,7 +139,7 @@ std::size_t Client::stream_infile(net::Bytes data) {
   lease_->write(data.substr(my::kHeaderSize, here - my::kHeaderSize));
   streaming_ = header.size() - here;
   streaming_drops_ = false;
-  if (header.length == 0) {
+  if (!std::exchange(infile_continues_, header.continues()) && header.length == 0) {
     infile_ = false;
     lease_->infile_ended(static_cast<std::uint8_t>(header.sequence + 1));
   }
@@ -156,7 +158,11 @@ Client::Step Client::command(const Message& message) {
   if (message.header.length == 0) return refuse(1047, "08S01", "Unknown command");
   const bool silent =
       message.command() == Command::kStmtSendLongData || message.command() == Command::kStmtClose;
-  if (!pending_error_.empty() && silent) return Step::kDone;
+  if (!pending_error_.empty() && silent) {
+    // It was the long data's, for the execution that does not come.
+    if (message.command() == Command::kStmtClose) pending_error_.clear();
+    return message.command() == Command::kStmtClose ? stmt_close(message) : Step::kDone;
+  }
   if (!pending_error_.empty()) {
     // The connection it wanted did not come, or could not be prepared.
     if (const auto tap = std::exchange(tap_, nullptr)) tap->on_cut();
@@ -176,9 +182,7 @@ Client::Step Client::run_command(const Message& message) {
       leave();
       return Step::kGone;
     case Command::kPing:
-      send_ok();
-      last_.answered_here(0);
-      return Step::kDone;
+      return ping();
     case Command::kQuery:
       return query(message);
     case Command::kInitDb:
@@ -243,6 +247,21 @@ void Client::forward(const Message& message, Reply reply, net::Bytes payload) {
   }
   lease_->expect({reply, Purpose::kCommand, sequence_, false, nullptr});
   if (!message.is_whole) start_streaming(message, false);
+}
+
+/// COM_PING, and what else changes nothing: answered here, unless only the origin knows the status.
+Client::Step Client::ping() {
+  if (lease_ && lease_->may_be_in_another_state()) {
+    if (!need_origin(nullptr)) return Step::kBlocked;
+    running_ = {};
+    lease_->send(Command::kPing, {}, {Reply::kOk, Purpose::kCommand, sequence_, false, nullptr});
+    running_.since = worker_.loop.now();
+    reply_begun_ = false;
+    return Step::kDone;
+  }
+  send_ok();
+  last_.answered_here(0);
+  return Step::kDone;
 }
 
 Client::Step Client::forward_simple(const Message& message, Reply reply) {
@@ -324,11 +343,7 @@ bool Client::cleared(TextInfo& text, const StateRef& state) {
 
 Client::Step Client::init_db(const Message& message) {
   const net::Bytes database = message.argument();
-  if (database == state_->database) {
-    send_ok();
-    last_.answered_here(0);
-    return Step::kDone;
-  }
+  if (database == state_->database) return ping();
   if (!need_origin(nullptr)) return Step::kBlocked;
   running_ = {};
   running_.findings = 1u << static_cast<unsigned>(Feature::kUse);
@@ -368,6 +383,7 @@ Client::Step Client::reset_connection() {
   statements_.clear();
   last_prepared_ = 0;
   last_.forget();
+  kept_.clear();
   // The database stays, as on a server.
   state_ = with_database(login_state_, state_->database);
   lexing_ = lexing_of(*state_);
@@ -378,18 +394,15 @@ Client::Step Client::reset_connection() {
 
 Client::Step Client::change_user(const Message& message) {
   const auto change = my::parse_change_user(message.payload, capabilities_);
-  if (!change) {
-    send_error(sequence_, 1047, "08S01", "Unknown command");
-    close_politely();
-    return Step::kGone;
-  }
+  if (!change) return refuse(1047, "08S01", "Unknown command");
   const std::string& database = worker_.options->target->database;
   if (!change->database.empty() && change->database != database) {
     pending_error_ =
         my::build_err({1049, "42000", "Unknown database '" + std::string(change->database) + "'"});
   }
   user_ = change->user;
-  if (change->charset != 0) charset_ = change->charset;
+  charset_ = change->charset;
+  const std::string refusal = charset_refusal();
   // What the old user left goes, whoever the new one is.
   if (lease_) {
     lease_->dirty = true;
@@ -400,9 +413,13 @@ Client::Step Client::change_user(const Message& message) {
   statements_.clear();
   last_prepared_ = 0;
   last_.forget();
+  kept_.clear();
   changing_user_ = true;
   since_ = worker_.loop.now();
-  if ((capabilities_ & capability::kPluginAuth) == 0) {
+  if (!refusal.empty()) {
+    pending_error_.clear();
+    user_not_changed(refusal);
+  } else if ((capabilities_ & capability::kPluginAuth) == 0) {
     check_password(my::plugin::kNativePassword, change->auth_response);
   } else {
     switch_method(change->plugin);
@@ -518,6 +535,7 @@ bool Client::prepare_lease(TextInfo* text) {
       }
     }
     origin.applied = state_;
+    origin.dirty = origin.dirty || state_->find("insert_id") != nullptr;
   }
   const std::uint32_t altered = worker_.service.databases_altered.load(std::memory_order_relaxed);
   const bool outdated =
@@ -532,7 +550,10 @@ bool Client::prepare_lease(TextInfo* text) {
     origin.database = state_->database;
     origin.databases_seen = altered;
   }
-  if (text != nullptr && text->analysis) recall(*text);
+  if (text != nullptr && text->analysis) {
+    if (!has_kept_ && uses_user_variables(*text)) bring_kept();
+    recall(*text);
+  }
   if (!origin.busy()) return pending_error_.empty();
   block(Block::kPrelude);
   return false;

@@ -59,7 +59,8 @@ bool Origin::step() {
   }
   if (here < my::kHeaderSize) return false;
   header_ = my::read_header(data_.data() + at_);
-  if (queue_.empty() || (begun_ && header_.sequence != sequence_)) {
+  const bool expects = begun_ && phase_ != Phase::kInfile;
+  if (queue_.empty() || (expects && header_.sequence != sequence_)) {
     broken();
     return true;
   }
@@ -180,9 +181,17 @@ void Origin::head() {
     case Phase::kColumnsEnd:
       return columns_end();
     case Phase::kInfile:
+      return infile_failed();
     case Phase::kRows:
       return broken();
   }
+}
+
+/// The origin does not want the rest of the file (a packet too large, or out of order), and closes.
+void Origin::infile_failed() {
+  const net::Bytes payload = data_.substr(at_ + my::kHeaderSize, header_.length);
+  if (first_byte(payload) == my::reply::kErr) replace(payload);
+  broken();
 }
 
 void Origin::first() {
@@ -427,6 +436,7 @@ void Origin::ok_packet(my::Bytes payload, bool ends_rows) {
   }
   outcome_.status = ok.status;
   status_ = static_cast<std::uint16_t>(ok.status & ~kOfOneReply);
+  ended_in_error_ = false;
   outcome_.warnings = ok.warnings;
   outcome_.affected_rows = ok.affected_rows;
   if (ok.last_insert_id != 0) outcome_.last_insert_id = ok.last_insert_id;
@@ -484,6 +494,7 @@ void Origin::err_packet(my::Bytes payload) {
   // It carries no flags: an error leaves the transaction as it is, but for deadlocks, whose
   // roll-back the next OK will tell.
   outcome_.status = status_;
+  ended_in_error_ = true;
   end_reply(payload);
 }
 

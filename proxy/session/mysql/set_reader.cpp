@@ -230,6 +230,9 @@ class Reader {
       case MysqlTokenKind::kUserVariable:
         found.copied = lower(token.text);
         return;
+      case MysqlTokenKind::kSystemVariable:
+        found.is_system = true;
+        return;
       default:
         return;
     }
@@ -246,17 +249,51 @@ class Reader {
 
 }  // namespace
 
-std::string copied_from_before(const std::vector<Assignment>& assignments) {
+std::vector<std::string> copied_from_before(const std::vector<Assignment>& assignments) {
   std::vector<std::string_view> set_here;
+  std::vector<std::string> copied;
   for (const Assignment& assignment : assignments) {
     if (assignment.kind == Assignment::Kind::kUser) {
       set_here.push_back(assignment.name);
     } else if (!assignment.copied.empty() &&
                std::find(set_here.begin(), set_here.end(), assignment.copied) == set_here.end()) {
-      return assignment.copied;
+      copied.push_back(assignment.copied);
     }
   }
-  return {};
+  return copied;
+}
+
+bool KeptVariables::may_keep(std::string_view name) {
+  constexpr std::size_t kLongest = 64;
+  const auto is_plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$';
+  };
+  return name.size() > 1 && name.size() <= kLongest &&
+         std::all_of(name.begin() + 1, name.end(), is_plain);
+}
+
+bool KeptVariables::knows(std::string_view name) const {
+  return std::any_of(variables_.begin(), variables_.end(),
+                     [name](const Variable& one) { return one.name == name; });
+}
+
+void KeptVariables::keep(const std::string& name, std::string value) {
+  constexpr std::size_t kMost = 64, kLongest = 2048;
+  forget(name);
+  if (value.empty() || value.size() > kLongest || variables_.size() >= kMost) return;
+  variables_.push_back({name, std::move(value)});
+}
+
+void KeptVariables::forget(std::string_view name) {
+  std::erase_if(variables_, [name](const Variable& one) { return one.name == name; });
+}
+
+std::string KeptVariables::statement() const {
+  std::string sql;
+  for (const Variable& one : variables_) {
+    sql += (sql.empty() ? "SET " : ", ") + one.name + " = " + one.value;
+  }
+  return sql;
 }
 
 std::string quoted_value(std::string_view raw) {

@@ -42,6 +42,13 @@ Client::Step Client::refuse_oversized(std::string_view why) {
 }
 
 Client::Step Client::stmt_prepare(const Message& message) {
+  // As many as the server's default lets all of them have together.
+  constexpr std::size_t kMostStatements = 16'382;
+  if (statements_.size() >= kMostStatements) {
+    return refuse(1461, "42000",
+                  "Can't create more than max_prepared_stmt_count statements (current value: " +
+                      std::to_string(kMostStatements) + ")");
+  }
   // It would have to be prepared again elsewhere, and told from others that begin alike.
   if (!message.is_whole) return refuse_oversized("a statement of over 16 MB cannot be prepared");
   const TextRef text = text_of(message);
@@ -143,6 +150,28 @@ void Client::forward_with_id(const Message& message, std::uint32_t origin_id, Re
   if (!message.is_whole) start_streaming(message, false);
 }
 
+/// With the types of an earlier execution put in.
+void Client::forward_with_types(const Message& message, std::uint32_t origin_id, net::Bytes types,
+                                const TypesPlace& place) {
+  running_.since = worker_.loop.now();
+  running_.command = message.command();
+  reply_begun_ = false;
+  lease_->virgin = false;
+  const net::Bytes tail = message.whole.substr(place.at);
+  const std::size_t size = message.whole.size() + types.size();
+  char* out = lease_->stream().reserve(size);
+  std::memcpy(out, message.whole.data(), place.at);
+  put_length(out, message.header.length + types.size());
+  put_id(out + kIdAt, origin_id);
+  out[place.flag_at] =
+      static_cast<char>(static_cast<std::uint8_t>(out[place.flag_at]) | place.flag);
+  std::memcpy(out + place.at, types.data(), types.size());
+  std::memcpy(out + place.at + types.size(), tail.data(), tail.size());
+  worker_.telemetry.add(Counter::kBytesToOrigin, size);
+  lease_->expect({Reply::kQuery, Purpose::kCommand, sequence_, false, nullptr});
+  if (!message.is_whole) start_streaming(message, false);
+}
+
 Client::Step Client::stmt_execute(const Message& message) {
   ClientStatement* statement = find_statement(message);
   if (statement == nullptr) return unknown_statement(message, "mysqld_stmt_execute");
@@ -190,24 +219,8 @@ Client::Step Client::stmt_execute(const Message& message) {
     forward_with_id(message, *id, Reply::kQuery);
     return Step::kDone;
   }
-  // Up to the flag, the flag set, the types, the values.
-  const std::size_t head = my::kHeaderSize + 10 + execute->null_bitmap.size();
-  const net::Bytes tail = message.whole.substr(head + 1);
-  const std::size_t size = head + 1 + statement->types.size() + tail.size();
-  char* out = lease_->stream().reserve(size);
-  std::memcpy(out, message.whole.data(), head);
-  put_length(out, length);
-  put_id(out + kIdAt, *id);
-  out[head] = 1;
-  std::memcpy(out + head + 1, statement->types.data(), statement->types.size());
-  std::memcpy(out + head + 1 + statement->types.size(), tail.data(), tail.size());
-  worker_.telemetry.add(Counter::kBytesToOrigin, size);
-  running_.since = worker_.loop.now();
-  running_.command = Command::kStmtExecute;
-  reply_begun_ = false;
-  lease_->virgin = false;
-  lease_->expect({Reply::kQuery, Purpose::kCommand, sequence_, false, nullptr});
-  if (!message.is_whole) start_streaming(message, false);
+  const std::size_t flag_at = my::kHeaderSize + 10 + execute->null_bitmap.size();
+  forward_with_types(message, *id, statement->types, {flag_at + 1, flag_at, 1});
   return Step::kDone;
 }
 
@@ -215,6 +228,14 @@ Client::Step Client::stmt_execute(const Message& message) {
 Client::Step Client::stmt_bulk_execute(const Message& message) {
   ClientStatement* statement = find_statement(message);
   if (statement == nullptr) return unknown_statement(message, "mysqld_stmt_bulk_execute");
+  const auto bulk = my::parse_bulk_execute(message.payload, statement->parameters);
+  if (!bulk) return refuse(1210, "HY000", "Incorrect arguments to mysqld_stmt_bulk_execute");
+  if (bulk->types_bound) statement->types = bulk->types;
+  const bool inserts = !bulk->types_bound && !statement->types.empty();
+  const std::size_t length = message.header.length + statement->types.size();
+  if (inserts && (length >= my::kMaxPayload || message.header.continues())) {
+    return refuse_oversized("an execution of over 16 MB must bind its types");
+  }
   TextInfo& text = *statement->text;
   Step step = Step::kDone;
   if (!text.plain && !may_run(message, text, step)) return step;
@@ -227,7 +248,12 @@ Client::Step Client::stmt_bulk_execute(const Message& message) {
   running_.binds_parameters = true;
   running_.findings = 1u << static_cast<unsigned>(Feature::kPrepare);
   note_before(text);
-  forward_with_id(message, *id, Reply::kQuery);
+  if (inserts) {
+    forward_with_types(message, *id, statement->types,
+                       {my::kHeaderSize + 7, my::kHeaderSize + 5, my::kBulkSendsTypes});
+  } else {
+    forward_with_id(message, *id, Reply::kQuery);
+  }
   return Step::kDone;
 }
 
@@ -268,11 +294,7 @@ Client::Step Client::stmt_reset(const Message& message) {
   const std::uint32_t* id = lease_ && statement->own ? &*statement->own : nullptr;
   if (std::exchange(statement->long_data, false)) --long_data_;
   if (std::exchange(statement->cursor, false)) --cursors_;
-  if (id == nullptr) {
-    send_ok();
-    last_.answered_here(0);
-    return Step::kDone;
-  }
+  if (id == nullptr) return ping();
   running_ = {};
   forward_with_id(message, *id, Reply::kOk);
   give_back(*statement);

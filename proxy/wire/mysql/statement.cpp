@@ -100,6 +100,18 @@ std::string build_execute(const Execute& execute, std::uint32_t statement, Bytes
   return payload;
 }
 
+std::optional<BulkExecute> parse_bulk_execute(Bytes payload, std::uint16_t parameters) {
+  Cursor cursor(payload);
+  if (cursor.u8() != static_cast<std::uint8_t>(Command::kStmtBulkExecute)) return std::nullopt;
+  BulkExecute bulk;
+  bulk.statement = cursor.u32();
+  bulk.flags = cursor.u16();
+  bulk.types_bound = (bulk.flags & kBulkSendsTypes) != 0;
+  if (bulk.types_bound) bulk.types = cursor.bytes(std::size_t{2} * parameters);
+  if (!cursor.ok()) return std::nullopt;
+  return bulk;
+}
+
 std::optional<LongData> parse_long_data(Bytes payload) {
   Cursor cursor(payload);
   if (cursor.u8() != static_cast<std::uint8_t>(Command::kStmtSendLongData)) return std::nullopt;

@@ -49,6 +49,16 @@ std::optional<Execute> parse_execute(Bytes payload, std::uint16_t parameters,
 std::string build_execute(const Execute& execute, std::uint32_t statement, Bytes types,
                           std::uint64_t capabilities);
 
+/// MariaDB's COM_STMT_BULK_EXECUTE up to its rows.
+struct BulkExecute {
+  std::uint32_t statement = 0;
+  std::uint16_t flags = 0;
+  bool types_bound = false;
+  Bytes types;  ///< two bytes each; if types_bound
+};
+inline constexpr std::uint16_t kBulkSendsTypes = 128;
+std::optional<BulkExecute> parse_bulk_execute(Bytes payload, std::uint16_t parameters);
+
 /// COM_STMT_SEND_LONG_DATA.
 struct LongData {
   std::uint32_t statement = 0;

@@ -125,11 +125,37 @@ TEST_CASE("a value that cannot be quoted for every sql_mode is not kept") {
 }
 
 TEST_CASE("what a SET copies from a user variable of before is named") {
+  using Names = std::vector<std::string>;
   const auto copied = [](std::string_view text) { return copied_from_before(read_set(text, {})); };
-  CHECK(copied("/*!40101 SET sql_mode = @OLD_MODE */") == "@old_mode");
-  CHECK(copied("set names utf8, @@session.sql_mode := @a") == "@a");
+  CHECK(copied("/*!40101 SET sql_mode = @OLD_MODE */") == Names{"@old_mode"});
+  CHECK(copied("set names utf8, @@session.sql_mode := @a, time_zone = @b") == Names{"@a", "@b"});
   CHECK(copied("set @a = @@sql_mode, sql_mode = @A").empty());
-  CHECK(copied("set @a = 1, sql_mode = @b") == "@b");
+  CHECK(copied("set @a = 1, sql_mode = @b") == Names{"@b"});
   CHECK(copied("set @a = @b, @c = @d").empty());
   CHECK(copied("set sql_mode = concat(@@sql_mode, '@a')").empty());
+}
+
+TEST_CASE("what a SET takes from one system variable is told from other values") {
+  const auto is_system = [](std::string_view text) { return read_set(text, {})[0].is_system; };
+  CHECK(is_system("/*!40101 SET @OLD=@@SQL_MODE, SQL_MODE='' */"));
+  CHECK(is_system("set @a := @@session.sql_log_bin"));
+  CHECK_FALSE(is_system("set @a = @@sql_mode + 1"));
+  CHECK_FALSE(is_system("set @a = @b"));
+  CHECK_FALSE(is_system("set @a = 1"));
+}
+
+TEST_CASE("kept user variables are bounded, and the last value holds") {
+  KeptVariables kept;
+  CHECK(kept.statement().empty());
+  kept.keep("@a", "1");
+  kept.keep("@b", "'x'");
+  kept.keep("@a", "2");
+  CHECK(kept.statement() == "SET @b = 'x', @a = 2");
+  kept.keep("@b", "");
+  CHECK_FALSE(kept.knows("@b"));
+  for (int i = 0; i < 100; ++i) kept.keep("@v" + std::to_string(i), "1");
+  CHECK_FALSE(kept.knows("@v99"));
+  CHECK(KeptVariables::may_keep("@old_sql_mode"));
+  CHECK_FALSE(KeptVariables::may_keep("@`old`"));
+  CHECK_FALSE(KeptVariables::may_keep("@"));
 }

@@ -103,6 +103,35 @@ void judge(Analysis& analysis, const QueryReader& reader) {
   analysis.status = CacheStatus::kMiss;
 }
 
+/// Above this the grammar takes ten milliseconds and more for what the words of an INSERT of values
+/// tell as well; and above the other one, of any statement that only writes.
+constexpr std::size_t kMostParsedInsert = std::size_t{8} << 10;
+constexpr std::size_t kMostParsedWrite = std::size_t{64} << 10;
+
+/// A long statement that writes, by its words; null if the grammar should rather be asked.
+std::shared_ptr<Analysis> read_long_write(std::string_view text, const Hints& hints) {
+  if (text.size() <= kMostParsedInsert) return nullptr;
+  const std::string_view first = Lexer(text).next_significant().text;
+  const bool inserts = equals_word(first, "insert");
+  const bool writes = inserts || equals_word(first, "update") || equals_word(first, "delete") ||
+                      equals_word(first, "merge");
+  const bool long_for_all = text.size() > kMostParsedWrite;
+  if (!inserts && !(writes && long_for_all)) return nullptr;
+  auto analysis = std::make_shared<Analysis>();
+  skim(text, *analysis);
+  const bool single = analysis->statements.size() == 1;
+  const bool only_values = single && analysis->only_values;
+  if (!only_values && !long_for_all) return nullptr;
+  analysis->hints = hints;
+  analysis->status = single ? CacheStatus::kNotAQuery : CacheStatus::kMultipleStatements;
+  analysis->reason = single ? "it is not a query but writes" : "several statements in one text";
+  if (only_values) {
+    analysis->literal_blind = true;  // no literal was looked at
+    analysis->statements.front().offset = analysis->statements.front().length = 0;
+  }
+  return analysis;
+}
+
 }  // namespace
 
 std::string_view name(CacheStatus status) {
@@ -128,6 +157,8 @@ std::shared_ptr<const Analysis> analyse(std::string_view text, Lexing lexing) {
     analysis->reason =
         "holds a backslash or non-ASCII bytes, which standard_conforming_strings = off or the "
         "client_encoding may change";
+  } else if (auto written = read_long_write(text, analysis->hints)) {
+    analysis = std::move(written);
   } else if (Parsed parsed = parse(text); parsed.tree) {
     QueryReader reader(*analysis);
     read_statements(*parsed.tree, text, *analysis, reader);

@@ -206,6 +206,7 @@ struct Analysis {
   bool joins_naturally = false;  ///< NATURAL JOIN: compares columns that the text does not name
   bool text_may_become_time = false;  ///< some cast or call could read a text as a date or time
   bool is_skimmed = false;            ///< read by words only: too large, or unknown to the grammar
+  bool only_values = false;           ///< is_skimmed: it inserts values and reads no relation
   bool literal_blind = false;         ///< holds for every text that differs only in its literals
   Hints hints;
 

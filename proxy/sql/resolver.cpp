@@ -65,14 +65,14 @@ void Resolver::read(const Analysis& analysis) {
   for (const Name& table : analysis.tables) read_relation(table);
   for (const Call& call : analysis.functions) judge_call(call);
   for (const OperatorUse& use : analysis.operators) judge_operator(use);
+  for (const std::string& attribute : analysis.attributes) judge_attribute(attribute);
   if (analysis.is_skimmed) {
     if (data_.has_volatile_operator || !data_.volatile_conversion.empty() ||
-        (data_.has_volatile_function && !data_.definitions.empty())) {
+        (data_.has_volatile_function && !data_.definitions.empty() && !analysis.only_values)) {
       may_write_anything("the statement is not understood, and could call a VOLATILE function");
     }
     return;
   }
-  for (const std::string& attribute : analysis.attributes) judge_attribute(attribute);
   for (const Cast& cast : analysis.casts) judge_cast(cast, false);
   for (const Cast& cast : analysis.calls_as_casts) judge_cast(cast, true);
   judge_input_words(analysis);

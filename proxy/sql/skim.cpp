@@ -2,6 +2,8 @@
 
 #include <array>
 #include <span>
+#include <string>
+#include <unordered_set>
 
 #include "proxy/sql/builtins.hpp"
 #include "proxy/sql/lexer.hpp"
@@ -93,6 +95,7 @@ class Skimmer {
       : text_(text), lexer_(text), analysis_(analysis) {}
 
   void run() {
+    analysis_.only_values = true;
     for (Token token = lexer_.next_significant(); token.kind != TokenKind::kEnd;
          token = lexer_.next_significant()) {
       if (token.text == ";" && depth_ == 0) {
@@ -123,6 +126,9 @@ class Skimmer {
     statement_.offset = static_cast<std::size_t>(token.text.data() - text_.data());
     statement_.effect = Effect::kUnknownWrite;
     statement_.command = token.kind == TokenKind::kWord ? std::string(token.text) : "";
+    inserts_ = equals_word(token.text, "insert");
+    updates_ = false;
+    if (!inserts_) analysis_.only_values = false;
     if (token.text == "(") statement_.effect = Effect::kRead;
     for (const FirstWord& first : kFirstWords) {
       if (!equals_word(token.text, first.word)) continue;
@@ -150,7 +156,9 @@ class Skimmer {
   void symbol(char c) {
     if (c == '(') {
       ++depth_;
-      if (!previous_.empty()) analysis_.functions.push_back({{"", previous_}, -1, false});
+      if (!previous_.empty() && called_.insert(previous_).second) {
+        analysis_.functions.push_back({{"", previous_}, -1, false});
+      }
     } else if (c == ')' && depth_ > 0) {
       --depth_;
     }
@@ -160,12 +168,30 @@ class Skimmer {
 
   void word(std::string name) {
     statement_.state |= state_of(name);
-    if (name == "temp" || name == "temporary") statement_.state |= state::kTempObject;
+    if (makes_temporary(name)) statement_.state |= state::kTempObject;
+    // A column, or a function of a row.
+    if (after_dot_ && attributes_.insert(name).second) analysis_.attributes.push_back(name);
     target(name);
+    if (may_read(name)) analysis_.only_values = false;
+    if (name == "update") updates_ = true;
     if (statement_.effect == Effect::kRead && depth_ == 0 && name == "into") unknown();
     if (statement_.effect == Effect::kRead && writes_inside_with(name)) unknown();
     previous_ = std::move(name);
     ++words_;
+  }
+
+  /// CREATE [OR REPLACE] [LOCAL] TEMP …, INTO [LOCAL] TEMP …; else it is a column's name.
+  bool makes_temporary(std::string_view name) const {
+    if (name != "temp" && name != "temporary") return false;
+    if (statement_.effect == Effect::kWrite) return false;
+    return previous_ == "create" || previous_ == "replace" || previous_ == "into" ||
+           previous_ == "local" || previous_ == "global";
+  }
+
+  /// What an INSERT needs for reading a relation.
+  static bool may_read(std::string_view name) {
+    return name == "select" || name == "table" || name == "from" || name == "with" ||
+           name == "using";
   }
 
   void unknown() {
@@ -198,6 +224,7 @@ class Skimmer {
   void finish() {
     if (open_) {
       if (statement_.effect == Effect::kWrite && statement_.writes.empty()) unknown();
+      statement_.only_adds = inserts_ && !updates_ && analysis_.only_values;
       statement_.length = lexer_.position() - statement_.offset;
       analysis_.statements.push_back(std::move(statement_));
     }
@@ -214,11 +241,14 @@ class Skimmer {
   Statement statement_;
   bool open_ = false;
   bool known_command_ = false;
+  bool inserts_ = false;
+  bool updates_ = false;
   bool after_dot_ = false;
   std::size_t depth_ = 0;
   std::size_t words_ = 0;
   std::size_t target_word_ = 0;
   std::string previous_;
+  std::unordered_set<std::string> called_, attributes_;
 };
 
 }  // namespace

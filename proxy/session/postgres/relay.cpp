@@ -138,6 +138,7 @@ std::size_t Client::relay(net::Bytes data) {
     if (ran < cut.size) break;
   }
   if (phase_ == Phase::kGone) return data.size();
+  worker_.texts.forget_large();
   worker_.telemetry.add(Counter::kBytesFromClients, used);
   if (lease_) {
     if (block_ == Block::kNone && lease_->stream().unsent() > net::Stream::kHighWater) {

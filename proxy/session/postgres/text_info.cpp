@@ -131,7 +131,10 @@ const sql::Analysis& TextMemo::analysis(TextInfo& info) {
 }
 
 TextRef TextMemo::get(std::string_view text) {
-  if (text.size() > kMaxKept) return make(text);
+  if (text.size() > kMaxKept) {
+    if (!latest_large_ || latest_large_->text != text) latest_large_ = make(text);
+    return latest_large_;
+  }
   if (const auto found = index_.find(text); found != index_.end()) {
     found->second->used_ = true;
     return found->second;

@@ -58,7 +58,12 @@ class TextMemo {
   TextRef get(std::string_view text);
   const sql::Analysis& analysis(TextInfo& info);
 
-  /// Longer texts are looked at anew each time.
+  /// Called between groups of messages: memory is not kept for what is very large.
+  void forget_large() {
+    if (latest_large_ && latest_large_->text.size() > sql::kMaxQueryBytes) latest_large_.reset();
+  }
+
+  /// Of longer texts only the latest is remembered.
   static constexpr std::size_t kMaxKept = 64 * 1024;
   /// Of all texts together: an analysis takes a multiple of its text.
   static constexpr std::size_t kMaxBytes = 8 << 20;
@@ -77,6 +82,7 @@ class TextMemo {
   std::vector<TextInfo*> ring_;
   // Once the memo is full:
   Doorkeeper doorkeeper_;
+  TextRef latest_large_;
   TextRef latest_;  // that was not let in: one statement is asked about more than once
   std::size_t hand_ = 0;
 };

@@ -248,5 +248,51 @@ TEST_CASE("several statements are told apart, with their places") {
   CHECK(analyse(" ; /* nothing */ ;")->statements.empty());
 }
 
+/// Above what the grammar is asked about.
+std::string lengthened(const std::string& text, std::size_t size) {
+  return text + "/*" + std::string(size, ' ') + "*/";
+}
+
+TEST_CASE("a long INSERT of values is known by its words, and only that") {
+  constexpr std::size_t kLong = 9'000;
+  for (const char* text :
+       {"INSERT INTO s.readings (city, temp) VALUES ('x', 1), (now(), $1) RETURNING id",
+        "insert into s.readings values (1) on conflict (id) do update set temp = excluded.temp"}) {
+    INFO(text);
+    const auto analysis = analyse(lengthened(text, kLong));
+    CHECK(analysis->is_skimmed);
+    REQUIRE(analysis->statements.size() == 1);
+    CHECK(analysis->statements[0].writes == std::vector<Name>{{"s", "readings"}});
+    CHECK(analysis->statements[0].state == 0);
+    CHECK(analysis->status == CacheStatus::kNotAQuery);
+  }
+  for (const char* text :
+       {"INSERT INTO t SELECT * FROM u", "INSERT INTO t TABLE u",
+        "INSERT INTO t VALUES ((SELECT 1))", "INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)",
+        "UPDATE t SET a = 1", "SELECT 1"}) {
+    INFO(text);
+    CHECK_FALSE(analyse(lengthened(text, kLong))->is_skimmed);
+  }
+}
+
+TEST_CASE("what is read by its words makes temporary objects only where the grammar says so") {
+  constexpr std::size_t kOversized = kMaxQueryBytes;
+  for (const char* text :
+       {"INSERT INTO temp (temp) VALUES (1)", "UPDATE t SET temp = 1, temporary = 2",
+        "SELECT temp FROM t", "ALTER TABLE t ADD COLUMN temp int"}) {
+    INFO(text);
+    CHECK((analyse(lengthened(text, kOversized))->statements.at(0).state & state::kTempObject) ==
+          0);
+  }
+  for (const char* text :
+       {"CREATE TEMP TABLE x ()", "CREATE OR REPLACE TEMPORARY VIEW x AS SELECT 1",
+        "CREATE LOCAL TEMP TABLE x ()", "SELECT 1 INTO TEMP x",
+        "SELECT 1 INTO LOCAL TEMP TABLE x"}) {
+    INFO(text);
+    CHECK((analyse(lengthened(text, kOversized))->statements.at(0).state & state::kTempObject) !=
+          0);
+  }
+}
+
 }  // namespace
 }  // namespace hyperdrive::proxy::sql

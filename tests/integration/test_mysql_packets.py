@@ -4,6 +4,7 @@ who waits, refused changes of user."""
 import contextlib
 import struct
 import threading
+import time
 
 import pymysql
 import pytest
@@ -175,3 +176,19 @@ def test_no_client_has_a_character_set_of_wide_letters(db, proxy, charset):
             session(where, charset=charset)
         told.append(refused.value.args)
     assert told[1] == told[0]
+
+
+@pytest.mark.parametrize("sent", [0, 3, 9])
+@pytest.mark.parametrize("leave", ["close", "shutdown"])
+def test_who_leaves_before_its_file_is_asked_for_keeps_no_connection(proxy, sent, leave):
+    for _ in range(5):
+        c = session(proxy, mywire.LOCAL_FILES)
+        command = c.framed(mywire.query("load data local infile 'x' into table t"))
+        c.socket.sendall(command + c.framed(b"99999\n", 2)[:sent])
+        c.close() if leave == "close" else c.socket.shutdown(1)
+        begun = time.monotonic()
+        with session(proxy) as other:
+            assert other.values("select 1") == [[b"1"]]
+        assert time.monotonic() - begun < 8  # a half-closed client is waited for, for 10 s
+        c.close()
+

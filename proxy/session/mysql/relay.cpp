@@ -123,6 +123,11 @@ void Client::infile_begins(std::uint8_t sequence) {
   infile_continues_ = false;
   sequence_ = sequence;
   unblock(Block::kReply);
+  if (!ended_) return;
+  // It sends no more than it has sent.
+  worker_.defer_for(*this, [this] {
+    if (phase_ == Phase::kReady && infile_) leave();
+  });
 }
 
 /// Packets of a file, up to an empty one.

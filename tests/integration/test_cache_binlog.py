@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import struct
 import threading
@@ -444,6 +445,9 @@ def test_create_and_doctor_try_the_log(db):
         for command in (("test", "shop"), ("doctor", "shop")):
             told = hd.run(*command)
             assert told.returncode == 1 and "log_bin" in told.stdout + told.stderr
+        assert hd.run("start", "shop").returncode == 1
+        for line in hd("logs", "shop").splitlines():  # of every part of the proxy, in the log's own form
+            assert re.match(r"\d{4}-\d\d-\d\dT[0-9:.]+\+00:00 (info|warning|error) ", line), line
         hd("create", "logged", "--connection-string", db.url(), *wants)
         assert "on, binlog_format ROW" in hd("test", "logged")
         wait_for(lambda: not dump_threads(db), 10, "the trial has ended")

@@ -125,6 +125,7 @@ std::future<void> DevProxies::watch_one(const Proxy& proxy) {
 
 core::Result<void> DevProxies::take_over() {
   for (Proxy& proxy : proxies_) {
+    follow_restart(proxy);
     if (proxy.ours || runs(proxy)) continue;
     auto started = start_one(*proxy.bound);
     if (!started) return tl::unexpected(started.error());
@@ -132,6 +133,17 @@ core::Result<void> DevProxies::take_over() {
     if (watching_) watch_one(proxy);
   }
   return {};
+}
+
+void DevProxies::follow_restart(Proxy& proxy) {
+  auto home = context_.home();
+  if (!home) return;
+  const auto state = core::proxy_state(*home, proxy.id);
+  if (!state || state->phase != core::ProxyPhase::kRunning) return;
+  if (state->admin_socket.empty() || state->admin_socket == proxy.admin_socket) return;
+  // The old one's stream stays until it has drained; the new one's begins beside it.
+  proxy.admin_socket = state->admin_socket;
+  if (watching_) watch_one(proxy);
 }
 
 void DevProxies::stop() {

@@ -40,7 +40,8 @@ class DevProxies {
   /// Drains what was started here, ends the watching.
   void stop();
 
-  /// Starts a proxy for each that was another's and has ended. To be called again and again.
+  /// Starts a proxy for each that was another's and has ended, and watches those that have taken
+  /// over in a `restart`. To be called again and again.
   core::Result<void> take_over();
 
   /// The config whose proxy of ours runs no more, or nothing; take_over() sees to those of others.
@@ -57,6 +58,8 @@ class DevProxies {
 
   core::Result<Proxy> start_one(const BoundConfig& bound);
   bool runs(const Proxy& proxy) const;
+  /// A `hyperdrive restart` has put another proxy in its place: its queries are shown, too.
+  void follow_restart(Proxy& proxy);
   /// Ready when the proxy tells of its queries, or cannot.
   std::future<void> watch_one(const Proxy& proxy);
   void follow(const std::string& name, const std::string& admin_socket, std::function<void()> open);

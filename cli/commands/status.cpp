@@ -110,18 +110,30 @@ std::string number(const ordered_json& proxy, const char* key) {
   return found != proxy.end() && found->is_number() ? found->dump() : "";
 }
 
-/// The last error of the origin, if the proxy tells of one; else what the cache warns of.
-std::string trouble(const ordered_json& status) {
-  if (status.contains("error")) return status["error"].get<std::string>();
+/// What a proxy has to tell, a line each: that it does not answer, the last error of its origin,
+/// what the cache warns of, where its dashboard is. Below the table, as such texts are longer than
+/// a terminal is wide.
+std::vector<std::string> notes_of(const ordered_json& status) {
+  const std::string name = printable(status["name"].get<std::string>());
+  std::vector<std::string> lines;
+  const auto add = [&](std::string_view what, const std::string& text) {
+    lines.push_back(fmt::format("{}: {}: {}", name, what, printable(text)));
+  };
+  if (status.contains("error")) add("error", status["error"].get<std::string>());
   const auto proxy = status.value("proxy", ordered_json::object());
   const auto origin = proxy.value("origin", ordered_json::object());
   const auto error = origin.value("last_error", ordered_json());
-  if (error.is_object()) return error.value("message", "");
-  std::string all;
-  for (const auto& warning : proxy.value("warnings", ordered_json::array())) {
-    if (warning.is_string()) all += (all.empty() ? "" : " ") + warning.get<std::string>();
+  if (error.is_object()) {
+    const std::string hint = error.value("hint", "");
+    add("last error", error.value("message", "") + (hint.empty() ? "" : " " + hint));
   }
-  return all;
+  for (const auto& warning : proxy.value("warnings", ordered_json::array())) {
+    if (warning.is_string()) add("warning", warning.get<std::string>());
+  }
+  if (const auto dashboard = proxy.value("dashboard", ""); !dashboard.empty()) {
+    add("dashboard", dashboard);
+  }
+  return lines;
 }
 
 std::vector<std::string> row_of(const ordered_json& status) {
@@ -132,8 +144,7 @@ std::vector<std::string> row_of(const ordered_json& status) {
           status.value("pid", 0) == 0 ? "" : std::to_string(status.value("pid", 0)),
           number(proxy, "clients"),
           number(proxy, "origin_connections"),
-          number(proxy, "waiting"),
-          printable(trouble(status))};
+          number(proxy, "waiting")};
 }
 
 using Visit = std::function<void(const core::Config&)>;
@@ -185,14 +196,16 @@ Outcome status(Context& context) {
   const RunningProxies with_files = ids_with_files(*home);
   Output& out = context.out();
   if (out.json()) return print_json(context, *home, with_files);
-  Table table{"name",    "state",     "address", "pid", "clients", "origin connections",
-              "waiting", "last error"};
+  Table table{"name", "state", "address", "pid", "clients", "origin connections", "waiting"};
+  std::vector<std::string> lines;
   auto done = each_wanted(context, [&](const core::Config& config) {
     if (with_files.contains(config.id)) {
-      table.add(row_of(status_of(*home, config, with_files)));
+      const auto status = status_of(*home, config, with_files);
+      table.add(row_of(status));
+      for (std::string& line : notes_of(status)) lines.push_back(std::move(line));
     } else {
       table.add({printable(config.name), "stopped", printable(core::local_address(config)), "", "",
-                 "", "", ""});
+                 "", ""});
     }
   });
   if (!done) return tl::unexpected(done.error());
@@ -201,6 +214,7 @@ Outcome status(Context& context) {
     return 0;
   }
   draw(table, out.width(), [&out](std::string_view piece) { out.print_raw(piece); });
+  for (const std::string& line : lines) out.print(line);
   return 0;
 }
 

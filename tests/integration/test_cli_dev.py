@@ -183,6 +183,36 @@ def test_two_devs_share_a_proxy_and_the_second_goes_on_alone(hd):
     gone(hd)
 
 
+def test_dev_shows_the_queries_of_a_proxy_that_was_restarted(hd):
+    with Terminal(hd, "dev", "shop") as terminal:
+        terminal.expect("Ctrl-C ends it")
+        hd("restart", "shop")
+
+        def seen():
+            with psycopg.connect(hd("url", "shop").strip()) as connection:
+                connection.execute("select name\n   from products\n where id = 2")
+            terminal.read(0.1)
+            return "1 row  select name from products where id = 2" in terminal.output
+        wait_for(seen, what="a line for a query of the new proxy")
+        terminal.interrupt()
+        assert terminal.wait() == 130
+    gone(hd)
+
+
+def test_status_tells_errors_and_warnings_on_lines_of_their_own(origin):
+    with Hyperdrive() as hd:
+        gone_port = free_port()
+        hd("create", "shop", "--connection-string", origin.url().replace(str(origin.port), str(gone_port)), "--no-verify")
+        hd("start", "shop")
+        with pytest.raises(psycopg.Error):
+            with psycopg.connect(hd("url", "shop").strip()) as connection:
+                connection.execute("select 1")
+        wait_for(lambda: "shop: warning: " in hd("status"), what="the cache's warning")
+        told = hd("status")
+        assert re.search(r"^shop: last error: The connection to .* was refused\. Check that", told, re.M), told
+        assert "refused" not in told.split("shop: ")[0] and "last error" not in told.split("shop: ")[0]
+
+
 def test_start_stop_and_status_tell_the_truth(hd):
     assert hd.json("status", "shop", "--json")["state"] == "stopped"
     started = hd.json("start", "shop", "--json")

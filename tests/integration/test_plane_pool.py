@@ -181,6 +181,7 @@ def test_a_query_over_its_limit_is_cancelled(origin):
         with pytest.raises(w.Refused) as refused:
             c.query("select pg_sleep(30)")
         assert refused.value.code == "57014"
+        assert refused.value.fields["M"] == "canceling statement due to query timeout"
         assert c.value("select 1") == "1"
         assert proxy.stats()["query_timeouts"] == 1
 

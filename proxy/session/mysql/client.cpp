@@ -435,7 +435,7 @@ void Client::sweep(std::chrono::steady_clock::time_point now) {
   const auto limit = limits.query_timeout;
   if (limit.count() <= 0 || infile_ || streaming_ > 0) return;
   if (!killed_ && now > lease_->sent_at() + limit) {
-    killed_ = true;
+    killed_ = lease_->over_limit = true;
     worker_.telemetry.add(Counter::kQueryTimeouts);
     worker_.start_cancel(*lease_, nullptr);
   } else if (killed_ && now > lease_->sent_at() + limit + kKillPatience) {

@@ -154,6 +154,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   bool multi_statements = true;
   bool dirty = false;          ///< only COM_RESET_CONNECTION makes it clean
   bool beyond_repair = false;  ///< only a new connection is clean
+  bool over_limit = false;     ///< what runs was killed at --query-timeout: its error says so
   /// The statement that runs may change the session by what its text does not show (a trigger, a
   /// stored function); the origin tells of that, but not where the statement fails.
   bool error_may_hide_state = false;

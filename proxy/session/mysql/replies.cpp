@@ -16,6 +16,9 @@ constexpr std::uint16_t kOfOneReply =
     my::status::kLastRowSent | my::status::kNoIndexUsed | my::status::kNoGoodIndexUsed |
     my::status::kQueryWasSlow | my::status::kPsOutParams | my::status::kMetadataChanged;
 
+/// ER_QUERY_INTERRUPTED, of KILL QUERY.
+constexpr std::uint16_t kQueryInterrupted = 1317;
+
 constexpr std::uint8_t first_byte(net::Bytes payload) {
   return payload.empty() ? std::uint8_t{0} : static_cast<std::uint8_t>(payload[0]);
 }
@@ -484,8 +487,15 @@ void Origin::ok_packet(my::Bytes payload, bool ends_rows) {
 }
 
 void Origin::err_packet(my::Bytes payload) {
-  const auto err = my::parse_err(payload);
+  auto err = my::parse_err(payload);
   if (!err) return broken();
+  std::string message;
+  std::string retold;
+  if (over_limit && err->code == kQueryInterrupted) {
+    message = std::string(err->message) + " (the proxy's --query-timeout was exceeded)";
+    err->message = message;
+    payload = retold = my::build_err(*err);
+  }
   outcome_.failed = true;
   outcome_.code = err->code;
   outcome_.sqlstate = err->sqlstate;
@@ -545,7 +555,7 @@ void Origin::after_end() {
   const Expected entry = std::move(queue_.front());
   queue_.erase(queue_.begin());
   phase_ = Phase::kFirst;
-  begun_ = continued_ = eof_owed_ = false;
+  begun_ = continued_ = eof_owed_ = over_limit = false;
   if (!queue_.empty()) sent_at_ = worker_->loop.now();
   const Outcome outcome = std::exchange(outcome_, Outcome{});
   if (owner_ != nullptr) {

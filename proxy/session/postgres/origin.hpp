@@ -152,6 +152,8 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void cancel_ended();
   std::chrono::steady_clock::time_point finishing_since{};
   bool cancelled_late = false;
+  /// What runs was cancelled at --query-timeout: its error says so, not that somebody asked for it.
+  bool over_limit = false;
 
  private:
   enum class Pass : std::uint8_t { kForward, kSwallow, kReplace, kBroken };

@@ -292,6 +292,10 @@ Origin::Pass Origin::error(net::Bytes body) {
     replacement_ = renamed_error(body, *head.named);
     told = Pass::kReplace;
   }
+  if (told == Pass::kForward && over_limit && fields->sqlstate == pg::sqlstate::kQueryCanceled) {
+    replacement_ = retold(body, "user request", "query timeout");
+    told = Pass::kReplace;
+  }
   if (owner_ != nullptr) {
     owner_->failed(body);
     if (owner_->told_of()) {
@@ -407,6 +411,7 @@ Origin::Pass Origin::ready(net::Bytes body) {
                     entry.kind == ReplyKind::kFunctionCall;
   if (!ends) return Pass::kBroken;
   status_ = *status;
+  over_limit = false;
   last_ready_ = worker_->loop.now();
   copying_in_ = false;
   if (entry.kind == ReplyKind::kFunctionCall) writes.had |= entry.conduct;

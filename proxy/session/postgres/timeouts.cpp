@@ -61,7 +61,7 @@ void Client::sweep_lease(std::chrono::steady_clock::time_point now,
   if (limit.count() <= 0) return;
   const auto since = std::max(queue.front().start, lease_->last_ready());
   if (!cancelled_ && now > since + limit) {
-    cancelled_ = true;
+    cancelled_ = lease_->over_limit = true;
     worker_.telemetry.add(Counter::kQueryTimeouts);
     worker_.start_cancel(*lease_, nullptr);
   } else if (cancelled_ && now > since + limit + kCancelPatience) {

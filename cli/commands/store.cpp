@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "cli/certificate_file.hpp"
 #include "cli/live.hpp"
 #include "cli/verification.hpp"
@@ -37,6 +39,21 @@ core::Result<void> refuse_taken_name(core::Registry& registry, const std::string
                     core::code::kNameTaken);
 }
 
+/// A key that is gone is made anew with the next secret; what was sealed with the old one is lost
+/// unless somebody puts that back, and then the new one's is.
+core::Result<void> warn_of_new_key(Context& context, core::Registry& registry) {
+  const core::Home& home = registry.home();
+  if (environment_variable("HYPERDRIVE_KEY") || std::filesystem::exists(home.key())) return {};
+  auto configs = registry.count();
+  if (!configs) return tl::unexpected(configs.error());
+  if (*configs == 0) return {};
+  context.out().warn(fmt::format(
+      "The sealing key {} is missing: a new one is made. The passwords stored before do not open "
+      "with it; `hyperdrive doctor` names them. To use the old key, put it back first.",
+      home.key().string()));
+  return {};
+}
+
 }  // namespace
 
 core::Result<core::Config> store_new(Context& context, const std::string& name,
@@ -56,6 +73,7 @@ core::Result<core::Config> store_new(Context& context, const std::string& name,
   if (auto fine = verify_unless_told_not_to(context, config); !fine) {
     return tl::unexpected(fine.error());
   }
+  if (auto fine = warn_of_new_key(context, **registry); !fine) return tl::unexpected(fine.error());
   return (*registry)->create(std::move(config));
 }
 
@@ -79,7 +97,10 @@ core::Result<core::Config> store_change(Context& context, const core::Config& pr
   if (auto done = adopt_root_certificate(context, change.edit, wanted); !done) {
     return tl::unexpected(done.error());
   }
-  if (change.edit.touches_origin()) {
+  // What following the origin's log needs is told now, not by the `restart` that it takes.
+  const bool will_follow = wanted.local.invalidation == core::Invalidation::kReplication &&
+                           present.local.invalidation != core::Invalidation::kReplication;
+  if (change.edit.touches_origin() || will_follow) {
     if (auto fine = verify_unless_told_not_to(context, wanted); !fine) {
       return tl::unexpected(fine.error());
     }

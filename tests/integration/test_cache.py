@@ -355,6 +355,20 @@ def test_replication_without_the_log_level_is_refused_with_the_settings_name():
             assert refused.returncode == 1 and "wal_level" in refused.stderr and not hd.json("list", "--json")
 
 
+def test_replication_without_the_attribute_is_refused_at_create_and_update(pg):
+    pg.psql("create role reader login password 'reader-secret'")
+    wants = ("--invalidation", "replication")
+    with Hyperdrive() as hd:
+        refused = hd.run("create", "shop", "--connection-string", pg.url("reader", "reader-secret"), *wants)
+        assert refused.returncode == 1 and 'ALTER ROLE "reader" REPLICATION' in refused.stderr, refused.stderr
+        hd("create", "shop", "--connection-string", pg.url("reader", "reader-secret"))
+        refused = hd.run("update", "shop", *wants)
+        assert refused.returncode == 1 and "Nothing was stored" in refused.stderr
+        assert hd.json("get", "shop", "--all")["local"]["invalidation"]["value"] == "none"
+        pg.psql("alter role reader replication")
+        hd("update", "shop", *wants)
+
+
 # --- truth under fire -------------------------------------------------------------------------------
 
 READS = ("select v from version where id = 1", "select v from version_view where id = 1",

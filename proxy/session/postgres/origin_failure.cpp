@@ -56,6 +56,12 @@ Meaning meaning_of(const OriginTarget& target, const pg::ErrorFields& fields) {
     return {code::kOriginOther,
             "Lower --origin-connection-limit, or raise max_connections at the origin."};
   }
+  if (mentions(fields.message, "walsender") || mentions(fields.message, "WAL sender")) {
+    return {code::kOriginOther,
+            fmt::format("At the origin: ALTER ROLE \"{}\" REPLICATION (Amazon RDS: GRANT "
+                        "rds_replication TO it); or use --invalidation writes.",
+                        target.user)};
+  }
   if (is_transient(state)) return {code::kOriginOther, "Try again in a moment."};
   return {code::kOriginOther, std::string(fields.hint)};
 }

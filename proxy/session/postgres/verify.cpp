@@ -76,7 +76,7 @@ class Verifier final : public OriginVerifier {
   void logged_in(LoginResult result) {
     if (!result) return login_failed(result.error());
     login_succeeded(result->progress, result->parameter("server_version"));
-    questions_.emplace(ask_all(std::move(result->stream)), [this] { end(); });
+    questions_.emplace(ask_all(std::move(result->stream)), [this] { answered(); });
     questions_->start();
   }
 
@@ -92,6 +92,20 @@ class Verifier final : public OriginVerifier {
     pg::append_empty(goodbye, pg::Frontend::kTerminate);
     dialogue.write(goodbye);
     close(dialogue.take_stream());
+  }
+
+  /// Where the config wants the log followed: the login for that, as the proxy will at its start.
+  /// No slot is made, as that waits for every transaction under way.
+  void answered() {
+    if (!wants_log() || report_.facts.wal_level != "logical") return end();
+    login_ = log_in(loop_, target_, {{"replication", "database"}}, [this](LoginResult result) {
+      if (result) {
+        close(std::move(result->stream));
+      } else {
+        log_refused(result.error().error);
+      }
+      end();
+    });
   }
 
   void learn(const Row& row) {

@@ -119,8 +119,9 @@ bool Client::may_run(const Message& message, TextInfo& text, Step& step) {
     worker_.telemetry.refused(Feature::kUserVariable);
     step = refuse(1235, "42000",
                   "Unsupported in a pooled connection: setting something to " + gone +
-                      ", which went with the statement or transaction that set it. Start the "
-                      "proxy with --session-features pin, or connect to the origin directly.");
+                      ", which went with the statement or transaction that set it. Say `hyperdrive "
+                      "update <config> --session-features pin`, or connect to the origin "
+                      "directly.");
     return false;
   }
   // Nothing is open, so there is nothing to end.

@@ -258,7 +258,7 @@ void Client::recall(TextInfo& text) {
       {1235, "42000",
        "Unsupported in a pooled connection: asking about a statement whose connection has gone "
        "back to the pool (FOUND_ROWS, ROW_COUNT, SHOW WARNINGS). Ask inside the same transaction, "
-       "or start the proxy with --session-features pin."});
+       "or say `hyperdrive update <config> --session-features pin`."});
 }
 
 /// The list holds this client's, or nothing.

@@ -87,7 +87,7 @@ Task<Trouble> Attempt::connect() {
 // connections, a host that may not connect).
 Task<Trouble> Attempt::greet() {
   const auto packet = co_await dialogue_.packet();
-  if (!packet) co_return broken_failure(target_, dialogue_, "greeting");
+  if (!packet) co_return broken_failure(target_, dialogue_, "the greeting");
   ++progress_.login_round_trips;
   if (packet->first() == my::reply::kErr) {
     co_return classify_origin_error(target_, packet->payload);

@@ -8,9 +8,9 @@ namespace {
 using sql::Effect;
 
 constexpr std::string_view kHint =
-    "The proxy lends a connection for one transaction at a time, as Hyperdrive does. Start it with "
-    "--session-features pin to keep a connection for such a session, or connect to the origin "
-    "directly.";
+    "The proxy lends a connection for one transaction at a time, as Hyperdrive does. `hyperdrive "
+    "update <config> --session-features pin` lets such a session keep its connection; or connect "
+    "to the origin directly.";
 
 class Examiner {
  public:

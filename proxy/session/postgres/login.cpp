@@ -206,7 +206,9 @@ void Client::sasl_step(net::Bytes body) {
 void Client::wrong_password() {
   worker_.telemetry.add(Counter::kLoginFailures);
   send_error("FATAL", pg::sqlstate::kInvalidPassword,
-             "password authentication failed for user \"" + login_->user + "\"");
+             "password authentication failed for user \"" + login_->user + "\"",
+             "The proxy has a user and a password of its own, not the database's: `hyperdrive url "
+             "<config>` prints them.");
   close_politely();
 }
 

@@ -81,8 +81,10 @@ void MysqlResolver::read_table(const Name& name, const Analysis& analysis) {
     if (is_cte(name, analysis)) return;
     // It may be a view that was made meanwhile, and call what it likes.
     leaves_state_ = leaves_state_ || !is_system(database);
-    return refuse((name.schema.empty() ? name.name : name.schema + "." + name.name) +
-                  " is not a table that the origin's information_schema names");
+    return refuse(
+        (name.schema.empty() ? name.name : name.schema + "." + name.name) +
+        " is not a table that the origin's information_schema names; one made past the proxy is "
+        "known within a minute");
   }
   const std::string full = table->database + "." + table->name;
   if (!table->unfit.empty()) return refuse(full + " " + table->unfit);

@@ -105,7 +105,8 @@ std::vector<const Relation*> Resolver::find_relations(const Name& name) const {
 void Resolver::read_relation(const Name& name) {
   const std::vector<const Relation*> found = find_relations(name);
   if (found.empty()) {
-    refuse("relation " + shown(name) + " is not known to the catalogs read so far");
+    refuse("relation " + shown(name) +
+           " is not known: it does not exist, or was made past the proxy within the last minute");
     if (name.schema != "pg_temp") {
       may_write_anything("relation " + shown(name) + " is not known, and may be a view");
     }
@@ -220,7 +221,9 @@ void Resolver::judge_call(const Call& call) {
   bool composite = false;
   if (known || call.arguments < 0) return;
   if (call.arguments == 1 && classify(call.name, composite) != TypeClass::kUnknown) return;
-  refuse_volatile("function " + shown(call.name) + "() is not known to the catalogs read so far");
+  refuse_volatile(
+      "function " + shown(call.name) +
+      "() is not known: it does not exist, or was made past the proxy within the last minute");
   may_write_anything("calls " + shown(call.name) + "(), which is not known");
 }
 

@@ -121,7 +121,10 @@ void Resolver::judge_cast(const Cast& cast, bool is_call) {
     case TypeClass::kRefused:
       return refuse_volatile("input or a cast of type " + type + " is not IMMUTABLE");
     case TypeClass::kUnknown:
-      if (!is_call) refuse_volatile("type " + type + " is not known to the catalogs read so far");
+      if (!is_call)
+        refuse_volatile(
+            "type " + type +
+            " is not known: it does not exist, or was made past the proxy within the last minute");
       return;
     case TypeClass::kTime:
       break;

@@ -43,7 +43,7 @@ std::string query_line(const ordered_json& event, const Output& out) {
   }
   std::string line = fmt::format(
       "{} {}  {} {}  {}", out.styled(outcome(status, reason), style_of(stale ? "stale" : status)),
-      spent, rows, rows == 1 ? "row" : "rows", printable(event.value("sql", "")));
+      spent, rows, rows == 1 ? "row" : "rows", one_line(event.value("sql", "")));
   if (const std::string pinned = event.value("pinned", ""); !pinned.empty()) {
     line += out.styled(fmt::format("  [keeps its connection: {}]", printable(pinned)), Style::kDim);
   }
@@ -54,7 +54,8 @@ std::string query_line(const ordered_json& event, const Output& out) {
                        Style::kRed);
   }
   if (const std::string refused = event.value("refused_in_production", ""); !refused.empty()) {
-    line += out.styled(fmt::format("  ⚠ in production: {}", printable(refused)), Style::kYellow);
+    line += out.styled(fmt::format("  ⚠ refused or lost in production: {}", printable(refused)),
+                       Style::kYellow);
   }
   return line;
 }

@@ -39,8 +39,10 @@ std::int64_t count(const ordered_json& json, const char* key) {
   return found != json.end() && found->is_number() ? found->get<std::int64_t>() : 0;
 }
 
+/// With a second digit where one would say nothing: most hits take less than 0.1 ms.
 std::string milliseconds(std::int64_t microseconds) {
-  return fmt::format("{:.1f} ms", static_cast<double>(microseconds) / 1000);
+  return fmt::format("{:.{}f} ms", static_cast<double>(microseconds) / 1000,
+                     microseconds < 95 ? 2 : 1);
 }
 
 std::string latency_line(const ordered_json& latency, const char* key, std::string_view title) {

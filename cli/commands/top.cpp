@@ -54,7 +54,7 @@ std::string classes_text(const ordered_json& answer, std::size_t width) {
     const auto count = one.value("count", std::int64_t{0});
     const auto hits = one.value("hits", std::int64_t{0}) + one.value("stale", std::int64_t{0});
     const auto reason = one.value("reason", "");
-    std::string query = printable(one.value("sql", ""));
+    std::string query = one_line(one.value("sql", ""));
     if (!reason.empty()) query += fmt::format("  -- {}", printable(reason));
     text += fmt::format("{:>8} {:>6} {:>9} {:>9} {:>10}  {:<13} {}\n", count,
                         count == 0 ? 0 : 100 * hits / count, milliseconds(one, "p50_us"),

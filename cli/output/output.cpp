@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -141,6 +142,23 @@ std::string printable(std::string_view text) {
     }
   }
   return result;
+}
+
+std::string one_line(std::string_view sql) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  std::string joined;
+  while (!sql.empty()) {
+    const auto text = std::min(sql.find_first_of(kBlank), sql.size());
+    joined += sql.substr(0, text);
+    sql.remove_prefix(text);
+    const auto blank = std::min(sql.find_first_not_of(kBlank), sql.size());
+    const std::string_view between = sql.substr(0, blank);
+    // At both ends nothing; blanks within a line as they are.
+    const bool ends_line = between.find('\n') != std::string_view::npos;
+    if (blank < sql.size() && !joined.empty()) joined += ends_line ? " " : between;
+    sql.remove_prefix(blank);
+  }
+  return printable(joined);
 }
 
 std::string counted(std::uint64_t number, std::string_view one, std::string_view many) {

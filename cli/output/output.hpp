@@ -63,6 +63,9 @@ class Output {
 /// names, a server's words) cannot drive the terminal.
 std::string printable(std::string_view text);
 
+/// SQL of several lines as one, printable: what goes over a line's end is one blank.
+std::string one_line(std::string_view sql);
+
 /// `1 config`, `2 configs`.
 std::string counted(std::uint64_t number, std::string_view one, std::string_view many);
 

@@ -49,11 +49,10 @@ void Client::tell(const Outcome& outcome) {
   event.at = std::chrono::system_clock::now();
   event.client = id_;
   event.sql = cut(running_.text->text);
-  event.command = running_.command == wire::mysql::Command::kStmtPrepare
-                      ? "PREPARE"
-                      : command_of(running_.text->text);
-  event.status = name(cache_status_);
-  event.reason = cache_reason_;
+  const bool prepares = running_.command == wire::mysql::Command::kStmtPrepare;
+  event.command = prepares ? "PREPARE" : command_of(running_.text->text);
+  event.status = name(prepares ? sql::CacheStatus::kNotAQuery : cache_status_);
+  event.reason = prepares ? "it is prepared, not run" : cache_reason_;
   const auto spent = std::chrono::steady_clock::now() - running_.since;
   event.duration_us = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(spent).count());

@@ -59,9 +59,11 @@ core::Result<core::Config> config_of(Context& context, core::Registry& registry,
       fmt::format("{}:{}: the binding {} has the id '{}', which is not known here.",
                   display_path(file.path), binding.line, binding.name, binding.id),
       fmt::format("If it is a config of your Cloudflare account: hyperdrive pull {}\n"
-                  "Or make one of your own and bind it: hyperdrive create {} --binding {} "
+                  "Or bind a config that you have (`hyperdrive list`): hyperdrive bind <config> "
+                  "--binding {}\n"
+                  "Or make one and bind it: hyperdrive create my-db --binding {} "
                   "--connection-string …",
-                  binding.id, "my-db", binding.name),
+                  binding.id, binding.name, binding.name),
       core::code::kNoSuchConfig);
 }
 

@@ -202,6 +202,7 @@ core::Result<void> read_settings_flags(const Arguments& args, ConfigEdit& edit) 
     if (auto fits = setting.set(scratch, value); !fits) {
       core::Error error = fits.error();
       error.exit = core::Exit::kUsage;
+      if (error.message.starts_with(setting.flag)) error.message.insert(0, "--");
       return tl::unexpected(std::move(error));
     }
     edit.settings.emplace_back(&setting, std::move(value));
@@ -209,11 +210,9 @@ core::Result<void> read_settings_flags(const Arguments& args, ConfigEdit& edit) 
   return {};
 }
 
-core::Result<void> read_connection_string(Context& context, ConfigEdit& edit) {
-  auto text = connection_string_input(context);
-  if (!text) return tl::unexpected(text.error());
-  if (!*text) return {};
-  auto parsed = core::parse_connection_string((*text)->reveal());
+core::Result<void> take_connection_string(Context& context, const core::Secret& text,
+                                          ConfigEdit& edit) {
+  auto parsed = core::parse_connection_string(text.reveal());
   if (!parsed) return tl::unexpected(parsed.error());
   for (const std::string& warning : parsed->warnings) context.out().warn(warning);
   if (!parsed->ssl_root_certificate.empty() && parsed->ssl_root_certificate != "system") {
@@ -221,6 +220,12 @@ core::Result<void> read_connection_string(Context& context, ConfigEdit& edit) {
   }
   edit.connection = std::move(*parsed);
   return {};
+}
+
+core::Result<void> read_connection_string(Context& context, ConfigEdit& edit) {
+  auto text = connection_string_input(context);
+  if (!text) return tl::unexpected(text.error());
+  return *text ? take_connection_string(context, **text, edit) : core::Result<void>{};
 }
 
 core::Result<void> read_access(const Arguments& args, ConfigEdit& edit) {
@@ -304,10 +309,12 @@ core::Result<void> ask_for_missing(Context& context, ConfigEdit& edit) {
   if (nothing) {
     auto text = ask_secret(context.out(), "Connection string of the database (not shown)?");
     if (!text) return tl::unexpected(text.error());
-    auto parsed = core::parse_connection_string(text->reveal());
-    if (!parsed) return tl::unexpected(parsed.error());
-    edit.connection = std::move(*parsed);
-    return {};
+    if (text->empty()) {
+      return core::usage("No connection string was given.",
+                         "Type or paste one; --connection-string-env NAME reads it from the "
+                         "environment, `hyperdrive create --help` lists the other ways.");
+    }
+    return take_connection_string(context, *text, edit);
   }
   if (!edit.password && edit.user) {
     auto secret = ask_secret(context.out(), fmt::format("Password of {} (not shown)?", *edit.user));

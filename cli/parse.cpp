@@ -1,6 +1,7 @@
 #include "cli/parse.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
@@ -110,6 +111,18 @@ std::vector<std::string> known_names(std::span<const Flag> flags) {
   return names;
 }
 
+/// Which commands have the flag that this one lacks: `start x --local-port 5433` is what people
+/// type.
+std::string elsewhere(std::string_view name) {
+  std::vector<std::string> owners;
+  for (const Command* command : commands()) {
+    if (command->hidden || find_flag(all_flags(*command), name) == nullptr) continue;
+    owners.push_back(fmt::format("`hyperdrive {}`", command->path));
+  }
+  if (owners.empty()) return {};
+  return fmt::format("--{} is a flag of {}.", name, fmt::join(owners, ", "));
+}
+
 /// Reads words one after another into Arguments.
 class Reader {
  public:
@@ -191,6 +204,7 @@ class Reader {
       hint += (hint.empty() ? "Did you mean --" : " or --") + candidate;
     }
     if (!hint.empty()) hint += "?";
+    if (hint.empty()) hint = elsewhere(name);
     return core::usage(fmt::format("Unknown argument: {}{}", dashes, written), hint);
   }
 

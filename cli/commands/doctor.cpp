@@ -20,6 +20,7 @@
 #include "cli/wrangler_file.hpp"
 #include "core/process/ports.hpp"
 #include "core/process/proxy.hpp"
+#include "core/secrets/seal.hpp"
 
 namespace hyperdrive::cli {
 namespace {
@@ -82,10 +83,18 @@ void check_folder(const core::Home& home, Findings& findings) {
   findings.push_back({"ok", "state", folder, "", 0});
 }
 
-void check_key(const core::Home& home, std::size_t configs, Findings& findings) {
-  if (environment_variable("HYPERDRIVE_KEY")) {
+/// False: there is one, but nothing can be opened with it.
+bool check_key(const core::Home& home, std::size_t configs, Findings& findings) {
+  const bool given = environment_variable("HYPERDRIVE_KEY").has_value();
+  if (given || ::access(home.key().c_str(), F_OK) == 0) {
+    if (auto key = core::Sealer::open(home); !key) {
+      findings.push_back({"failed", "key", key.error().message, key.error().hint, 0});
+      return false;
+    }
+  }
+  if (given) {
     findings.push_back({"ok", "key", "from HYPERDRIVE_KEY", "", 0});
-    return;
+    return true;
   }
   struct stat info {};
   if (::stat(home.key().c_str(), &info) != 0) {
@@ -101,6 +110,7 @@ void check_key(const core::Home& home, std::size_t configs, Findings& findings) 
   } else {
     findings.push_back({"ok", "key", home.key().string(), "", 0});
   }
+  return true;
 }
 
 /// Can the stored passwords be opened? One finding, with the names of those that cannot. Of very
@@ -150,8 +160,8 @@ void check_registry(Context& context, Findings& findings) {
   } else {
     findings.push_back({"ok", "registry", counted(*configs, "config", "configs"), "", 0});
   }
-  check_key((*registry)->home(), *configs, findings);
-  check_seals(**registry, *configs, findings);
+  const bool usable = check_key((*registry)->home(), *configs, findings);
+  if (usable) check_seals(**registry, *configs, findings);
 }
 
 /// The next port that nobody listens on and no config has, or 0.

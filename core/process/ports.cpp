@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 #include <string_view>
 #include <vector>
@@ -133,6 +134,15 @@ PortHolder holder_of(const std::string& pid) {
   holder.pid = static_cast<pid_t>(std::atoi(pid.c_str()));
   if (auto name = read_file("/proc/" + pid + "/comm"))
     holder.program = name->substr(0, name->find('\n'));
+  // The kernel keeps 15 characters; the rest is in the command line, if that is still its own.
+  constexpr std::size_t kKept = 15;
+  if (holder.program.size() == kKept) {
+    if (auto line = read_file("/proc/" + pid + "/cmdline")) {
+      const std::string called =
+          std::filesystem::path(line->substr(0, line->find('\0'))).filename().string();
+      if (called.starts_with(holder.program)) holder.program = called;
+    }
+  }
   return holder;
 }
 

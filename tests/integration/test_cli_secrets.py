@@ -177,6 +177,21 @@ def test_secrets_of_every_kind_come_out_nowhere(hd):
     assert {c["name"] for c in hd.json("list", "--json")} == {"pg", "my", "acc", "declared"}
 
 
+def test_a_damaged_key_is_named_and_a_missing_one_is_not_made_anew_in_silence(hd):
+    hd("create", "x", "--connection-string", URL, "--no-verify")
+    key = os.path.join(hd.home, "key")
+    with open(key, "w") as f:
+        f.write("junk")
+    told = hd.run("doctor")
+    assert told.returncode == 1 and re.search(r"failed +key .*is damaged", told.stdout), told.stdout
+    assert "Restore it from a backup" in told.stdout and "secrets" not in told.stdout
+    os.remove(key)
+    made = hd.run("create", "y", "--connection-string", URL, "--no-verify")
+    assert made.returncode == 0 and "is missing: a new one is made" in made.stderr
+    again = hd.run("create", "z", "--connection-string", URL, "--no-verify")
+    assert again.returncode == 0 and "missing" not in again.stderr
+
+
 def test_an_altered_row_is_reported_and_not_used(hd):
     import sqlite3
     hd("create", "x", "--connection-string", URL, "--no-verify")

@@ -51,6 +51,14 @@ def test_a_dash_for_a_secret_asks_on_a_terminal_and_return_ends_it(hd, words):
     assert hd.json("get", "shop")["origin"]["host"] == "db.example.com"
 
 
+def test_return_at_the_connection_string_prompt_says_that_none_was_given(hd):
+    with Terminal(hd, "create", "x") as terminal:
+        terminal.expect("not shown")
+        terminal.type("\n")
+        assert terminal.wait() == 64
+        assert "No connection string was given." in terminal.output
+
+
 def test_ctrl_c_in_a_hidden_prompt_ends_with_130_and_mends_the_terminal(hd):
     with Terminal(hd, "create", "x", "--host", "h", "--user", "app", "--database", "d", "--no-verify") as terminal:
         terminal.expect("Password of app")

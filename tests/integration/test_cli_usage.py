@@ -31,6 +31,8 @@ def create(hd, name, *flags):
     (["create", "x", "--conection-string", URL], 64, "--connection-string"),
     (["create"], 64, "<name>"),
     (["create", "x", "y"], 64, "Unknown argument: y"),
+    (["start", "x", "--local-port", "5433"], 64, "--local-port is a flag of `hyperdrive create`, `hyperdrive update`."),
+    (["create", "x", "--connection-string", URL, "--cache-size", "1"], 64, "--cache-size must be"),
     (["create", "x", "--database"], 64, "--database"),
     (["create", "x", "--connection-string", URL, "--max-age", "abc"], 64, "--max-age"),
     (["create", "x", "--connection-string", URL, "--swr", "-1"], 64, "--swr"),

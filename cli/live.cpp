@@ -57,15 +57,22 @@ core::Result<void> tell_running_proxy(Context& context, const core::Config& conf
     return {};
   }
   std::string waiting;
-  for (const auto& [setting, value] : edit.settings) {
-    if (!setting->live)
-      waiting += fmt::format("{}--{}", waiting.empty() ? "" : ", ", setting->flag);
+  ConfigEdit taken = edit;
+  taken.settings.clear();
+  for (const auto& one : edit.settings) {
+    if (one.first->live) {
+      taken.settings.push_back(one);
+    } else {
+      waiting += fmt::format("{}--{}", waiting.empty() ? "" : ", ", one.first->flag);
+    }
   }
-  context.out().note(
-      waiting.empty()
-          ? "The running proxy has taken the change."
-          : fmt::format("The running proxy has taken the change, except {}; for that: {}", waiting,
-                        restart));
+  if (waiting.empty()) {
+    context.out().note("The running proxy has taken the change.");
+  } else {
+    context.out().note(fmt::format("{}For {}: {}",
+                                   taken.empty() ? "" : "The running proxy has taken the rest. ",
+                                   waiting, restart));
+  }
   return {};
 }
 

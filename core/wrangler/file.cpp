@@ -25,6 +25,8 @@ tl::unexpected<Error> cannot(const char* what, const fs::path& file, int error) 
   return fail(fmt::format("Cannot {} {}: {}.", what, file.string(), std::strerror(error)),
               error == EACCES || error == EPERM || error == EROFS
                   ? "Check the permissions of the file and its folder."
+              : error == ENOSPC || error == EDQUOT
+                  ? "Free some disk space and run the command again; the file is as it was."
                   : "");
 }
 

@@ -14,14 +14,23 @@ using session::Counter;
 
 namespace {
 
-constexpr std::array<std::pair<Counter, std::string_view>, 7> kCounted = {{
-    {Counter::kOriginConnectFailures, "connections to the origin failed"},
-    {Counter::kOriginDisconnects, "origin connections were lost"},
-    {Counter::kWaitTimeouts, "waits for an origin connection timed out"},
-    {Counter::kQueryTimeouts, "queries ran into their limit"},
-    {Counter::kWriteTimeouts, "clients that did not read were cut"},
-    {Counter::kLoginFailures, "logins were refused"},
-    {Counter::kClientsRefused, "clients were too many"},
+struct Told {
+  Counter counter;
+  std::string_view one;
+  std::string_view many;
+};
+
+constexpr std::array<Told, 7> kCounted = {{
+    {Counter::kOriginConnectFailures, "connection to the origin failed",
+     "connections to the origin failed"},
+    {Counter::kOriginDisconnects, "origin connection was lost", "origin connections were lost"},
+    {Counter::kWaitTimeouts, "wait for an origin connection timed out",
+     "waits for an origin connection timed out"},
+    {Counter::kQueryTimeouts, "query ran into its limit", "queries ran into their limit"},
+    {Counter::kWriteTimeouts, "client that did not read was cut",
+     "clients that did not read were cut"},
+    {Counter::kLoginFailures, "login was refused", "logins were refused"},
+    {Counter::kClientsRefused, "client was too many", "clients were too many"},
 }};
 
 }  // namespace
@@ -40,9 +49,10 @@ void TroubleLog::look(std::chrono::steady_clock::time_point now) {
 
 std::string TroubleLog::counted(const session::TelemetrySnapshot& seen) const {
   std::string line;
-  for (const auto& [counter, words] : kCounted) {
+  for (const auto& [counter, one, many] : kCounted) {
     const std::uint64_t more = seen[counter] - told_[counter];
-    if (more > 0) line += fmt::format("{}{} {}", line.empty() ? "" : ", ", more, words);
+    if (more == 0) continue;
+    line += fmt::format("{}{} {}", line.empty() ? "" : ", ", more, more == 1 ? one : many);
   }
   return line;
 }

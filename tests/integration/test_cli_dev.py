@@ -254,7 +254,9 @@ def test_update_reaches_a_running_proxy_without_dropping_its_clients(hd):
         assert result.returncode == 0 and "has taken the change" in result.stderr
         assert connection.execute("select 2").fetchone() == (2,)
     result = hd.run("update", "shop", "--workers", "1")
-    assert "hyperdrive restart shop" in result.stderr
+    assert "For --workers: hyperdrive restart shop" in result.stderr and "has taken" not in result.stderr
+    result = hd.run("update", "shop", "--workers", "2", "--idle-timeout", "9m")
+    assert "has taken the rest. For --workers: hyperdrive restart shop" in result.stderr
 
 
 def test_url_env_status_and_list_tell_where_the_running_proxy_listens(hd):

@@ -125,7 +125,7 @@ def test_bad_packets_get_an_error_or_a_closed_connection(proxy):
     assert error_of(wire.packet()[1]) == (1156, "08S01") and wire.closed()
     wire = Wire(proxy)
     wire.log_in()
-    for payload, code in ((b"", 1047), (b"\xee", 1047), (b"\x12", 1047), (b"\x17\x09", 1243), (b"\x17" + b"\x09" * 20, 1243),
+    for payload, code in ((b"", 1047), (b"\xee", 1047), (b"\x12", 1047), (b"\x17\x09", 1835), (b"\x17" + b"\x09" * 20, 1243),
                           (b"\x1a\x09\0\0\0", 1243), (b"\x1c\x09\0\0\0\0\0\0\0", 1243)):
         wire.send(payload)
         assert error_of(wire.packet()[1])[0] == code, payload

@@ -206,6 +206,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step stmt_fetch(const Message& message);
   ClientStatement* find_statement(const Message& message);
   Step refuse_oversized(std::string_view why);
+  Step malformed();
   Step unknown_statement(const Message& message, std::string_view command);
   void has_prepared(std::uint64_t id, std::uint32_t origin_id);
   const std::uint32_t* ensure_prepared(const PreparedRef& prepared);

@@ -172,11 +172,17 @@ void Client::forward_with_types(const Message& message, std::uint32_t origin_id,
   if (!message.is_whole) start_streaming(message, false);
 }
 
+Client::Step Client::malformed() {
+  return refuse(1835, "HY000", "Malformed communication packet");
+}
+
 Client::Step Client::stmt_execute(const Message& message) {
+  constexpr std::size_t kShortest = 10;
+  if (message.payload.size() < kShortest) return malformed();
   ClientStatement* statement = find_statement(message);
   if (statement == nullptr) return unknown_statement(message, "mysqld_stmt_execute");
   const auto execute = my::parse_execute(message.payload, statement->parameters, 0);
-  if (!execute) return refuse(1210, "HY000", "Incorrect arguments to mysqld_stmt_execute");
+  if (!execute) return malformed();
   // Bound now, whoever answers: the next execution may leave them out.
   if (execute->types_bound && execute->types != statement->types) statement->types = execute->types;
   TextInfo& text = *statement->text;
@@ -226,10 +232,12 @@ Client::Step Client::stmt_execute(const Message& message) {
 
 /// MariaDB's: one statement, many rows of parameters.
 Client::Step Client::stmt_bulk_execute(const Message& message) {
+  constexpr std::size_t kShortest = 7;
+  if (message.payload.size() < kShortest) return malformed();
   ClientStatement* statement = find_statement(message);
   if (statement == nullptr) return unknown_statement(message, "mysqld_stmt_bulk_execute");
   const auto bulk = my::parse_bulk_execute(message.payload, statement->parameters);
-  if (!bulk) return refuse(1210, "HY000", "Incorrect arguments to mysqld_stmt_bulk_execute");
+  if (!bulk) return malformed();
   if (bulk->types_bound) statement->types = bulk->types;
   const bool inserts = !bulk->types_bound && !statement->types.empty();
   const std::size_t length = message.header.length + statement->types.size();

@@ -4,11 +4,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <filesystem>
 #include <limits>
 #include <span>
 
 #include "cli/output/prompt.hpp"
 #include "cli/secret_input.hpp"
+#include "core/base/file.hpp"
 #include "core/config/text.hpp"
 #include "core/config/validate.hpp"
 
@@ -189,6 +192,17 @@ core::Result<void> read_numbers(const Arguments& args, ConfigEdit& edit) {
                      edit.origin_connection_limit);
 }
 
+/// A path holds wherever the proxy runs, and is tried before it is stored. Empty: none any more.
+core::Result<std::string> usable_path(std::string_view flag, const std::string& path) {
+  if (path.empty()) return path;
+  const std::string whole = std::filesystem::absolute(path).lexically_normal().string();
+  if (::access(whole.c_str(), R_OK) != 0) {
+    return core::fail(
+        fmt::format("--{}: {} cannot be read: {}.", flag, whole, core::errno_text(errno)));
+  }
+  return whole;
+}
+
 core::Result<void> read_settings_flags(const Arguments& args, ConfigEdit& edit) {
   for (const core::Setting& setting : core::settings()) {
     if (!args.given(setting.flag)) continue;
@@ -196,6 +210,11 @@ core::Result<void> read_settings_flags(const Arguments& args, ConfigEdit& edit) 
     for (const std::string& one : args.list(setting.flag)) {
       if (!value.empty()) value += '\n';
       value += one;
+    }
+    if (setting.kind == core::SettingKind::kPath) {
+      auto path = usable_path(setting.flag, value);
+      if (!path) return tl::unexpected(path.error());
+      value = std::move(*path);
     }
     // Checked here, so that a bad value is wrong usage whatever the config is.
     core::LocalSettings scratch;

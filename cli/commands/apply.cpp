@@ -71,6 +71,17 @@ core::Result<Input> read_input(Context& context) {
                core::declaration_format(path)};
 }
 
+/// Files of settings are relative to the declaring file, as those of secrets are.
+void make_paths_whole(const std::string& folder, std::vector<core::Declared>& declared) {
+  for (core::Declared& wanted : declared) {
+    core::LocalSettings& local = wanted.config.local;
+    for (std::string* path : {&local.tls_cert_file, &local.tls_key_file}) {
+      if (path->empty()) continue;
+      *path = (std::filesystem::path(folder) / *path).lexically_normal().string();
+    }
+  }
+}
+
 /// A certificate may be declared by its name; the registry keeps ids.
 core::Result<void> name_certificates_by_id(core::Registry& registry,
                                            std::vector<core::Declared>& declared) {
@@ -315,6 +326,7 @@ Outcome apply(Context& context) {
         return core::resolve_secret_reference(reference, input->folder);
       });
   if (!declared) return tl::unexpected(declared.error());
+  make_paths_whole(input->folder, *declared);
   auto registry = context.registry();
   if (!registry) return tl::unexpected(registry.error());
 

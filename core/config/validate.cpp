@@ -1,7 +1,10 @@
 #include "core/config/validate.hpp"
 #include "core/config/conceal.hpp"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "core/config/percent.hpp"
 #include "core/config/settings.hpp"
@@ -78,6 +81,13 @@ Result<void> validate_tls(const Config& config) {
                "Use one of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY.");
 }
 
+bool is_address(std::string text) {
+  in6_addr address{};
+  text.resize(std::min(text.find('%'), text.size()));  // fe80::1%eth0
+  return ::inet_pton(AF_INET, text.c_str(), &address) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), &address) == 1;
+}
+
 Result<void> validate_local(const LocalSettings& local) {
   // Every value passes its own parser once more: what came by JSON or by code obeys the same
   // ranges.
@@ -88,6 +98,9 @@ Result<void> validate_local(const LocalSettings& local) {
     return usage("A TLS certificate and its key go together.",
                  "Give both --tls-cert and --tls-key.");
   const bool wide = !local.listen.empty() && !is_loopback(local.listen);
+  if (wide && !is_address(local.listen))
+    return usage(fmt::format("--listen takes an IP address, not '{}'.", local.listen),
+                 "0.0.0.0 and :: are all addresses of this machine.");
   if (wide && local.tls_cert_file.empty())
     return usage(
         fmt::format("Listening on {} needs TLS: it is not a loopback address.", local.listen),

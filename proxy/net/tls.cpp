@@ -10,6 +10,7 @@
 #include <mutex>
 #include <utility>
 
+#include "core/base/file.hpp"
 #include "proxy/net/socket_stream.hpp"
 #include "proxy/net/tls_session.hpp"
 
@@ -33,6 +34,8 @@ using Session = std::unique_ptr<SSL_SESSION, Freer<&::SSL_SESSION_free>>;
 std::string why() {
   const unsigned long code = ::ERR_get_error();
   ::ERR_clear_error();
+  // A file that is not there has no reason of OpenSSL's.
+  if (ERR_SYSTEM_ERROR(code)) return core::errno_text(static_cast<int>(ERR_GET_REASON(code)));
   const char* reason = code == 0 ? nullptr : ::ERR_reason_error_string(code);
   return reason != nullptr ? reason : "the data is not valid PEM";
 }

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import signal
 import socket
 import ssl
@@ -11,6 +12,7 @@ import subprocess
 import psycopg
 import pytest
 from support import pgwire as w
+from support.hyperdrive import Hyperdrive
 from support.ports import PATIENCE, wait_for
 from support.postgres import Postgres
 from support.proxy import Proxy
@@ -38,6 +40,23 @@ def proxy(origin, authority):
     with Proxy(origin, local={"tls_cert": cert, "tls_key": key}) as p:
         p.ca = authority.path("ca.pem")
         yield p
+
+
+def test_paths_of_certificates_are_those_of_the_folder_where_they_were_typed(origin, authority):
+    cert, key = authority.issue("typed", "localhost", "DNS:localhost,IP:127.0.0.1")
+    folder, names = os.path.dirname(cert), ("--tls-cert", os.path.basename(cert), "--tls-key", os.path.basename(key))
+    with Hyperdrive() as hd:
+        hd("create", "shop", "--connection-string", origin.url(), *names, cwd=folder)
+        hd("start", "shop")
+        with psycopg.connect(hd("url", "shop").strip() + f"?sslmode=verify-full&sslrootcert={authority.path('ca.pem')}") as c:
+            assert c.execute("select 1").fetchone() == (1,)
+        declared = os.path.join(folder, "hyperdrive.toml")
+        with open(declared, "w") as f:
+            f.write(hd("export").replace(folder + "/", ""))
+        assert "1 as declared" in hd("apply", "-f", declared)
+        missing = hd.run("update", "shop", "--tls-key", "nowhere.pem", cwd=folder)
+        assert missing.returncode == 1 and f"{folder}/nowhere.pem cannot be read: No such file" in missing.stderr
+        assert "an IP address, not 'nohost'" in hd.run("update", "shop", "--listen", "nohost").stderr
 
 
 def params(proxy, **more):

@@ -162,16 +162,30 @@ Result<Started> start(const Home& home, Launch launch, Milliseconds timeout, Spa
 // --- restart
 // --------------------------------------------------------------------------------------
 
-bool same_address(int listener, const Config& config) {
+struct Address {
+  std::string host;
+  std::string port;
+};
+
+std::optional<Address> address_of(int listener) {
   sockaddr_storage address{};
   socklen_t length = sizeof address;
-  if (::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) != 0) return false;
+  if (::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) != 0) return {};
   char host[NI_MAXHOST], port[NI_MAXSERV];
   if (::getnameinfo(reinterpret_cast<sockaddr*>(&address), length, host, sizeof host, port,
                     sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-    return false;
-  if (std::to_string(config.local.local_port) != port) return false;
-  return config.local.listen.empty() ? is_loopback(host) : config.local.listen == host;
+    return {};
+  return Address{host, port};
+}
+
+bool has_port(const Address& address, const Config& config) {
+  return std::to_string(config.local.local_port) == address.port;
+}
+
+bool has_host(const Address& address, const Config& config) {
+  // Without one it is these two; 127.0.0.2 is loopback as well, but nobody connects to it then.
+  if (config.local.listen.empty()) return address.host == "127.0.0.1" || address.host == "::1";
+  return config.local.listen == address.host;
 }
 
 Result<Descriptor> wait_for_lock(const std::string& path, Milliseconds timeout) {
@@ -212,12 +226,29 @@ Result<Started> succeed(const ProxyFiles& files, Launch launch, Handover handove
   plan->launch.lock_fd = handover.lock.get();
   plan->launch.handover_fd = handover.connection.get();
   plan->inherited = {handover.lock.get(), handover.connection.get()};
+  const Config& config = plan->launch.config;
+  bool port_stays_behind = false;
   for (const Descriptor& listener : handover.listeners) {
-    if (!same_address(listener.get(), plan->launch.config)) continue;
+    const auto address = address_of(listener.get());
+    if (!address || !has_port(*address, config)) continue;
+    if (!has_host(*address, config)) {
+      port_stays_behind = true;
+      continue;
+    }
     plan->launch.listen_fds.push_back(listener.get());
     plan->inherited.push_back(listener.get());
   }
-  return started(*plan, spawn_detached(*plan));
+  const auto spawned = spawn_detached(*plan);
+  if (port_stays_behind && spawned && !spawned->ready.ready &&
+      spawned->ready.reason == "port_in_use")
+    return fail(fmt::format("The new address ({} port {}) and the one that the running proxy has "
+                            "exclude each other, so it cannot be replaced while it runs.",
+                            config.local.listen.empty() ? "loopback" : config.local.listen,
+                            config.local.local_port),
+                fmt::format("It goes on as it was. To change over, which ends its connections: "
+                            "hyperdrive stop {0} && hyperdrive start {0}",
+                            config.name));
+  return started(*plan, spawned);
 }
 
 // --- stop

@@ -287,6 +287,26 @@ def test_url_env_status_and_list_tell_where_the_running_proxy_listens(hd):
     assert port_of(hd) == old, "of a stopped one: where it will listen"
 
 
+def test_a_restart_moves_to_another_address_or_says_how_to_get_there(hd, tmp_path):
+    made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                           "key.pem", "-out", "cert.pem", "-subj", "/CN=x", "-days", "3"], cwd=tmp_path, capture_output=True)
+    assert made.returncode == 0, made.stderr
+    hd("update", "shop", "--tls-cert", "cert.pem", "--tls-key", "key.pem", "--listen", "127.0.0.2", cwd=tmp_path)
+    hd("start", "shop")
+
+    def answers():
+        with psycopg.connect(hd("url", "shop").strip()) as connection:
+            return connection.execute("select 1").fetchone() == (1,)
+    assert "@127.0.0.2:" in hd("url", "shop") and answers()
+    hd("update", "shop", "--listen", "")
+    hd("restart", "shop")
+    assert "@127.0.0.1:" in hd("url", "shop") and answers()
+    hd("update", "shop", "--listen", "0.0.0.0")
+    refused = hd.run("restart", "shop")
+    assert refused.returncode == 1 and "hyperdrive stop shop && hyperdrive start shop" in refused.stderr, refused.stderr
+    assert answers(), "it goes on as it was"
+
+
 def test_a_port_in_use_is_named_with_its_holder_and_the_next_free_one(hd):
     import socket
     with socket.create_server(("127.0.0.1", free_port())) as taken:

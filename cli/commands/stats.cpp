@@ -103,6 +103,30 @@ std::string cache_lines(const ordered_json& cache) {
   return text;
 }
 
+/// What went wrong since the start, or nothing.
+std::string failures_line(const ordered_json& stats) {
+  struct Failure {
+    const char* key;
+    const char* one;
+    const char* many;
+  };
+  constexpr Failure kFailures[] = {
+      {"origin_connect_failures", "connection to the origin failed",
+       "connections to the origin failed"},
+      {"origin_disconnects", "origin connection was lost", "origin connections were lost"},
+      {"wait_timeouts", "wait for a connection timed out", "waits for a connection timed out"},
+      {"query_timeouts", "query ran into its limit", "queries ran into their limit"},
+      {"write_timeouts", "client did not read", "clients did not read"},
+      {"login_failures", "login was refused", "logins were refused"},
+      {"clients_refused", "client was too many", "clients were too many"}};
+  std::string list;
+  for (const auto& [key, one, many] : kFailures) {
+    if (count(stats, key) == 0) continue;
+    list += fmt::format("{}{}", list.empty() ? "" : ", ", counted(count(stats, key), one, many));
+  }
+  return list.empty() ? "" : fmt::format("  {:<20} {}\n", "trouble", list);
+}
+
 std::string stats_text(const std::string& name, const ordered_json& stats) {
   const auto latency = stats.value("latency", ordered_json::object());
   return fmt::format("{}\n  {:<20} {} now, {} since the start\n", name, "clients",
@@ -114,7 +138,7 @@ std::string stats_text(const std::string& name, const ordered_json& stats) {
          fmt::format("  {:<20} {}, {} at the origin, {}\n", "queries", count(stats, "queries"),
                      counted(count(stats, "transactions"), "transaction", "transactions"),
                      counted(count(stats, "errors"), "error", "errors")) +
-         latency_line(latency, "query", "as clients felt it") +
+         failures_line(stats) + latency_line(latency, "query", "as clients felt it") +
          latency_line(latency, "hit", "from the cache") +
          latency_line(latency, "origin", "at the origin") +
          latency_line(latency, "wait", "for a connection") +

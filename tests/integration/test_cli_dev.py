@@ -208,6 +208,7 @@ def test_status_tells_errors_and_warnings_on_lines_of_their_own(origin):
             with psycopg.connect(hd("url", "shop").strip()) as connection:
                 connection.execute("select 1")
         wait_for(lambda: "shop: warning: " in hd("status"), what="the cache's warning")
+        assert re.search(r"^  trouble +\d+ connections? to the origin failed", hd("stats", "shop"), re.M)
         told = hd("status")
         assert re.search(r"^shop: last error: The connection to .* was refused\. Check that", told, re.M), told
         assert "refused" not in told.split("shop: ")[0] and "last error" not in told.split("shop: ")[0]

@@ -131,6 +131,19 @@ def test_a_hit_takes_its_place_behind_answers_in_flight(pg):
         assert pgwire.data_row(dict(c.until_ready())["D"])[0] in (b"1", "1")
 
 
+def test_as_many_formats_as_columns_are_asked_for_with_a_cache_too(pg):
+    with proxy(pg) as p, Connection.open(p.url()) as c, Connection.open(pg.url()) as direct:
+        for _ in range(2):
+            assert c.value("select name from item where id = 4") == "item 4"
+        for formats in ((), (0,), (0, 0), (0, 0, 0)):
+            sent = parse("", "select name from item where id = 4") + bind("", "", results=formats) + execute() + SYNC
+            answers = []
+            for each in (c, direct):
+                each.send(sent)
+                answers.append([kind for kind, _ in each.until_ready()])
+            assert answers[0] == answers[1], formats
+
+
 # --- freshness --------------------------------------------------------------------------------------
 
 def test_none_serves_on_after_a_write_and_counts_it(pg):

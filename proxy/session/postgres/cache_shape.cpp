@@ -159,9 +159,11 @@ void append_result_key(std::string& key, std::string_view context, std::string_v
   // No parameters: whatever formats are given for them say nothing.
   append_sized(key, shape.bind.parameters.empty() ? kNoParameters : shape.parameters);
   const auto& formats = shape.bind.result_formats;
-  const bool all_text = std::all_of(formats.begin(), formats.end(), [](std::int16_t format) {
-    return format == static_cast<std::int16_t>(pg::Format::kText);
-  });
+  // One stands for all columns; of several there must be as many, or the origin has an error.
+  const bool all_text =
+      formats.size() <= 1 && std::all_of(formats.begin(), formats.end(), [](std::int16_t format) {
+        return format == static_cast<std::int16_t>(pg::Format::kText);
+      });
   append_sized(key, all_text ? std::string_view{} : formats.raw());
 }
 

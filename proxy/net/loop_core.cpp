@@ -1,5 +1,6 @@
 #include "proxy/net/loop_core.hpp"
 
+#include <linux/sockios.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -183,6 +184,15 @@ void LoopCore::close_later(std::unique_ptr<Stream> stream, Milliseconds patience
   auto timer = this->timer([this, socket] { drop_lingering(socket); });
   timer->arm(patience);
   lingering_.push_back({std::move(stream), std::move(timer)});
+}
+
+bool LoopCore::owes_bytes() const {
+  return std::any_of(lingering_.begin(), lingering_.end(), [](const Lingering& each) {
+    // A reset by bytes that nobody will read here would take what is on its way back.
+    int on_its_way = 0;
+    const bool known = ::ioctl(each.stream->fd(), SIOCOUTQ, &on_its_way) == 0;
+    return each.stream->unsent() > 0 || (known && on_its_way > 0);
+  });
 }
 
 void LoopCore::lingering_done(SocketStream& stream) {

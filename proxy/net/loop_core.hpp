@@ -80,6 +80,7 @@ class LoopCore : public Loop {
   void forget(SocketStream& stream);
   /// A finishing stream's peer is gone too.
   void lingering_done(SocketStream& stream);
+  bool owes_bytes() const override;
   BlockPool& pool() { return pool_; }
   /// Room for decrypted bytes, kHeadroom writable bytes in front.
   char* plain_buffer() { return plain_.get() + kHeadroom; }

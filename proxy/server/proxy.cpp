@@ -50,6 +50,7 @@ Proxy::~Proxy() {
   plane_.reset();
   listeners_.clear();
   deadlines_.clear();
+  ends_.clear();
   backlog_.clear();
   close_listen_fds();
 }
@@ -113,7 +114,11 @@ core::Result<void> Proxy::start(session::EventSink* sink) {
     session::PlaneWorker* worker = &plane_->worker(i);
     for (const int fd : listen_fds_) listen_on(i, fd);
     if (inherited) watch_backlog(i);
-    deadlines_.push_back(loops_[i]->timer([worker] { worker->close_all(); }));
+    deadlines_.push_back(loops_[i]->timer([this, worker] {
+      hurry_ = true;
+      worker->close_all();
+    }));
+    ends_.push_back(loops_[i]->timer([this, i] { end_loop(i); }));
   }
   grace_ = loops_[0]->timer([this] { drain(launch().config.local.drain_timeout); });
   for (std::size_t i = 0; i < loops_.size(); ++i) {
@@ -186,22 +191,32 @@ void Proxy::worker_empty() {
 
 void Proxy::stop_now() {
   draining_ = true;
+  hurry_ = true;
   end_loops();
 }
 
 /// Idle origin connections say goodbye; the loops end two turns later, when that has been sent.
 void Proxy::end_loops() {
   if (told_end_.exchange(true)) return;
+  running_loops_ = loops_.size();
   for (std::size_t i = 0; i < loops_.size(); ++i) {
     net::Loop* loop = loops_[i].get();
     loop->post([this, i, loop] {
       listeners_[i].clear();
       plane_->worker(i).close_all();
       plane_->pool().close(i, true);
-      loop->post([loop] { loop->post([loop] { loop->stop(); }); });
+      loop->post([this, i, loop] { loop->post([this, i] { end_loop(i); }); });
     });
   }
-  if (ended_) ended_();
+}
+
+/// The last answers of clients that have left may still be on their way; they are waited for as
+/// long as clients are.
+void Proxy::end_loop(std::size_t index) {
+  constexpr std::chrono::milliseconds kLook{10};
+  if (!hurry_ && loops_[index]->owes_bytes()) return ends_[index]->arm(kLook);
+  loops_[index]->stop();
+  if (running_loops_.fetch_sub(1) == 1 && ended_) ended_();
 }
 
 // --- reload -------------------------------------------------------------------------------------

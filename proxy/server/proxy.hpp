@@ -67,6 +67,7 @@ class Proxy {
   void watch_backlog(std::size_t index);
   void worker_empty();
   void end_loops();
+  void end_loop(std::size_t index);
 
   std::mutex reload_;         // one at a time
   mutable std::mutex mutex_;  // launch_, listen_fds_
@@ -76,6 +77,7 @@ class Proxy {
   std::unique_ptr<session::Plane> plane_;
   std::vector<std::vector<std::unique_ptr<net::Listener>>> listeners_;  // by worker
   std::vector<std::unique_ptr<net::Timer>> deadlines_;
+  std::vector<std::unique_ptr<net::Timer>> ends_;
   std::vector<std::unique_ptr<net::Timer>> backlog_;  // by worker, after a hand-over
   std::unique_ptr<net::Timer> grace_;                 // on the first loop
   std::vector<std::thread> threads_;
@@ -83,7 +85,9 @@ class Proxy {
   std::uint16_t port_ = 0;
   std::atomic<bool> draining_ = false;
   std::atomic<std::size_t> busy_workers_ = 0;
+  std::atomic<std::size_t> running_loops_ = 0;
   std::atomic<bool> told_end_ = false;
+  std::atomic<bool> hurry_ = false;  // nobody is waited for any more
   std::function<void()> ended_;
 };
 

@@ -336,6 +336,17 @@ def test_who_has_not_left_when_a_drain_is_over_is_told_so(pg, sent):
         proxy.process.wait(20 * PATIENCE)
 
 
+@pytest.mark.parametrize("attempt", range(5))
+def test_an_answer_under_way_when_a_drain_begins_comes_whole(pg, attempt):
+    with Proxy(pg, origin_connection_limit=1) as proxy, Connection.open(proxy.url()) as c:
+        c.send(query("select repeat('x', 1000) from generate_series(1, 50000)"))
+        c.until("D")
+        proxy.process.send_signal(signal.SIGTERM)
+        heard = c.until("E")
+        assert len(rows(heard)) == 49999 and codes(heard) == ["57P01"]
+        proxy.process.wait(20 * PATIENCE)
+
+
 def test_a_drain_waits_for_the_end_of_a_folded_begin(pg):
     with Proxy(pg, origin_connection_limit=1, local={"workers": 1, "drain_timeout": "30s", "fold_begin": True}) as proxy:
         with Connection.open(proxy.url()) as c, Connection.open(proxy.url()) as idle:

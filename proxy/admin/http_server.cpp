@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/asio.hpp>
 #include <boost/beast.hpp>
 #include <chrono>
@@ -87,6 +88,8 @@ class Server final : public AdminServer {
     }
     if (port_acceptor_) {
       asio::co_spawn(context_, accept(*port_acceptor_, false, port_connections_), asio::detached);
+    } else if (options_.port != 0) {
+      asio::co_spawn(context_, follow_predecessor(), asio::detached);
     }
     thread_ = std::thread([this] {
       pthread_setname_np(pthread_self(), "admin");
@@ -95,8 +98,13 @@ class Server final : public AdminServer {
     return {};
   }
 
-  std::uint16_t port() const override {
-    return port_acceptor_ ? port_acceptor_->local_endpoint().port() : std::uint16_t{0};
+  std::uint16_t port() const override { return port_; }
+
+  void leave_port() override {
+    asio::post(context_, [this] {
+      beast::error_code ignored;
+      if (port_acceptor_) port_acceptor_->close(ignored);
+    });
   }
 
  private:
@@ -118,15 +126,26 @@ class Server final : public AdminServer {
     if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
     if (!error) acceptor.bind(endpoint, error);
     if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+    if (error == asio::error::address_in_use && options_.port_may_be_taken) return {};
     if (error) {
       return core::fail(
           fmt::format("The admin port {} cannot be opened: {}.", options_.port, error.message()),
           "Choose another with --admin-port, or 0 for none.");
     }
     port_acceptor_.emplace(std::move(acceptor));
+    port_ = port_acceptor_->local_endpoint().port();
     access_.emplace(port(), options_.token);
     dashboard_ = access_->dashboard_url();
     return {};
+  }
+
+  /// Opens the port as soon as the predecessor has left it.
+  asio::awaitable<void> follow_predecessor() {
+    while (!port_acceptor_) {
+      co_await pause(50ms);
+      if (!open_port()) co_return;
+    }
+    co_await accept(*port_acceptor_, false, port_connections_);
   }
 
   /// Counted apart: whoever fills the port, which needs no token for that, leaves the socket
@@ -305,6 +324,7 @@ class Server final : public AdminServer {
   asio::io_context context_{1};
   std::optional<asio::local::stream_protocol::acceptor> unix_acceptor_;
   std::optional<asio::ip::tcp::acceptor> port_acceptor_;
+  std::atomic<std::uint16_t> port_{0};
   std::optional<PortAccess> access_;
   std::string dashboard_;
   int socket_connections_ = 0;

@@ -21,6 +21,9 @@ struct AdminOptions {
   std::string socket_path;  ///< at most 107 bytes; empty: no Unix socket
   std::uint16_t port = 0;   ///< 0: no port
   core::Secret token;       ///< of the port (admin_token); must not be empty where there is one
+  /// In a restart: the predecessor has the port until it hands over. It is waited for, not an
+  /// error.
+  bool port_may_be_taken = false;
 };
 
 /// The port's token: derived from the config's local password, so that it stays valid over restarts
@@ -33,7 +36,11 @@ class AdminServer {
   static core::Result<std::unique_ptr<AdminServer>> start(const AdminOptions& options,
                                                           AdminBackend& backend, EventHub& events);
   virtual ~AdminServer() = default;
+  /// 0: none, or not yet.
   virtual std::uint16_t port() const = 0;
+  /// A successor takes over: the port is its from now on; the socket and what runs stay. Any
+  /// thread.
+  virtual void leave_port() = 0;
 };
 
 }  // namespace hyperdrive::proxy::admin

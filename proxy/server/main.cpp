@@ -137,7 +137,8 @@ int serve(core::Launch launch, std::shared_ptr<LogFile> log, int ready_fd) {
   block_signals();
   const std::string name = launch.config.name;
   const admin::AdminOptions admin_options{launch.admin_socket, launch.config.local.admin_port,
-                                          admin::admin_token(launch.config.local.local_password)};
+                                          admin::admin_token(launch.config.local.local_password),
+                                          launch.handover_fd >= 0};
   const auto predecessor =
       std::make_shared<core::Predecessor>(core::Descriptor(launch.handover_fd));
   auto proxy = Proxy::create(std::move(launch));
@@ -159,7 +160,7 @@ int serve(core::Launch launch, std::shared_ptr<LogFile> log, int ready_fd) {
   predecessor->announce_ready();
   tell(ready_fd, core::Ready{true, (*proxy)->port(), {}, {}});
   spdlog::info("{} serves on port {}, pid {}", name, (*proxy)->port(), ::getpid());
-  supervisor.run();
+  supervisor.run([&admin] { (*admin)->leave_port(); });
   (*proxy)->join();  // the workers tell events to the admin's readers
   admin->reset();
   proxy->reset();

@@ -56,7 +56,8 @@ core::Result<void> Supervisor::open() {
   return {};
 }
 
-void Supervisor::run() {
+void Supervisor::run(std::function<void()> handed_over) {
+  tell_handed_over_ = std::move(handed_over);
   while (!over_) {
     std::array<pollfd, 4> fds = {pollfd{signals_.get(), POLLIN, 0}, pollfd{ended_.get(), POLLIN, 0},
                                  pollfd{successor_ ? -1 : handover_.get(), POLLIN, 0},
@@ -137,6 +138,7 @@ void Supervisor::pass_over() {
   ::unlink(handover_path_.c_str());
   // The lock is the successor's alone now: `stop` and `start` need not wait for this drain.
   if (const int lock = proxy_.launch().lock_fd; lock >= 0) ::close(lock);
+  tell_handed_over_();
   proxy_.hand_over();
 }
 

@@ -9,6 +9,7 @@
 //   every few seconds writes troubles to the log
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -29,8 +30,8 @@ class Supervisor {
   /// `log`: null where the log is not a file.
   Supervisor(Proxy& proxy, std::shared_ptr<LogFile> log);
   core::Result<void> open();
-  /// Until the proxy has ended.
-  void run();
+  /// Until the proxy has ended. `handed_over` is called when a successor has taken over.
+  void run(std::function<void()> handed_over);
 
  private:
   void on_signal();
@@ -48,6 +49,7 @@ class Supervisor {
   core::Descriptor successor_;
   core::PassedCancels cancels_;  // that it did not know
   bool handed_over_ = false;
+  std::function<void()> tell_handed_over_;
   std::string handover_path_;
   int terminations_ = 0;
   bool over_ = false;

@@ -1,13 +1,15 @@
 """`restart` hands the listening socket over: nobody is refused, running work ends in peace."""
 
+import json
 import os
 import threading
+import urllib.request
 
 import psycopg2
 import pytest
 
 from support.hyperdrive import Hyperdrive
-from support.ports import wait_for
+from support.ports import free_port, wait_for
 from support.postgres import Postgres
 
 
@@ -175,3 +177,20 @@ def test_two_restarts_at_once(hd):
         assert cursor.fetchone() == (1,)
     hd("stop", "shop")
     assert not os.path.exists(os.path.join(hd.home, "run", hd.json("get", "shop")["id"] + ".json"))
+
+
+def test_the_admin_port_moves_to_the_successor(pg):
+    with Hyperdrive() as hd:
+        port = free_port()
+        hd.create("shop", pg.url(), "--admin-port", str(port))
+        hd("start", "shop")
+        with psycopg2.connect(hd("url", "shop").strip()) as connection:
+            cursor = connection.cursor()
+            cursor.execute("select 1")  # a transaction: the old one drains as long as it is open
+            hd("restart", "shop")
+            wait_for(lambda: hd.json("status", "shop", "--json")["proxy"]["dashboard"], what="the port of the new one")
+            address = hd.json("status", "shop", "--json")["proxy"]["dashboard"]
+            token = address.split("token=")[1]
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/status", headers={"Authorization": f"Bearer {token}"})
+            with urllib.request.urlopen(request) as answer:
+                assert json.load(answer)["pid"] == hd.pid("shop")

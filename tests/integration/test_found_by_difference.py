@@ -224,3 +224,12 @@ def test_a_name_is_taken_though_its_statement_could_not_be_parsed_any_more(pg, p
             talk(other, (query("drop table gone; deallocate all"), 1))  # proxied: on the connection that had it
             heard[-1] += talk(c, (parse("b", "select 1") + SYNC, 1), (parse("b", "select missing") + SYNC, 1))
     assert heard[0] == heard[1]
+
+
+@pytest.mark.parametrize("proxy", ["pin"], indirect=True)
+@pytest.mark.parametrize("first", ["", "savepoint b;"])
+def test_a_released_savepoint_brings_no_setting_back(pg, proxy, first):
+    begin = [query(sql) for sql in ("begin", *filter(None, [first]), "savepoint a", "set datestyle to 'German'", "savepoint a", "release a",
+                                    "rollback to a", "commit", "show datestyle")]
+    ends = [query(sql) for sql in ("begin", "savepoint a", "set datestyle to 'German'", "savepoint c", "release a", "commit", "show datestyle")]
+    alike(pg, proxy, (b"".join(begin), len(begin)), (query("reset datestyle") + b"".join(ends), len(ends) + 1))

@@ -303,6 +303,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void forget_all();
   void discarded(std::string_view what);
   void deallocated();
+  void released(std::string_view savepoint);
   void roll_back_to(std::string_view savepoint);
   void unpin(Feature feature);
   void unpin_at_commit(Feature feature);

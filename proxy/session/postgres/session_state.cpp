@@ -280,6 +280,9 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
         session().savepoints.emplace_back(statement.argument, settings_);
       }
       break;
+    case Effect::kRelease:
+      released(statement.argument);
+      break;
     case Effect::kRollbackTo:
       end_unpins(false);
       roll_back_to(statement.argument);
@@ -345,6 +348,15 @@ void Client::defined(const sql::Statement& statement) {
   if (!changes) return;
   worker_.service.note_definitions_changed();
   defines_ = true;
+}
+
+/// With all that were set behind it. What is not in the stack was set before the first SET.
+void Client::released(std::string_view savepoint) {
+  if (!session_) return;
+  auto& stack = session_->savepoints;
+  std::size_t kept = stack.size();
+  while (kept > 0 && stack[kept - 1].first != savepoint) --kept;
+  stack.resize(kept > 0 ? kept - 1 : 0);
 }
 
 void Client::roll_back_to(std::string_view savepoint) {

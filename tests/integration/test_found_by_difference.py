@@ -233,3 +233,15 @@ def test_a_released_savepoint_brings_no_setting_back(pg, proxy, first):
                                     "rollback to a", "commit", "show datestyle")]
     ends = [query(sql) for sql in ("begin", "savepoint a", "set datestyle to 'German'", "savepoint c", "release a", "commit", "show datestyle")]
     alike(pg, proxy, (b"".join(begin), len(begin)), (query("reset datestyle") + b"".join(ends), len(ends) + 1))
+
+
+@pytest.mark.parametrize("name", ["", "f"], ids=["unnamed", "named"])
+def test_a_fetch_takes_the_shape_of_the_cursor_that_is_there(pg, proxy, name):
+    heard = []
+    for url in pg.url(), proxy.url():
+        with Connection.open(url) as c, Connection.open(url) as other:
+            heard.append(talk(c, (parse(name, "fetch all from cur") + describe("S", name) + SYNC, 1)))
+            talk(other, (query("select 1; deallocate all"), 1))  # proxied: on the connection that had it
+            work = run("begin", "b") + run("declare cur cursor for select 1, 2", "c") + bind("", name) + execute() + SYNC
+            heard[-1] += talk(c, (work, 1), (query("rollback"), 1))
+    assert heard[0] == heard[1]

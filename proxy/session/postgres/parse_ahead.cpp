@@ -27,6 +27,21 @@ bool describes(net::Bytes rest) {
   return false;
 }
 
+/// Of what has no plan of its own the origin never says that its shape has changed: a FETCH takes
+/// that of whatever cursor is there.
+bool has_fixed_shape(const TextInfo& text) {
+  if (text.plain || !text.analysis || text.analysis->statements.size() != 1) return true;
+  switch (text.analysis->statements.front().effect) {
+    case sql::Effect::kFetch:
+    case sql::Effect::kExecute:
+    case sql::Effect::kShow:
+    case sql::Effect::kExplain:
+      return false;
+    default:
+      return true;
+  }
+}
+
 }  // namespace
 
 // --- on the connection --------------------------------------------------------------------------
@@ -96,7 +111,9 @@ Client::Step Client::ensure_prepared(const NamedRef& named, net::Bytes rest) {
   }
   named->unconfirmed = false;
   inject(*named);
-  if (!named->told.known() || describes(rest)) return Step::kDone;
+  if (!named->told.known() || !has_fixed_shape(*named->text) || describes(rest)) {
+    return Step::kDone;
+  }
   return check(named->statement->name, named);
 }
 
@@ -127,7 +144,9 @@ Client::Step Client::ensure_unnamed(net::Bytes rest) {
   lease_->in_flight().mark_unnamed_change(entry);
   lease_->unnamed_serial = unnamed_.serial;
   worker_.telemetry.add(Counter::kParsesInjected);
-  if (!unnamed_.told.known() || describes(rest)) return Step::kDone;
+  if (!unnamed_.told.known() || !has_fixed_shape(*unnamed_.text) || describes(rest)) {
+    return Step::kDone;
+  }
   return check("", nullptr);
 }
 

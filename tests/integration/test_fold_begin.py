@@ -81,6 +81,21 @@ def test_the_extended_protocol_is_answered_as_postgres_answers(pg, proxy, descri
             assert ask(direct, step)[:2] == ask(proxied, step)[:2], step
 
 
+@pytest.mark.parametrize("sql", ["begin", "commit"])
+def test_a_prepared_one_that_takes_values_is_not_answered_without_them(pg, proxy, sql):
+    heard = []
+    for url in pg.url(), proxy.url():
+        with Connection.open(url) as c:
+            c.send(parse("a", sql, (25,)) + SYNC)
+            heard.append(c.until_ready())
+            if sql == "commit":
+                c.send(query("begin"))
+                heard[-1] += c.until_ready()
+            c.send(bind("", "a") + execute() + SYNC)
+            heard[-1] += [(kind, error_fields(body)["C"] if kind == "E" else body) for kind, body in c.until_ready()]
+    assert heard[0] == heard[1]
+
+
 @pytest.mark.parametrize("closed", [close("S"), close("P"), b""], ids=["statement closed", "portal closed", "nothing closed"])
 def test_its_portal_is_as_postgres_has_it(pg, proxy, closed):
     heard = []

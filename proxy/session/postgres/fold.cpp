@@ -82,7 +82,8 @@ std::optional<Client::Lone> Client::lone_statement(net::Bytes bytes) const {
   if (!lone.parses) {
     name = bind->statement;
     const Meaning known = meaning(name);
-    if (!known.found) return std::nullopt;
+    const bool takes_values = known.statement && !known.statement->types.empty();
+    if (!known.found || takes_values) return std::nullopt;
     lone.text = known.text->text;  // which this session keeps
   }
   if (!bind->portal.empty() || bind->statement != name ||

@@ -245,3 +245,12 @@ def test_a_fetch_takes_the_shape_of_the_cursor_that_is_there(pg, proxy, name):
             work = run("begin", "b") + run("declare cur cursor for select 1, 2", "c") + bind("", name) + execute() + SYNC
             heard[-1] += talk(c, (work, 1), (query("rollback"), 1))
     assert heard[0] == heard[1]
+
+
+def test_an_error_of_a_bind_names_the_clients_statement_whatever_follows_in_the_pipeline(pg):
+    """The bound statement is evicted behind it, and becomes another where search_path has changed."""
+    others = run("set search_path to pg_catalog", "x") + b"".join(parse(f"s{i}", f"select {i}") for i in range(3))
+    work = bind("", "a") + execute() + others + bind("", "a", ["1"]) + execute() + SYNC
+    with Proxy(pg, origin_connection_limit=1, local={"session_features": "pin", "prepared_statements": 3}) as proxy:
+        got = alike(pg, proxy, (parse("a", "select * from t where k = $1") + SYNC, 1), (work, 1))
+    assert got[-2][0] == "E" and ("C", "08P01") in got[-2][1]

@@ -218,6 +218,7 @@ Client::Step Client::bind_named(const Message& message, const pg::BindNames& nam
   streaming_drops_ = false;
   Expected& entry = lease_->expect(ReplyKind::kBind);
   entry.named = named;
+  entry.prepared = named->statement;
   entry.portal = names.portal.empty();
   entry.serial = ++binds_;
   bind_portal(names.portal, named->text, named);

@@ -244,8 +244,13 @@ Origin::Pass Origin::empty_query() {
 namespace {
 
 /// With the client's name for the statement instead of ours.
-std::string renamed_error(net::Bytes body, const Named& named) {
-  return retold(body, '"' + named.statement->name + '"', '"' + named.name + '"');
+std::string renamed_error(net::Bytes body, const std::string& ours, const std::string& clients) {
+  return retold(body, '"' + ours + '"', '"' + clients + '"');
+}
+
+/// The name that it was bound under: a later message of the pipeline may have given it another.
+const std::string& name_there(const Expected& entry) {
+  return entry.prepared ? entry.prepared->name : entry.named->statement->name;
 }
 
 }  // namespace
@@ -287,9 +292,8 @@ Origin::Pass Origin::error(net::Bytes body) {
     told = owner_ == nullptr ? Pass::kSwallow : Pass::kReplace;
   }
   if (in_flight_.size() > 1 && in_flight_[1].breaks_copy) told = copy_broken(body, told);
-  if (told == Pass::kForward && head.named &&
-      body.find(head.named->statement->name) != net::Bytes::npos) {
-    replacement_ = renamed_error(body, *head.named);
+  if (told == Pass::kForward && head.named && body.find(name_there(head)) != net::Bytes::npos) {
+    replacement_ = renamed_error(body, name_there(head), head.named->name);
     told = Pass::kReplace;
   }
   if (told == Pass::kForward && over_limit && fields->sqlstate == pg::sqlstate::kQueryCanceled) {

@@ -3,6 +3,8 @@
 Each conversation is also held with Postgres itself, and must be answered alike.
 """
 
+import threading
+
 import pytest
 from support.differential.sides import normalise
 from support.pgwire import (COPY_DONE, FLUSH, SYNC, TERMINATE, Closed, Connection, bind, close, copy_data, copy_fail, describe, execute, message,
@@ -254,3 +256,32 @@ def test_an_error_of_a_bind_names_the_clients_statement_whatever_follows_in_the_
     with Proxy(pg, origin_connection_limit=1, local={"session_features": "pin", "prepared_statements": 3}) as proxy:
         got = alike(pg, proxy, (parse("a", "select * from t where k = $1") + SYNC, 1), (work, 1))
     assert got[-2][0] == "E" and ("C", "08P01") in got[-2][1]
+
+
+@pytest.mark.parametrize("work", [run("reset all") + execute(), run("discard all") + SYNC + run("reset all") + run("select 1")],
+                         ids=["failed behind it", "another behind a Sync"])
+def test_who_leaves_a_reset_without_its_sync_leaves_no_setting_to_whoever_waits(pg, work):
+    """Its transaction is rolled back, and the connection has again what the client had asked for."""
+    done, wrong = threading.Event(), []
+
+    def leave():
+        while not done.is_set():
+            with Connection.open(p.url(), application_name="leaver", DateStyle="German") as c:
+                c.send(work + TERMINATE)
+
+    def ask():
+        with Connection.open(p.url()) as c:
+            for _ in range(300):
+                c.send(query("show datestyle"))
+                wrong.extend(each for each in c.until_ready() if each[0] == "S" or (each[0] == "D" and b"ISO, MDY" not in each[1]))
+
+    with Proxy(pg, origin_connection_limit=2) as p:
+        leavers, askers = ([threading.Thread(target=target) for _ in range(3)] for target in (leave, ask))
+        for thread in leavers + askers:
+            thread.start()
+        for thread in askers:
+            thread.join()
+        done.set()
+        for thread in leavers:
+            thread.join()
+    assert not wrong

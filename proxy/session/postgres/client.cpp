@@ -219,6 +219,10 @@ void Client::detach_origin(bool rest_missing) {
   begins_ = false;
   portal_ = {};
   if (session_) session_.reset();
+  // The transaction of a RESET has not ended: what the connection will have is not what is
+  // believed.
+  lease_->left.hidden |= reset_ran_ || reapplied_;
+  reset_ran_ = reapplied_ = false;
   Origin::send_home(std::move(lease_), rest_missing);
   unblock(Block::kPressure);  // whoever was to be written to is not ours any more
   if (leaving_ && phase_ == Phase::kReady) {

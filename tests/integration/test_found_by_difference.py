@@ -268,10 +268,11 @@ def test_who_leaves_a_reset_without_its_sync_leaves_no_setting_to_whoever_waits(
         while not done.is_set():
             with Connection.open(p.url(), application_name="leaver", DateStyle="German") as c:
                 c.send(work + TERMINATE)
+            wait_for(lambda: p.stats()["clients"] < 20, what="those who have left are gone")
 
     def ask():
         with Connection.open(p.url()) as c:
-            for _ in range(300):
+            for _ in range(600):
                 c.send(query("show datestyle"))
                 wrong.extend(each for each in c.until_ready() if each[0] == "S" or (each[0] == "D" and b"ISO, MDY" not in each[1]))
 

@@ -262,10 +262,11 @@ def test_an_error_of_a_bind_names_the_clients_statement_whatever_follows_in_the_
                          ids=["failed behind it", "another behind a Sync"])
 def test_who_leaves_a_reset_without_its_sync_leaves_no_setting_to_whoever_waits(pg, work):
     """Its transaction is rolled back, and the connection has again what the client had asked for."""
-    done, wrong = threading.Event(), []
+    done, wrong, left, told = threading.Event(), [], [], []
 
     def leave():
         while not done.is_set():
+            left.append(1)
             with Connection.open(p.url(), application_name="leaver", DateStyle="German") as c:
                 c.send(work + TERMINATE)
             wait_for(lambda: p.stats()["clients"] < 20, what="those who have left are gone")
@@ -274,7 +275,9 @@ def test_who_leaves_a_reset_without_its_sync_leaves_no_setting_to_whoever_waits(
         with Connection.open(p.url()) as c:
             for _ in range(600):
                 c.send(query("show datestyle"))
-                wrong.extend(each for each in c.until_ready() if each[0] == "S" or (each[0] == "D" and b"ISO, MDY" not in each[1]))
+                answer = c.until_ready()
+                told.extend(kind for kind, _ in answer if kind == "D")
+                wrong.extend(each for each in answer if each[0] == "S" or (each[0] == "D" and b"ISO, MDY" not in each[1]))
 
     with Proxy(pg, origin_connection_limit=2) as p:
         leavers, askers = ([threading.Thread(target=target) for _ in range(3)] for target in (leave, ask))
@@ -285,4 +288,4 @@ def test_who_leaves_a_reset_without_its_sync_leaves_no_setting_to_whoever_waits(
         done.set()
         for thread in leavers:
             thread.join()
-    assert not wrong
+    assert not wrong and len(told) == 3 * 600 and len(left) > 50

@@ -172,9 +172,7 @@ void Client::forward_with_types(const Message& message, std::uint32_t origin_id,
   if (!message.is_whole) start_streaming(message, false);
 }
 
-Client::Step Client::malformed() {
-  return refuse(1835, "HY000", "Malformed communication packet");
-}
+Client::Step Client::malformed() { return refuse(1835, "HY000", "Malformed communication packet"); }
 
 Client::Step Client::stmt_execute(const Message& message) {
   constexpr std::size_t kShortest = 10;

@@ -354,8 +354,7 @@ def test_a_proxy_killed_in_the_midst_of_a_write_leaves_nobody_believing_old_answ
         rows(to_a, "begin"), rows(to_a, "update shared set v = 31337")
         a.process.kill()
         a.process.wait(20 * PATIENCE)
-        wait_for(lambda: db.sql("select count(*) from information_schema.innodb_trx").strip() == "0", 20,
-                 "its transaction is gone")
+        db.wait_for_no_transaction()
         assert value(to_b) == int(db.sql("select v from shared where id = 1"))
 
 

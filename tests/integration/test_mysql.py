@@ -517,7 +517,7 @@ def test_a_prepared_answer_reaches_who_has_ended_its_side_and_a_transaction_is_r
         c.socket.sendall(c.framed(b"\x17" + struct.pack("<IBI", statement, 0, 1) + b"\0\1\3\0" + struct.pack("<i", 5)))
         c.socket.shutdown(socket.SHUT_WR)
         assert everything(c)[4] == 0
-    wait_for(lambda: db.sql("select count(*) from information_schema.innodb_trx").strip() == "0", 20, "it is rolled back")
+    db.wait_for_no_transaction()
     assert db.sql("select count(*) from ends").strip() == "0"
 
 

@@ -16,6 +16,24 @@ constexpr std::chrono::seconds kLoginDeadline{30};
 constexpr std::chrono::seconds kKillPatience{5};
 constexpr std::chrono::seconds kAnswerPatience{10};
 
+void put_packet(char* out, std::uint8_t sequence, net::Bytes payload) {
+  out[0] = static_cast<char>(payload.size() & 0xff);
+  out[1] = static_cast<char>(payload.size() >> 8 & 0xff);
+  out[2] = static_cast<char>(payload.size() >> 16 & 0xff);
+  out[3] = static_cast<char>(sequence);
+  std::memcpy(out + my::kHeaderSize, payload.data(), payload.size());
+}
+
+void copy(char* out, const Run& run) {
+  const std::size_t size = run.bytes.size();
+  std::memcpy(out, run.bytes.data(), size);
+  if (run.delta == 0) return;
+  for (std::size_t at = run.first_header; at + my::kHeaderSize <= size;
+       at += my::read_header(out + at).size()) {
+    out[at + 3] = static_cast<char>(out[at + 3] + run.delta);
+  }
+}
+
 }  // namespace
 
 Client::Client(Worker& worker, std::unique_ptr<net::Stream> stream)
@@ -212,21 +230,34 @@ void Client::unblock(Block reason) {
 
 // --- to the client ------------------------------------------------------------------------------
 
-void Client::to_client(net::Bytes bytes, const std::vector<std::uint32_t>& headers,
-                       std::uint8_t delta) {
-  worker_.telemetry.add(Counter::kBytesToClients, bytes.size());
+void Client::to_client(const Run& run) {
+  const std::size_t size = run.bytes.size();
+  worker_.telemetry.add(Counter::kBytesToClients, size);
   reply_begun_ = true;
-  if (headers.empty()) {
-    if (tap_) tap_->on_bytes(bytes);
-    stream_->write(bytes);
+  if (run.delta == 0 || run.first_header >= size) {
+    if (tap_) tap_->on_bytes(run.bytes);
+    stream_->write(run.bytes);
     // A write that leaves nothing to be sent was dropped: the client does not read either.
-    deaf_ = deaf_ || (ended_ && !bytes.empty() && stream_->unsent() == 0);
+    deaf_ = deaf_ || (ended_ && size > 0 && stream_->unsent() == 0);
     return;
   }
-  char* out = stream_->reserve(bytes.size());
-  std::memcpy(out, bytes.data(), bytes.size());
-  for (const std::uint32_t at : headers) out[at + 3] = static_cast<char>(out[at + 3] + delta);
-  if (tap_) tap_->on_bytes(net::Bytes(out, bytes.size()));
+  char* out = stream_->reserve(size);
+  copy(out, run);
+  if (tap_) tap_->on_bytes(net::Bytes(out, size));
+}
+
+void Client::to_client(const Run& run, std::uint8_t sequence, net::Bytes payload) {
+  if (ended_ || payload.size() >= my::kMaxPayload) {
+    to_client(run);
+    return packet_to_client(sequence, payload);
+  }
+  reply_begun_ = true;
+  const std::size_t size = run.bytes.size() + my::kHeaderSize + payload.size();
+  char* out = stream_->reserve(size);
+  copy(out, run);
+  put_packet(out + run.bytes.size(), sequence, payload);
+  if (tap_) tap_->on_bytes(net::Bytes(out, size));
+  worker_.telemetry.add(Counter::kBytesToClients, size);
 }
 
 void Client::packet_to_client(std::uint8_t sequence, net::Bytes payload) {
@@ -240,11 +271,7 @@ void Client::packet_to_client(std::uint8_t sequence, net::Bytes payload) {
   }
   const std::size_t size = payload.size() + my::kHeaderSize;
   char* out = stream_->reserve(size);
-  out[0] = static_cast<char>(payload.size() & 0xff);
-  out[1] = static_cast<char>(payload.size() >> 8 & 0xff);
-  out[2] = static_cast<char>(payload.size() >> 16 & 0xff);
-  out[3] = static_cast<char>(sequence);
-  std::memcpy(out + my::kHeaderSize, payload.data(), payload.size());
+  put_packet(out, sequence, payload);
   if (tap_) tap_->on_bytes(net::Bytes(out, size));
   worker_.telemetry.add(Counter::kBytesToClients, size);
 }

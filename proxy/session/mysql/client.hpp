@@ -56,9 +56,9 @@ class Client final : public net::StreamHandler, public pool::Waiter {
     return state_ && state_->find("session_track_state_change") != nullptr;
   }
   net::Stream& stream() { return *stream_; }
-  /// Whole packets and pieces; `headers`: where those lie whose numbers are to be raised by
-  /// `delta`.
-  void to_client(net::Bytes bytes, const std::vector<std::uint32_t>& headers, std::uint8_t delta);
+  void to_client(const Run& run);
+  /// Likewise, and one packet more behind them.
+  void to_client(const Run& run, std::uint8_t sequence, net::Bytes payload);
   void packet_to_client(std::uint8_t sequence, net::Bytes payload);
   /// The origin has prepared what this client asked for: the id to tell it.
   std::uint32_t prepared(const wire::mysql::PrepareOk& prepared);

@@ -1,5 +1,7 @@
 #include "proxy/session/mysql/origin.hpp"
 
+#include <utility>
+
 #include "proxy/session/mysql/client.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
@@ -221,7 +223,7 @@ void Origin::send_home(std::unique_ptr<Origin> self, bool rest_missing) {
     worker.pool().discard(nullptr);
     return;
   }
-  origin.stream_->resume_reading();
+  if (std::exchange(origin.was_paused_, false)) origin.stream_->resume_reading();
   if (origin.is_reusable()) {
     worker.pool().release(std::move(self));
     return;

@@ -72,6 +72,14 @@ struct Outcome {
   wire::mysql::PrepareOk prepared;
 };
 
+/// Packets on their way to the client, as they came. What is left of one that began before may
+/// stand in front of them, and the last one may be cut.
+struct Run {
+  net::Bytes bytes;
+  std::size_t first_header;  ///< no less than the size of `bytes`: none begins here
+  std::uint8_t delta;        ///< what the client's numbers are ahead
+};
+
 class Origin final : public pool::OriginConnection, public net::StreamHandler {
  public:
   struct Identity {
@@ -196,6 +204,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
 
   // replies.cpp
   bool step();
+  bool rows();
   bool row();
   void head();
   void first();
@@ -220,7 +229,10 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void insert(net::Bytes payload);
   void drop();
   void emit(net::Bytes payload, std::uint8_t sequence);
+  Run run() const;
   void flush();
+  void flush_and_emit(net::Bytes payload, std::uint8_t sequence);
+  void spare_client();
   void broken();
   std::string end_packet(const wire::mysql::Ok& ok) const;
   std::string columns_eof() const;
@@ -262,10 +274,11 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   // During on_data:
   net::Bytes data_;
   std::size_t at_ = 0;
-  std::size_t run_ = 0;                 // from here to at_ goes to the client
-  std::vector<std::uint32_t> headers_;  // of the packets in the run, if delta_ is not 0
+  std::size_t run_ = 0;           // from here to at_ goes to the client
+  std::size_t first_header_ = 0;  // in data_; before it lies the rest of a packet
   std::string scratch_;
 
+  bool was_paused_ = false;      // its client did not read fast enough
   bool ended_in_error_ = false;  // so status_ is that of before
   bool parked_ = false;
   bool finishing_ = false;

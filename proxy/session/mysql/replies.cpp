@@ -1,5 +1,8 @@
 // Origin: replies. What differs between the two ends is translated packet by packet; rows pass in
 // runs, in one copy.
+#include <algorithm>
+#include <utility>
+
 #include "proxy/session/mysql/client.hpp"
 #include "proxy/session/mysql/origin.hpp"
 
@@ -36,6 +39,7 @@ std::size_t Origin::on_data(net::Bytes data) {
   last_reply_ = worker_->loop.now();
   data_ = data;
   at_ = run_ = 0;
+  first_header_ = rest_;
   while (at_ < data_.size() && !broken_ && step()) {
   }
   flush();
@@ -67,10 +71,40 @@ bool Origin::step() {
     broken();
     return true;
   }
-  if (phase_ == Phase::kRows) return row();
+  if (phase_ == Phase::kRows) {
+    if (rows()) return true;
+    return row();
+  }
   if (here < header_.size()) return false;
   head();
   return true;
+}
+
+/// Passes the rows that lie whole at at_, of one packet each; false: the present packet is none.
+/// Large results come through here, 15 instructions a row.
+bool Origin::rows() {
+  if (continued_ || eof_owed_ || queue_.front().purpose == Purpose::kValues) return false;
+  const char* const data = data_.data();
+  const std::size_t size = data_.size();
+  std::uint8_t sequence = sequence_;
+  std::size_t at = at_;
+  std::size_t count = 0;
+  while (size - at > my::kHeaderSize) {
+    const my::Header header = my::read_header(data + at);
+    const auto first = static_cast<std::uint8_t>(data[at + my::kHeaderSize]);
+    // EOF, ERR, an empty packet, a piece of a longer one, one out of order: row() looks closer.
+    const bool is_row = first < my::reply::kEof && header.length > 0 && !header.continues() &&
+                        header.sequence == sequence;
+    if (!is_row || size - at < header.size()) break;
+    at += header.size();
+    ++sequence;
+    ++count;
+  }
+  sequence_ = sequence;
+  outcome_.rows += count;
+  outcome_.bytes += at - at_;
+  at_ = at;
+  return count > 0;
 }
 
 void Origin::broken() { broken_ = true; }
@@ -86,22 +120,26 @@ bool Origin::client_has(std::uint64_t capability) const {
 
 // --- to the client ------------------------------------------------------------------------------
 
+Run Origin::run() const {
+  return {data_.substr(run_, at_ - run_), std::max(run_, first_header_) - run_, delta_};
+}
+
 /// What lies between run_ and at_ goes out, with the client's numbers.
 void Origin::flush() {
   if (at_ > run_ && forwards()) {
-    owner_->to_client(data_.substr(run_, at_ - run_), headers_, delta_);
-    if (owner_->stream().unsent() > net::Stream::kHighWater) stream_->pause_reading();
+    owner_->to_client(run());
+    spare_client();
   }
-  headers_.clear();
   run_ = at_;
 }
 
 /// The present packet goes as it is; its body may still be on its way.
 void Origin::pass() {
-  if (delta_ != 0) headers_.push_back(static_cast<std::uint32_t>(at_ - run_));
-  rest_ = header_.size();
+  const std::size_t here = std::min(header_.size(), data_.size() - at_);
+  at_ += here;
+  rest_ = header_.size() - here;
   sequence_ = static_cast<std::uint8_t>(header_.sequence + 1);
-  outcome_.bytes += rest_;
+  outcome_.bytes += header_.size();
 }
 
 void Origin::drop() {
@@ -113,8 +151,7 @@ void Origin::drop() {
 }
 
 void Origin::replace(net::Bytes payload) {
-  flush();
-  emit(payload, client_sequence());
+  flush_and_emit(payload, client_sequence());
   at_ += header_.size();
   run_ = at_;
   sequence_ = static_cast<std::uint8_t>(header_.sequence + 1);
@@ -122,9 +159,27 @@ void Origin::replace(net::Bytes payload) {
 
 /// In front of the present packet.
 void Origin::insert(net::Bytes payload) {
-  flush();
-  emit(payload, client_sequence());
+  flush_and_emit(payload, client_sequence());
   ++delta_;
+}
+
+/// What lies between run_ and at_, and one more packet behind it.
+void Origin::flush_and_emit(net::Bytes payload, std::uint8_t sequence) {
+  if (at_ == run_ || !forwards()) {
+    flush();
+    return emit(payload, sequence);
+  }
+  outcome_.bytes += payload.size() + my::kHeaderSize;
+  owner_->to_client(run(), sequence, payload);
+  run_ = at_;
+  spare_client();
+}
+
+/// A client that does not read fast enough is not to be sent more.
+void Origin::spare_client() {
+  if (owner_->stream().unsent() <= net::Stream::kHighWater) return;
+  stream_->pause_reading();
+  was_paused_ = true;
 }
 
 void Origin::emit(net::Bytes payload, std::uint8_t sequence) {
@@ -280,8 +335,6 @@ void Origin::column() {
   if (ends_here) return end_reply(built.empty() ? payload : net::Bytes(built));
   if (built.empty()) {
     pass();
-    at_ += rest_;
-    rest_ = 0;
   } else {
     replace(built);
   }
@@ -365,8 +418,6 @@ void Origin::field_list() {
     return replace(built);
   }
   pass();
-  at_ += rest_;
-  rest_ = 0;
 }
 
 void Origin::rows_end() {
@@ -383,8 +434,6 @@ void Origin::local_infile() {
   const bool wanted = forwards() && client_has(capability::kLocalFiles);
   if (wanted) {
     pass();
-    at_ += rest_;
-    rest_ = 0;
     phase_ = Phase::kInfile;
     flush();
     owner_->infile_begins(static_cast<std::uint8_t>(sequence_ + delta_));
@@ -475,8 +524,6 @@ void Origin::ok_packet(my::Bytes payload, bool ends_rows) {
   if (more) {
     if (built.empty()) {
       pass();
-      at_ += rest_;
-      rest_ = 0;
     } else {
       replace(built);
     }
@@ -510,14 +557,14 @@ void Origin::err_packet(my::Bytes payload) {
 
 /// The present packet is the reply's last; the client gets `payload` for it.
 void Origin::end_reply(net::Bytes payload) {
-  flush();
   before_end();
   if (!payload.empty() && queue_.front().refuses_infile && owner_ != nullptr) {
+    flush();
     owner_->packet_to_client(
         queue_.front().client_sequence,
         Client::no_local_files(identity_.is_mariadb, identity_.major_version()));
   } else {
-    emit(payload, client_sequence());
+    flush_and_emit(payload, client_sequence());
   }
   at_ += header_.size();
   run_ = at_;

@@ -13,13 +13,6 @@ std::uint8_t append_packet(std::string& out, std::uint8_t sequence, Bytes payloa
   }
 }
 
-PayloadWriter& PayloadWriter::fixed(std::uint64_t value, std::size_t size) {
-  for (std::size_t i = 0; i < size; ++i) {
-    out_.push_back(static_cast<char>(value >> (8 * i) & 0xff));
-  }
-  return *this;
-}
-
 PayloadWriter& PayloadWriter::lenenc(std::uint64_t value) {
   if (value < 0xfb) return u8(static_cast<std::uint8_t>(value));
   if (value <= 0xffff) return u8(0xfc).fixed(value, 2);

@@ -29,7 +29,10 @@ struct PacketRead {
 
 inline Header read_header(const char* four) {
   const auto* at = reinterpret_cast<const unsigned char*>(four);
-  return {static_cast<std::uint32_t>(at[0] | at[1] << 8 | at[2] << 16), at[3]};
+  // Compilers make one load of it.
+  const std::uint32_t word = static_cast<std::uint32_t>(at[0]) | std::uint32_t{at[1]} << 8 |
+                             std::uint32_t{at[2]} << 16 | std::uint32_t{at[3]} << 24;
+  return {word & 0xffffff, static_cast<std::uint8_t>(word >> 24)};
 }
 
 /// One packet that lies whole at the beginning of `bytes`. `limit` bounds the payload.
@@ -49,7 +52,16 @@ std::uint8_t append_packet(std::string& out, std::uint8_t sequence, Bytes payloa
 class PayloadWriter {
  public:
   explicit PayloadWriter(std::string& out) : out_(out) {}
-  PayloadWriter& fixed(std::uint64_t value, std::size_t size);
+  /// The lowest `size` bytes, 8 at most.
+  PayloadWriter& fixed(std::uint64_t value, std::size_t size) {
+    char bytes[sizeof value];
+    for (char& byte : bytes) {
+      byte = static_cast<char>(value);
+      value >>= 8;
+    }
+    out_.append(bytes, size);
+    return *this;
+  }
   PayloadWriter& u8(std::uint8_t value) { return fixed(value, 1); }
   PayloadWriter& u16(std::uint16_t value) { return fixed(value, 2); }
   PayloadWriter& u32(std::uint32_t value) { return fixed(value, 4); }

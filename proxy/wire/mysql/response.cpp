@@ -82,9 +82,11 @@ std::optional<Eof> parse_eof(Bytes payload) {
 }
 
 std::string build_eof(const Eof& eof) {
-  std::string payload;
-  PayloadWriter(payload).u8(reply::kEof).u16(eof.warnings).u16(eof.status);
-  return payload;
+  const auto low = [](std::uint16_t value) { return static_cast<char>(value & 0xff); };
+  const auto high = [](std::uint16_t value) { return static_cast<char>(value >> 8); };
+  const char bytes[kEofSize] = {static_cast<char>(reply::kEof), low(eof.warnings),
+                                high(eof.warnings), low(eof.status), high(eof.status)};
+  return {bytes, kEofSize};
 }
 
 bool ends_rows(Bytes payload, std::uint64_t capabilities) {

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 
+#include "proxy/sql/word_set.hpp"
+
 namespace hyperdrive::proxy::sql {
 namespace {
 
-// Sorted. Left out on purpose: RAND, UUID, NOW and its like, SLEEP, BENCHMARK, LOAD_FILE, PASSWORD,
+// Left out on purpose: RAND, UUID, NOW and its like, SLEEP, BENCHMARK, LOAD_FILE, PASSWORD,
 // ENCRYPT, DATABASE, USER, VERSION, CONNECTION_ID, LAST_INSERT_ID, FOUND_ROWS, ROW_COUNT, GET_LOCK,
 // NEXTVAL, DEFAULT, VALUES, NAME_CONST, and whatever is not known.
 // clang-format off
@@ -63,8 +65,6 @@ constexpr std::array<std::string_view, 337> kCacheable = {
     "vec_distance_euclidean", "vec_fromtext", "vec_totext", "vector_dim", "vector_to_string",
     "week", "weekday", "weekofyear", "year", "yearweek"};
 // clang-format on
-constexpr bool kSorted = std::is_sorted(kCacheable.begin(), kCacheable.end());
-static_assert(kSorted);
 
 // Of these, what MySQL has and MariaDB lacks, or the other way round, or neither had long ago.
 constexpr std::string_view kOnlySomewhere[] = {"any_value",
@@ -94,7 +94,7 @@ constexpr std::string_view kOnlySomewhere[] = {"any_value",
                                                "regexp_substr",
                                                "regexp_replace"};
 
-constexpr std::string_view kNoFunction[] = {
+constexpr std::array<std::string_view, 75> kNoFunction = {
     "all",       "and",         "any",     "as",       "between", "binary",
     "by",        "bit",         "case",    "datetime", "dec",     "decimal",
     "distinct",  "distinctrow", "div",     "double",   "else",    "except",
@@ -164,6 +164,9 @@ constexpr std::string_view kHarmless[] = {"benchmark",
 constexpr bool kHarmlessSorted = std::is_sorted(std::begin(kHarmless), std::end(kHarmless));
 static_assert(kHarmlessSorted);
 
+constexpr WordSet kCacheableSet(kCacheable);
+constexpr WordSet kNoFunctionSet(kNoFunction);
+
 }  // namespace
 
 bool mysql_function_writes_nothing(std::string_view name) {
@@ -173,7 +176,7 @@ bool mysql_function_writes_nothing(std::string_view name) {
 
 bool mysql_function_is_cacheable(std::string_view name, bool has_arguments) {
   if (name == "unix_timestamp" && !has_arguments) return false;
-  return std::binary_search(kCacheable.begin(), kCacheable.end(), name);
+  return kCacheableSet.contains(name);
 }
 
 bool mysql_function_is_everywhere(std::string_view name) {
@@ -185,8 +188,7 @@ bool mysql_function_is_everywhere(std::string_view name) {
 }
 
 bool mysql_is_no_function(std::string_view lower_word) {
-  return std::find(std::begin(kNoFunction), std::end(kNoFunction), lower_word) !=
-         std::end(kNoFunction);
+  return kNoFunctionSet.contains(lower_word);
 }
 
 bool mysql_is_volatile_word(std::string_view lower_word) {

@@ -56,6 +56,10 @@ void CacheGate::gone(Client& client) {
 // --- the question
 // -----------------------------------------------------------------------------------
 
+bool CacheGate::judges_plain_texts() {
+  return !planner_.policy().disabled || planner_.may_hide_state();
+}
+
 Offer CacheGate::offer(Client& client, const Question& question) {
   if (planner_.policy().disabled) return offer_uncached(client);
   if (const auto at = visits_.find(&client); at != visits_.end()) at->second.label.reset();

@@ -44,6 +44,7 @@ class CacheGate final : public Gate {
   CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, SharedTier& tier);
   ~CacheGate() override;
 
+  bool judges_plain_texts() override;
   Offer offer(Client& client, const Question& question) override;
   bool will_run(Client& client, Origin& origin, TextInfo& text, const StateRef& state) override;
   void answered(Origin& origin, const Ending& ending) override;

@@ -172,6 +172,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step command(const Message& message);
   Step run_command(const Message& message);
   TextRef text_of(const Message& message);
+  TextRef text_to_run(const Message& message);
   Step query(const Message& message);
   Step change_databases(const Message& message);
   Step ping();

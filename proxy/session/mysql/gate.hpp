@@ -83,6 +83,8 @@ struct Ending {
 class Gate {
  public:
   virtual ~Gate() = default;
+  /// Whether it judges plain texts, too, and so keeps something with them.
+  virtual bool judges_plain_texts() = 0;
   virtual Offer offer(Client& client, const Question& question) = 0;
   /// `origin`: where it will run; `state`: as in Question.
   virtual bool will_run(Client& client, Origin& origin, TextInfo& text, const StateRef& state) = 0;

@@ -294,8 +294,16 @@ TextRef Client::text_of(const Message& message) {
   return text;
 }
 
+/// As text_of(), for a text that is run once.
+TextRef Client::text_to_run(const Message& message) {
+  const bool is_kept = worker_.gate != nullptr && worker_.gate->judges_plain_texts();
+  const net::Bytes text = message.argument();
+  const bool is_looked_at = !is_kept && message.is_whole && text.size() <= TextMemo::kMaxKept;
+  return is_looked_at ? worker_.texts.look(text, lexing_) : text_of(message);
+}
+
 Client::Step Client::query(const Message& message) {
-  const TextRef text = text_of(message);
+  const TextRef text = text_to_run(message);
   Step step = Step::kDone;
   if (!text->plain && !may_run(message, *text, step)) return step;
   const bool free = !lease_ || (lingers_ && !must_hold());

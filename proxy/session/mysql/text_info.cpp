@@ -1,11 +1,14 @@
 #include "proxy/session/mysql/text_info.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cctype>
+#include <cstring>
 
 #include "proxy/session/word_finder.hpp"
 #include "proxy/sql/mysql_analysis.hpp"
 #include "proxy/sql/mysql_builtins.hpp"
+#include "proxy/sql/word_set.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
 namespace {
@@ -13,17 +16,6 @@ namespace {
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-bool starts_with_word(std::string_view text, std::string_view word) {
-  if (text.size() < word.size()) return false;
-  for (std::size_t i = 0; i < word.size(); ++i) {
-    if (lower(text[i]) != word[i]) return false;
-  }
-  if (text.size() == word.size()) return true;
-  const char next = text[word.size()];
-  return !(std::isalnum(static_cast<unsigned char>(next)) || next == '_' || next == '$' ||
-           static_cast<unsigned char>(next) >= 0x80);
-}
 
 bool contains_at(std::string_view text, std::size_t at, std::string_view word) {
   if (text.size() - at < word.size()) return false;
@@ -63,6 +55,49 @@ constexpr WordFinder kWords({
     {"previous", 'v', kMaybeSequence},
     {";", ';', kSemicolon},
 });
+
+/// Which bytes stand in a text, of those that make a closer look necessary. Found 16 at a time, as
+/// every text goes through this: a good instruction a byte.
+struct Marks {
+  bool anchors = false;      ///< those by which kWords looks for its words
+  bool parentheses = false;  ///< opening ones
+};
+
+using Block [[gnu::vector_size(16)]] = unsigned char;
+
+struct MarkMasks {
+  Block anchors{}, parentheses{};
+
+  void add(const char* bytes) {
+    Block block;
+    std::memcpy(&block, bytes, sizeof block);
+    const Block lower = block | 0x20;
+    anchors |= reinterpret_cast<Block>((block == '@') | (block == '!') | (block == '_') |
+                                       (block == ';') | (lower == 'v') | (lower == 'x'));
+    parentheses |= reinterpret_cast<Block>(block == '(');
+  }
+  static bool any(const Block& mask) {
+    std::uint64_t halves[2];
+    std::memcpy(halves, &mask, sizeof halves);
+    return (halves[0] | halves[1]) != 0;
+  }
+  Marks marks() const { return {any(anchors), any(parentheses)}; }
+};
+
+Marks marks_of(std::string_view text) {
+  MarkMasks masks;
+  constexpr std::size_t kBlock = sizeof(Block);
+  if (text.size() < kBlock) {
+    char padded[kBlock] = {};
+    std::memcpy(padded, text.data(), text.size());
+    masks.add(padded);
+    return masks.marks();
+  }
+  const char* const last = text.data() + text.size() - kBlock;
+  for (const char* at = text.data(); at < last; at += kBlock) masks.add(at);
+  masks.add(last);  // over the one before it, perhaps
+  return masks.marks();
+}
 
 bool has_word(std::string_view text, std::string_view word) {
   for (std::size_t i = 0; i + word.size() <= text.size(); ++i) {
@@ -108,7 +143,8 @@ bool is_harmless_function(std::string_view name) {
       "system_user", "current_user",   "version",      "connection_id", "utc_date",
       "utc_time",    "utc_timestamp",  "current_date", "current_time",  "current_timestamp",
       "default"};
-  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+  static constexpr sql::WordSet kSet(kNames);
+  return kSet.contains(name);
 }
 
 /// Whether a comment, or a name in double quotes, may end before `end`, blanks skipped.
@@ -173,23 +209,84 @@ bool calls_unknown(std::string_view text) {
   return false;
 }
 
-}  // namespace
+/// A word that a plain text begins with, compared as one number.
+struct FirstWord {
+  std::uint64_t letters = 0, mask = 0;
+  std::size_t size = 0;
+  bool reads = false;
 
-Glance glance(std::string_view text) {
+  consteval FirstWord(std::string_view word, bool reads_in) : size(word.size()), reads(reads_in) {
+    std::array<char, sizeof letters> bytes{}, used{};
+    for (std::size_t i = 0; i < word.size(); ++i) {
+      bytes[i] = word[i];
+      used[i] = '\xff';
+    }
+    letters = std::bit_cast<std::uint64_t>(bytes);
+    mask = std::bit_cast<std::uint64_t>(used);
+  }
+};
+
+constexpr FirstWord kFirstWords[] = {{"select", true},  {"insert", false},  {"update", false},
+                                     {"delete", false}, {"replace", false}, {"with", false},
+                                     {"values", true},  {"table", true}};
+
+/// `rest`: the text from its first word on.
+Glance first_word(std::string_view text, std::string_view& rest) {
   std::size_t at = 0;
   while (at < text.size() && (is_space(text[at]) || text[at] == '(')) ++at;
-  const std::string_view rest = text.substr(at);
-  for (const std::string_view word : {"select", "values", "table"}) {
-    if (starts_with_word(rest, word)) {
-      const bool plain = !is_suspicious(rest);
-      return {plain, plain};
-    }
+  rest = text.substr(at);
+  constexpr std::uint64_t kLower = 0x2020202020202020;
+  std::uint64_t head = 0;
+  if (rest.size() >= sizeof head) {
+    std::memcpy(&head, rest.data(), sizeof head);
+  } else if (!rest.empty()) {
+    std::memcpy(&head, rest.data(), rest.size());
   }
-  for (const std::string_view word : {"insert", "update", "delete", "replace", "with"}) {
-    if (starts_with_word(rest, word)) return {!is_suspicious(rest), false};
+  for (const FirstWord& word : kFirstWords) {
+    if (((head | kLower) & word.mask) != word.letters) continue;
+    const bool ends = rest.size() == word.size || !is_name_byte(rest[word.size]);
+    return {ends, ends && word.reads};
   }
   return {};
 }
+
+/// What nobody refers to any more, with the memory of its text, for the next of this thread: a text
+/// that is looked at once allocates nothing.
+class Spares {
+ public:
+  std::unique_ptr<TextInfo> take() {
+    if (spares_.empty()) return nullptr;
+    std::unique_ptr<TextInfo> last = std::move(spares_.back());
+    spares_.pop_back();
+    return last;
+  }
+  void give(std::unique_ptr<TextInfo> info) {
+    constexpr std::size_t kMost = 32, kMostBytes = 1024;
+    if (spares_.size() >= kMost || info->text.capacity() > kMostBytes) return;
+    info->analysis.reset();
+    info->gate_data.reset();
+    spares_.push_back(std::move(info));
+  }
+
+ private:
+  std::vector<std::unique_ptr<TextInfo>> spares_;
+};
+thread_local Spares spares;
+
+}  // namespace
+
+Glance glance(std::string_view text) {
+  std::string_view rest;
+  Glance seen = first_word(text, rest);
+  if (!seen.plain) return {false, false, calls_unknown(text)};
+  const Marks marks = marks_of(text);
+  seen.plain = !marks.anchors || !is_suspicious(rest);
+  seen.read_only = seen.plain && seen.read_only;
+  seen.hidden = marks.parentheses && calls_unknown(text);
+  return seen;
+}
+
+void TextInfo::dismiss(TextInfo* info) { spares.give(std::unique_ptr<TextInfo>(info)); }
 
 TextMemo::Index& TextMemo::index(sql::MysqlLexing lexing) {
   return indexes_[(lexing.ansi_quotes ? 1 : 0) | (lexing.no_backslash_escapes ? 2 : 0) |
@@ -221,14 +318,29 @@ TextRef TextMemo::get(std::string_view text, sql::MysqlLexing lexing) {
   return info;
 }
 
+TextRef TextMemo::look(std::string_view text, sql::MysqlLexing lexing) {
+  if (!lexing.unsafe_charset && text.size() <= kMaxKept) {
+    const Glance seen = glance(text);
+    if (seen.plain && !seen.hidden) return make(text, lexing, seen);
+  }
+  return get(text, lexing);
+}
+
 TextRef TextMemo::make(std::string_view text, sql::MysqlLexing lexing) {
-  TextRef info(new TextInfo);
+  if (!lexing.unsafe_charset) return make(text, lexing, glance(text));
+  return make(text, lexing, {false, false, calls_unknown(text)});
+}
+
+TextRef TextMemo::make(std::string_view text, sql::MysqlLexing lexing, const Glance& seen) {
+  std::unique_ptr<TextInfo> spare = spares.take();
+  TextRef info(spare ? spare.release() : new TextInfo);
   info->text = text;
   info->lexing = lexing;
-  const Glance seen = lexing.unsafe_charset ? Glance{} : glance(text);
   info->plain = seen.plain;
   info->read_only = seen.read_only;
-  info->hidden = calls_unknown(text);
+  info->hidden = seen.hidden;
+  info->cut = false;
+  info->used_ = true;
   if (!seen.plain) analysis(*info);
   return info;
 }

@@ -38,18 +38,30 @@ struct TextInfo {
   friend class TextMemo;
   friend void intrusive_ptr_add_ref(TextInfo* info) { ++info->references_; }
   friend void intrusive_ptr_release(TextInfo* info) {
-    if (--info->references_ == 0) delete info;
+    if (--info->references_ == 0) dismiss(info);
   }
+  static void dismiss(TextInfo* info);
   std::uint32_t references_ = 0;
   bool used_ = true;  // since the clock's hand came by
 };
 using TextRef = boost::intrusive_ptr<TextInfo>;
+
+/// What a text's first word and its other words show.
+struct Glance {
+  bool plain = false;
+  bool read_only = false;
+  bool hidden = false;
+};
+Glance glance(std::string_view text);
 
 class TextMemo {
  public:
   explicit TextMemo(std::size_t capacity = 4096) : capacity_(capacity) {}
 
   TextRef get(std::string_view text, sql::MysqlLexing lexing);
+  /// For whoever keeps nothing with a text, the next time it comes: a plain one that calls nothing
+  /// unknown is looked at anew, which takes less than to find it.
+  TextRef look(std::string_view text, sql::MysqlLexing lexing);
   /// Of a text whose end is not here.
   static TextRef cut(std::string_view beginning, sql::MysqlLexing lexing);
   static const sql::Analysis& analysis(TextInfo& info);
@@ -63,6 +75,7 @@ class TextMemo {
   using Index = boost::unordered_flat_map<std::string_view, TextRef>;
   Index& index(sql::MysqlLexing lexing);
   static TextRef make(std::string_view text, sql::MysqlLexing lexing);
+  static TextRef make(std::string_view text, sql::MysqlLexing lexing, const Glance& seen);
   void evict();
   bool is_full_for(std::string_view text) const {
     return ring_.size() >= capacity_ || bytes_ + text.size() > kMaxBytes;
@@ -77,12 +90,5 @@ class TextMemo {
   TextRef latest_;  // that was not let in: one statement is asked about more than once
   std::size_t hand_ = 0;
 };
-
-/// Whether the text's first word and its other words show that it is plain.
-struct Glance {
-  bool plain = false;
-  bool read_only = false;
-};
-Glance glance(std::string_view text);
 
 }  // namespace hyperdrive::proxy::session::mysql

@@ -1,6 +1,7 @@
 #include "proxy/session/mysql/text_info.hpp"
 
 #include <catch2/catch.hpp>
+#include <string>
 
 #include "proxy/session/mysql/statements.hpp"
 
@@ -42,6 +43,123 @@ TEST_CASE("one text read in two ways is two texts") {
   TextMemo memo;
   CHECK(memo.get("select \"a\"", {}) == memo.get("select \"a\"", {}));
   CHECK(memo.get("select \"a\"", {}) != memo.get("select \"a\"", {.ansi_quotes = true}));
+}
+
+TEST_CASE("whoever keeps nothing with a text learns the same of it") {
+  for (const char* text : {"",
+                           "(",
+                           "select",
+                           "select 1",
+                           "SELECT c FROM sbtest1 WHERE id=50123",
+                           "selection",
+                           "table t",
+                           "values (1)",
+                           "insert into t (a) values (1)",
+                           "replace into t values (1)",
+                           "with x as (select 1) select 1",
+                           "delete from t",
+                           "update t set a = 1",
+                           "begin",
+                           "commit",
+                           "select @x",
+                           "select 1 @x",
+                           "select '@'",
+                           "select \"@x\"",
+                           "select `@x`",
+                           "select a -- @x",
+                           "select 1; select 2",
+                           "select 1;",
+                           "select 1 ; ",
+                           "select ';'",
+                           "select /*!1*/ 1",
+                           "select /* ! */ 1",
+                           "select 1 /*M!100100 + 1 */",
+                           "select last_insert_id()",
+                           "select LAST_INSERT_ID (7)",
+                           "select 'last_insert_id'",
+                           "select lastval(s)",
+                           "select NextVal(s)",
+                           "select next value for s",
+                           "select next_value from t",
+                           "select 'next value'",
+                           "select sum(k) from t where id between 1 and 2",
+                           "select f(1)",
+                           "select `f`(1)",
+                           "select f /**/ (1)",
+                           "select \"f\"(1)",
+                           "select a from t limit 1",
+                           "select a from t limit 1 into @x",
+                           "select a into outfile 'x' from t",
+                           "select now() - interval 1 day",
+                           "select _latin1'x'",
+                           "select x'40'",
+                           "select n'@'",
+                           "select '\\'' , '@'",
+                           "select count(*) from t where a in (1, 2)",
+                           "call p()",
+                           "set @x = 1",
+                           "select get_lock('a', 1)",
+                           "select SETVAL(s, 1)"}) {
+    for (const bool ansi_quotes : {false, true}) {
+      for (const bool unsafe_charset : {false, true}) {
+        CAPTURE(text, ansi_quotes, unsafe_charset);
+        const hyperdrive::proxy::sql::MysqlLexing lexing{.ansi_quotes = ansi_quotes,
+                                                         .unsafe_charset = unsafe_charset};
+        TextMemo memo, other;
+        const TextRef kept = memo.get(text, lexing);
+        const TextRef looked_at = other.look(text, lexing);
+        CHECK(looked_at->text == text);
+        CHECK(looked_at->lexing.ansi_quotes == ansi_quotes);
+        CHECK(looked_at->plain == kept->plain);
+        CHECK(looked_at->read_only == kept->read_only);
+        CHECK(looked_at->hidden == kept->hidden);
+        CHECK((looked_at->analysis != nullptr) == (kept->analysis != nullptr));
+      }
+    }
+  }
+}
+
+TEST_CASE("texts that differ in a literal are different texts") {
+  TextMemo memo;
+  const TextRef one = memo.look("select a from t where id = 1", {});
+  const TextRef two = memo.look("select a from t where id = 2", {});
+  CHECK(one->text == "select a from t where id = 1");
+  CHECK(two->text == "select a from t where id = 2");
+}
+
+TEST_CASE("what must be analysed is kept however it is looked at") {
+  TextMemo memo;
+  CHECK(memo.look("select @x", {}) == memo.look("select @x", {}));
+  CHECK(memo.look("select f(1)", {}) == memo.get("select f(1)", {}));
+}
+
+TEST_CASE("what is suspicious is found wherever it stands") {
+  for (const std::string word :
+       {"@x", "/*!1*/", "/*m!1*/", "last_insert_id()", "LASTVAL(s)", "found_rows()",
+        "get_lock('a', 1)", "row_count()", "release_all_locks()", "nextVAL(s)", "setval(s, 1)",
+        "neXt value for s", "preVious value for s", "1; select 1"}) {
+    for (std::size_t before = 0; before < 40; ++before) {
+      for (const std::size_t behind : {0, 1, 15, 16, 17, 40}) {
+        const std::string text =
+            "select " + std::string(before, '1') + " " + word + " " + std::string(behind, '2');
+        CAPTURE(text);
+        CHECK_FALSE(glance(text).plain);
+      }
+    }
+  }
+}
+
+TEST_CASE("a call is found wherever it stands") {
+  for (std::size_t before = 0; before < 40; ++before) {
+    for (const std::size_t behind : {0, 1, 15, 16, 17}) {
+      const std::string padding = std::string(before, '1') + " ";
+      const std::string end(behind, ' ');
+      CAPTURE(before, behind);
+      CHECK(glance("select " + padding + "f(1)" + end).hidden);
+      CHECK_FALSE(glance("select " + padding + "sum(1)" + end).hidden);
+      CHECK_FALSE(glance("select " + padding + "Now(1)" + end).hidden);
+    }
+  }
 }
 
 TEST_CASE("a full memo keeps what is asked for a second time") {

@@ -17,9 +17,16 @@ PendingWrites& slot_of(Origin& origin) {
 bool CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const StateRef& state) {
   const bool misread = mark(origin, text, state);
   if (!announced(client, origin)) return false;
+  constexpr std::string_view kDisabled = "caching is disabled";
+  const bool is_disabled = planner_.policy().disabled;
+  if (is_disabled && !visits_.contains(&client)) {
+    cache_.counters().add(CacheStatus::kDisabled);
+    client.set_cache_outcome(CacheStatus::kDisabled, kDisabled);
+    return true;
+  }
   Visit& visit = visits_[&client];
-  Label label{CacheStatus::kDisabled, "caching is disabled"};
-  if (!planner_.policy().disabled) {
+  Label label{CacheStatus::kDisabled, std::string(kDisabled)};
+  if (!is_disabled) {
     const Asker& asker = planner_.asker(state);
     label = visit.label ? std::move(*visit.label)
                         : classify(client, asker, planner_.plan(text, asker), text);
@@ -39,7 +46,7 @@ bool CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const S
   } else {
     cache_.counters().add(label.status);
   }
-  client.set_cache_outcome(label.status, std::move(label.reason));
+  client.set_cache_outcome(label.status, label.reason);
   forget_if_idle(client);
   return true;
 }

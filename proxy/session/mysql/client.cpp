@@ -285,8 +285,7 @@ void Client::send_error(std::uint8_t sequence, std::uint16_t code, std::string_v
 /// The status flags of answers made here.
 std::uint16_t Client::told_status() const {
   if (lease_) return static_cast<std::uint16_t>(lease_->status() & ~my::status::kMoreResultsExists);
-  const auto profile = worker_.service.profile();
-  bool autocommit = !profile || profile->autocommit;
+  bool autocommit = worker_.service.begins_with_autocommit();
   if (state_) {
     if (const std::string* value = state_->find("autocommit")) autocommit = *value == "1";
   }

@@ -87,7 +87,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void retry() { unblock(Block::kGate); }
   bool pinned() const { return pins_ != 0; }
   /// What became of the present statement at the cache, for its event.
-  void set_cache_outcome(sql::CacheStatus status, std::string reason);
+  void set_cache_outcome(sql::CacheStatus status, std::string_view reason);
 
   // --- for the worker
   void sweep(std::chrono::steady_clock::time_point now);

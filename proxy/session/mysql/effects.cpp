@@ -204,7 +204,7 @@ void Client::ending(const Outcome& outcome) {
     worker_.gate->answered(*lease_,
                            {outcome.failed, lease_->in_transaction(), lease_->autocommit()});
   }
-  const auto spent = std::chrono::steady_clock::now() - running_.since;
+  const auto spent = worker_.loop.now() - running_.since;
   const auto micros = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(spent).count());
   const bool counted = running_.command == my::Command::kQuery ||

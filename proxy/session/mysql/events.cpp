@@ -38,9 +38,9 @@ std::string command_of(std::string_view sql) {
 
 }  // namespace
 
-void Client::set_cache_outcome(sql::CacheStatus status, std::string reason) {
+void Client::set_cache_outcome(sql::CacheStatus status, std::string_view reason) {
   cache_status_ = status;
-  cache_reason_ = std::move(reason);
+  if (worker_.service.telemetry.listening()) cache_reason_ = reason;
 }
 
 void Client::tell(const Outcome& outcome) {

@@ -213,7 +213,7 @@ void Client::remember_read(TextInfo& text, const StateRef& state, PreparedRef pr
   const std::size_t size =
       execute == nullptr ? 0 : execute->null_bitmap.size() + types.size() + execute->values.size();
   read.text = size > LastStatement::kMaxExecution ? nullptr : &text;
-  read.state = state;
+  if (read.state != state) read.state = state;  // to count references costs more
   read.prepared = std::move(prepared);
   read.execution.clear();
   if (execute == nullptr || execute->parameters == 0 || read.text == nullptr) return;

@@ -42,6 +42,7 @@ void Service::learn(const OriginSession& session) {
   profile->mode_flags = session.status & wire::mysql::status::kModes;
   kinds_offered_.store(session.server_capabilities & kKindMask, std::memory_order_relaxed);
   const std::lock_guard lock(mutex_);
+  autocommits_.store(profile->autocommit, std::memory_order_relaxed);
   facts_ = {std::string(session.version()), session.progress.tls_info.version};
   profile_ = std::move(profile);
 }
@@ -56,6 +57,7 @@ void Service::forget_origin() {
   origin_number.fetch_add(1, std::memory_order_acq_rel);
   knows_init_connect.store(false, std::memory_order_relaxed);
   const std::lock_guard lock(mutex_);
+  autocommits_.store(true, std::memory_order_relaxed);
   profile_ = nullptr;
 }
 

@@ -87,6 +87,8 @@ class Service {
   void forget_origin();
   /// SET GLOBAL: sessions are to begin as the origin lets them begin now.
   void renew_connections();
+  /// Whether sessions begin with autocommit on, as far as is known.
+  bool begins_with_autocommit() const { return autocommits_.load(std::memory_order_relaxed); }
   /// The kinds that the origin can be asked for at all.
   std::uint64_t kinds_offered() const { return kinds_offered_.load(std::memory_order_relaxed); }
   /// A connection id of our own, far above what origins give; its worker can be told from it.
@@ -102,6 +104,7 @@ class Service {
   ProfileRef profile_;
   std::atomic<std::uint32_t> next_id_ = 0;
   std::atomic<std::uint64_t> kinds_offered_ = kKindMask;
+  std::atomic<bool> autocommits_ = true;  // of profile_
 };
 
 class Worker final : public Clientele<Client, Origin> {

@@ -81,7 +81,9 @@ class Loop {
 
   /// Finishes the stream and keeps it until its bytes are out and the peer has ended its side too
   /// (a close before that could reset the connection and lose the last bytes), at most `patience`.
-  virtual void close_later(std::unique_ptr<Stream> stream, Milliseconds patience) = 0;
+  /// `closed` is called once after that, or at once if nothing is left to wait for.
+  virtual void close_later(std::unique_ptr<Stream> stream, Milliseconds patience,
+                           std::function<void()> closed = {}) = 0;
   /// Whether bytes of such streams have not reached their peers' hosts yet: to stop the loop now
   /// would lose them.
   virtual bool owes_bytes() const = 0;

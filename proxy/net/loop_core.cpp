@@ -176,14 +176,19 @@ void LoopCore::hand_over(std::unique_ptr<Stream> stream,
   done(std::move(stream));
 }
 
-void LoopCore::close_later(std::unique_ptr<Stream> stream, Milliseconds patience) {
+void LoopCore::close_later(std::unique_ptr<Stream> stream, Milliseconds patience,
+                           std::function<void()> closed) {
   auto* socket = static_cast<SocketStream*>(stream.get());
   socket->finish();
   const bool nothing_left = (socket->closed() && socket->unsent() == 0) || socket->broken();
-  if (nothing_left) return;
+  if (nothing_left) {
+    stream.reset();
+    if (closed) closed();
+    return;
+  }
   auto timer = this->timer([this, socket] { drop_lingering(socket); });
   timer->arm(patience);
-  lingering_.push_back({std::move(stream), std::move(timer)});
+  lingering_.push_back({std::move(stream), std::move(timer), std::move(closed)});
 }
 
 bool LoopCore::owes_bytes() const {
@@ -202,7 +207,10 @@ void LoopCore::lingering_done(SocketStream& stream) {
 void LoopCore::drop_lingering(const Stream* stream) {
   const auto at = std::find_if(lingering_.begin(), lingering_.end(),
                                [&](const Lingering& each) { return each.stream.get() == stream; });
-  if (at != lingering_.end()) lingering_.erase(at);
+  if (at == lingering_.end()) return;
+  const auto closed = std::move(at->closed);
+  lingering_.erase(at);
+  if (closed) closed();
 }
 
 std::unique_ptr<Loop::Pending> LoopCore::connect(const std::string& host, std::uint16_t port,

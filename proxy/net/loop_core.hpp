@@ -65,7 +65,8 @@ class LoopCore : public Loop {
   std::unique_ptr<Pending> connect(const std::string& host, std::uint16_t port,
                                    Milliseconds timeout,
                                    std::function<void(ConnectResult)> done) override;
-  void close_later(std::unique_ptr<Stream> stream, Milliseconds patience) override;
+  void close_later(std::unique_ptr<Stream> stream, Milliseconds patience,
+                   std::function<void()> closed) override;
   void attach(Stream& stream) override;
 
   /// Takes over a connected socket in blocking mode.
@@ -117,6 +118,7 @@ class LoopCore : public Loop {
   struct Lingering {
     std::unique_ptr<Stream> stream;
     std::unique_ptr<Timer> patience;
+    std::function<void()> closed;
   };
 
   bool stopping() const { return stopping_.load(std::memory_order_relaxed); }

@@ -12,6 +12,8 @@ constexpr std::chrono::milliseconds kFirstBackOff{50};
 constexpr std::chrono::milliseconds kMaxBackOff{2'000};
 /// How long waiters outlast an origin that was there and is restarting.
 constexpr std::chrono::milliseconds kRestartGrace{5'000};
+/// Likewise one that has no place for another connection: others may be about to leave it.
+constexpr std::chrono::milliseconds kFullGrace{3'000};
 
 std::chrono::milliseconds back_off(int failures) {
   const int doublings = std::min(failures - 1, 6);
@@ -26,20 +28,19 @@ bool Pool::wants_more() const {
          total_ < static_cast<std::size_t>(std::max(options_.limit, 1));
 }
 
-bool Pool::take_slot(std::size_t worker) {
+void Pool::take_slot(std::size_t worker, std::function<void(bool)> taken) {
+  bool free = false;
   {
     const std::lock_guard lock(mutex_);
-    if (!waiting_.empty() || workers_[worker].closing) return false;
-    if (total_ < static_cast<std::size_t>(options_.limit)) {
-      ++total_;
-      return true;
+    if (waiting_.empty() && !workers_[worker].closing) {
+      free = total_ < static_cast<std::size_t>(options_.limit);
+      if (free) ++total_;
     }
   }
+  if (free) return taken(true);
   auto idle = try_acquire(worker);
-  if (!idle) return false;
-  OriginConnection& leaving = *idle;
-  leaving.retire(std::move(idle));
-  return true;  // its place
+  if (!idle) return taken(false);
+  close_for(std::move(idle), [taken = std::move(taken)] { taken(true); });  // its place
 }
 
 /// `here`: the calling worker, or workers_.size() if that is not known.
@@ -112,7 +113,8 @@ void Pool::open_failed(const Refusal& refusal) {
     const bool others = total_ > opening_;
     const bool restarting =
         refusal.transient && ever_opened_ && now < failing_since_ + kRestartGrace;
-    while (!others && !restarting && !waiting_.empty()) {
+    const bool full = refusal.full && now < failing_since_ + kFullGrace;
+    while (!others && !restarting && !full && !waiting_.empty()) {
       refuse(*waiting_.oldest(), failure_, told);
     }
     while (!seeking_.empty()) refuse(*seeking_.oldest(), failure_, told);

@@ -28,8 +28,9 @@ class OriginConnection {
   virtual void detach(std::function<void(bool alive)> done) = 0;
   /// Puts it on the loop of `worker`, on that worker's thread.
   virtual void attach(std::size_t worker) = 0;
-  /// Says goodbye as the protocol wants it, then closes.
-  virtual void retire(std::unique_ptr<OriginConnection> self) = 0;
+  /// Says goodbye as the protocol wants it, then closes. `closed`: once the origin has, too, or has
+  /// had some time for it.
+  virtual void retire(std::unique_ptr<OriginConnection> self, std::function<void()> closed) = 0;
 
  private:
   friend class Pool;

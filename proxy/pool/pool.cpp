@@ -140,15 +140,11 @@ void Pool::release(std::unique_ptr<OriginConnection> connection) {
   bool surplus = false;
   {
     const std::lock_guard lock(mutex_);
-    surplus = total_ > static_cast<std::size_t>(options_.limit) || workers_[worker].closing ||
-              connection->generation_ != generation_;
+    surplus = over_limit() || workers_[worker].closing || connection->generation_ != generation_ ||
+              (winding_down_ && waiting_.empty());
   }
   if (!connection->is_reusable()) return discard(std::move(connection));
-  if (expired || surplus) {
-    OriginConnection& leaving = *connection;
-    leaving.retire(std::move(connection));
-    return discard(nullptr);
-  }
+  if (expired || surplus) return retire(std::move(connection));
   serve(worker, std::move(connection), false);
 }
 
@@ -279,6 +275,26 @@ void Pool::discard(std::unique_ptr<OriginConnection> connection) {
     --total_;
   }
   consider_opening(workers_.size());
+}
+
+void Pool::retire(std::unique_ptr<OriginConnection> connection) {
+  close_for(std::move(connection), [this] { discard(nullptr); });
+}
+
+/// `closed`: its place is the caller's then.
+void Pool::close_for(std::unique_ptr<OriginConnection> connection, std::function<void()> closed) {
+  {
+    const std::lock_guard lock(mutex_);
+    ++closing_;
+  }
+  OriginConnection& leaving = *connection;
+  leaving.retire(std::move(connection), [this, closed = std::move(closed)] {
+    {
+      const std::lock_guard lock(mutex_);
+      --closing_;
+    }
+    closed();
+  });
 }
 
 std::unique_ptr<OriginConnection> Pool::lost(OriginConnection& connection) {

@@ -1,7 +1,8 @@
 // One pool of connections to one origin, shared by all workers of the process.
 //
 // Rules (shared/proxy.md, Pool): the limit is hard and counts connections being opened; at most two
-// are opened at a time, and only when more wait than are being opened; waiters are served strictly
+// are opened at a time, and only when more wait than are being opened; one that is closed counts
+// until the origin has closed it, too, for so long does it count there; waiters are served strictly
 // in the order in which they came, whichever worker they live on; a returned connection goes
 // straight to the oldest of them and never through the idle list.
 //
@@ -75,9 +76,9 @@ class Pool {
   /// second, is refused.
   std::unique_ptr<OriginConnection> acquire_unclaimed(Waiter& waiter);
   /// Takes a place under the limit for a connection that is not the pool's; an idle connection is
-  /// closed for it if need be. False: all are in use, or somebody waits. Given back by
-  /// discard(nullptr). On the thread of `worker`.
-  bool take_slot(std::size_t worker);
+  /// closed for it if need be. `taken`, at once or later: false: all are in use, or somebody waits.
+  /// Given back by discard(nullptr). On the thread of `worker`.
+  void take_slot(std::size_t worker, std::function<void(bool)> taken);
   static void claim(OriginConnection& connection, Waiter& waiter);
   static bool is_claimed(const OriginConnection& connection) {
     return !connection.claim_.expired();
@@ -86,8 +87,10 @@ class Pool {
   void forget(Waiter& waiter);
   /// Ends a lease. A connection that is not reusable, or too old, is discarded.
   void release(std::unique_ptr<OriginConnection> connection);
-  /// Ends a lease of a connection that is of no more use.
+  /// Ends a lease of a connection that is of no more use, and is gone.
   void discard(std::unique_ptr<OriginConnection> connection);
+  /// Likewise of one that is there: its place is free when the origin has closed it.
+  void retire(std::unique_ptr<OriginConnection> connection);
   /// An idle connection died or said something: it is taken out and given back, for it must not be
   /// destroyed while it is calling.
   std::unique_ptr<OriginConnection> lost(OriginConnection& connection);
@@ -97,6 +100,8 @@ class Pool {
   /// Every connection there is now belongs to the past: idle ones close, leased ones when they come
   /// back. For a config whose origin has changed.
   void renew();
+  /// Another process takes over: keeps no idle connections from now on.
+  void wind_down();
   PoolGauges gauges() const;
   std::optional<Refusal> last_failure() const;
   /// Closes idle connections of this worker and, from now on, every one that comes back there.
@@ -133,6 +138,7 @@ class Pool {
   void tick(std::size_t worker);
   void close_surplus(std::size_t worker);
   void retire_idle(std::unique_ptr<OriginConnection> connection);
+  void close_for(std::unique_ptr<OriginConnection> connection, std::function<void()> closed);
   void arm(std::size_t worker);
   std::chrono::milliseconds period(const Worker& worker) const;
 
@@ -147,6 +153,7 @@ class Pool {
               std::vector<std::size_t>& told);
   bool wants_more() const;
   std::size_t idle_elsewhere(std::size_t here) const;
+  bool over_limit() const;
 
   Clock::time_point jittered(std::chrono::milliseconds limit);
 
@@ -158,8 +165,10 @@ class Pool {
   WaitQueue seeking_;  // those who want an unclaimed one
   std::size_t total_ = 0;
   std::size_t opening_ = 0;
-  std::size_t moving_ = 0;  // on their way between workers
-  int failures_ = 0;        // in a row
+  std::size_t moving_ = 0;   // on their way between workers
+  std::size_t closing_ = 0;  // of total_: the origin has not closed them yet
+  bool winding_down_ = false;
+  int failures_ = 0;  // in a row
   Clock::time_point not_before_{};
   Clock::time_point failing_since_{};
   bool ever_opened_ = false;

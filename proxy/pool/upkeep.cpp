@@ -94,7 +94,7 @@ void Pool::close_surplus(std::size_t worker) {
     {
       const std::lock_guard lock(mutex_);
       auto& idle = workers_[worker].idle;
-      if (idle.empty() || total_ <= static_cast<std::size_t>(std::max(options_.limit, 1))) return;
+      if (idle.empty() || !over_limit()) return;
       leaving = std::move(idle.front());
       idle.erase(idle.begin());
     }
@@ -104,10 +104,22 @@ void Pool::close_surplus(std::size_t worker) {
 
 /// One that has just been taken out of the idle list.
 void Pool::retire_idle(std::unique_ptr<OriginConnection> connection) {
-  OriginConnection& leaving = *connection;
-  leaving.unpark();
-  leaving.retire(std::move(connection));
-  discard(nullptr);
+  connection->unpark();
+  retire(std::move(connection));
+}
+
+bool Pool::over_limit() const {
+  return total_ - closing_ > static_cast<std::size_t>(std::max(options_.limit, 1));
+}
+
+void Pool::wind_down() {
+  {
+    const std::lock_guard lock(mutex_);
+    winding_down_ = true;
+  }
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i].loop->post([this, i] { close(i, false); });
+  }
 }
 
 void Pool::renew() {

@@ -28,6 +28,8 @@ struct Refusal {
   std::chrono::system_clock::time_point at{};
   /// The origin may be back any moment (restarting, connection refused): worth a few more tries.
   bool transient = false;
+  /// It has as many connections as it takes.
+  bool full = false;
 };
 
 class WaitQueue;

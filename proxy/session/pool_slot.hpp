@@ -20,7 +20,9 @@ class BorrowedSlot {
   virtual ~BorrowedSlot() = default;
   /// `taken` is called once, on any thread; false: all are in use.
   virtual void take(std::function<void(bool)> taken) = 0;
-  virtual void give_back() = 0;
+  /// What gives the place back, to be called on the keeper's thread, too, when the connection is
+  /// closed. Another may be taken before.
+  virtual std::function<void()> leave() = 0;
   /// Whether clients have asked anything since the last time that this was asked.
   virtual bool was_used() = 0;
 };
@@ -38,9 +40,11 @@ class PoolSlot final : public BorrowedSlot {
     ask(0, std::move(taken));
   }
 
-  void give_back() override {
-    if (!std::exchange(counted_, false)) return;
-    service_.workers.front()->loop.post([pool = service_.pool.get()] { pool->discard(nullptr); });
+  std::function<void()> leave() override {
+    if (!std::exchange(counted_, false)) return [] {};
+    return [&service = service_] {
+      service.workers.front()->loop.post([pool = service.pool.get()] { pool->discard(nullptr); });
+    };
   }
 
   bool was_used() override {
@@ -53,8 +57,10 @@ class PoolSlot final : public BorrowedSlot {
   void ask(std::size_t worker, std::function<void(bool)> taken) {
     if (worker >= service_.workers.size()) return taken(false);
     service_.workers[worker]->loop.post([this, worker, taken = std::move(taken)]() mutable {
-      if (service_.pool->take_slot(worker)) return taken(true);
-      ask(worker + 1, std::move(taken));
+      service_.pool->take_slot(worker, [this, worker, taken = std::move(taken)](bool got) mutable {
+        if (got) return taken(true);
+        ask(worker + 1, std::move(taken));
+      });
     });
   }
 

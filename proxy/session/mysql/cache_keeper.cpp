@@ -114,7 +114,7 @@ void CacheKeeper::place_taken(bool taken) {
 }
 
 void CacheKeeper::give_place_back() {
-  if (std::exchange(has_slot_, false)) slot_->give_back();
+  if (std::exchange(has_slot_, false)) slot_->leave()();
 }
 
 void CacheKeeper::ask_origin() {

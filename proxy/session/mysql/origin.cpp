@@ -44,13 +44,14 @@ void Origin::take_session(OriginSession session, std::string entered) {
   stream_->resume_reading();
 }
 
-void Origin::close_stream() {
+void Origin::close_stream(std::function<void()> closed) {
+  constexpr std::chrono::seconds kPatience{2};
   scratch_.clear();
   my::append_packet(scratch_, 0, std::string(1, static_cast<char>(Command::kQuit)));
   stream_->set_handler(nullptr);
   stream_->write(scratch_);
   stream_->finish();
-  worker_->loop.close_later(std::move(stream_), std::chrono::seconds(5));
+  worker_->loop.close_later(std::move(stream_), kPatience, std::move(closed));
 }
 
 void Origin::cancel_ended() {
@@ -112,8 +113,12 @@ void Origin::attach(std::size_t worker) {
   stream_->set_handler(this);
 }
 
-void Origin::retire(std::unique_ptr<OriginConnection> self) {
-  if (stream_) close_stream();
+void Origin::retire(std::unique_ptr<OriginConnection> self, std::function<void()> closed) {
+  if (stream_) {
+    close_stream(std::move(closed));
+  } else {
+    closed();
+  }
   worker_->bury(std::move(self));
 }
 
@@ -219,8 +224,7 @@ void Origin::send_home(std::unique_ptr<Origin> self, bool rest_missing) {
   origin.owner_ = nullptr;
   if (origin.dirty && !origin.can_be_reset()) origin.beyond_repair = true;
   if (rest_missing || origin.broken_ || origin.beyond_repair || origin.wants_infile()) {
-    origin.retire(std::move(self));
-    worker.pool().discard(nullptr);
+    worker.pool().retire(std::move(self));
     return;
   }
   if (std::exchange(origin.was_paused_, false)) origin.stream_->resume_reading();
@@ -252,8 +256,7 @@ void Origin::finish_step() {
   if (!self) return;
   finishing_ = false;
   if (beyond_repair) {
-    retire(std::move(self));
-    worker_->pool().discard(nullptr);
+    worker_->pool().retire(std::move(self));
     return;
   }
   worker_->pool().release(std::move(self));

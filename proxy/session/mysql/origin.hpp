@@ -99,7 +99,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void unpark() override;
   void detach(std::function<void(bool alive)> done) override;
   void attach(std::size_t worker) override;
-  void retire(std::unique_ptr<OriginConnection> self) override;
+  void retire(std::unique_ptr<OriginConnection> self, std::function<void()> closed) override;
 
   // --- net::StreamHandler
   std::size_t on_data(net::Bytes data) override;
@@ -126,7 +126,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   std::uint16_t status() const { return status_; }
 
   /// Ends the old login in place: the pool goes on counting this connection.
-  void close_stream();
+  void close_stream(std::function<void()> closed = {});
   void take_session(OriginSession session, std::string entered);
 
   // --- sending

@@ -149,8 +149,12 @@ void CacheKeeper::open_asker_now() {
   });
 }
 
-void CacheKeeper::give_slot_back() {
-  if (std::exchange(has_slot_, false)) options_.slot->give_back();
+void CacheKeeper::close_asker() {
+  std::function<void()> leave = [] {};
+  if (std::exchange(has_slot_, false)) leave = options_.slot->leave();
+  if (!asker_) return leave();
+  asker_->close(std::move(leave));
+  asker_.reset();
 }
 
 /// When all questions are answered the connection is closed, unless it stays.
@@ -162,8 +166,7 @@ void CacheKeeper::leave_if_done() {
   // Not from within the connection's own call.
   loop_->post([this] {
     if (options_.stays_connected || !asker_ || !asker_->idle()) return;
-    asker_.reset();
-    give_slot_back();
+    close_asker();
   });
 }
 
@@ -175,7 +178,8 @@ void CacheKeeper::set_stays_connected(bool stays) {
   run([this, stays] {
     options_.stays_connected = stays;
     if (!stays) return leave_if_done();
-    give_slot_back();
+    // Its place is its own from now on.
+    if (std::exchange(has_slot_, false)) options_.slot->leave()();
     open_asker();
   });
 }
@@ -204,8 +208,7 @@ void CacheKeeper::asker_opened(core::Result<std::unique_ptr<net::Stream>> stream
 
 /// What it was being asked is asked of the next one.
 void CacheKeeper::drop_asker() {
-  asker_.reset();
-  give_slot_back();
+  close_asker();
   probing_ = polling_ = false;
   fence_.forget_question();
   if (std::exchange(reloading_, false)) {

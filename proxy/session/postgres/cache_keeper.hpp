@@ -122,7 +122,7 @@ class CacheKeeper {
   // cache_keeper.cpp: the connection for questions, the catalogs
   void open_asker();
   void open_asker_now();
-  void give_slot_back();
+  void close_asker();
   void leave_if_done();
   void asker_opened(core::Result<std::unique_ptr<net::Stream>> stream);
   void asker_lost(const std::string& why);

@@ -2,6 +2,7 @@
 
 #include "proxy/session/postgres/origin.hpp"
 #include "proxy/session/postgres/origin_login.hpp"
+#include "proxy/wire/postgres/sqlstate.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
@@ -21,6 +22,7 @@ pool::Refusal refusal_of(LoginFailure failure) {
   refusal.error = std::move(failure.error);
   refusal.origin_error = std::move(failure.origin_error);
   refusal.transient = failure.transient;
+  refusal.full = failure.sqlstate == wire::postgres::sqlstate::kTooManyConnections;
   return refusal;
 }
 

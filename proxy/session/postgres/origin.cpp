@@ -147,13 +147,14 @@ void Origin::attach(std::size_t worker) {
   stream_->set_handler(this);
 }
 
-void Origin::retire(std::unique_ptr<OriginConnection> self) {
+void Origin::retire(std::unique_ptr<OriginConnection> self, std::function<void()> closed) {
+  constexpr std::chrono::seconds kPatience{2};
   std::string goodbye;
   pg::append_empty(goodbye, Frontend::kTerminate);
   stream_->set_handler(nullptr);
   stream_->write(goodbye);
   stream_->finish();
-  worker_->loop.close_later(std::move(stream_), std::chrono::seconds(5));
+  worker_->loop.close_later(std::move(stream_), kPatience, std::move(closed));
   worker_->bury(std::move(self));
 }
 
@@ -333,8 +334,7 @@ void Origin::send_home(std::unique_ptr<Origin> self, bool rest_missing) {
   if (origin.copy_syncs_ > 0) origin.left.beyond_repair = true;
   if (origin.hurries()) origin.left.hurry = true;
   if (rest_missing || origin.broken_ || origin.fatal_seen_ || origin.left.beyond_repair) {
-    origin.retire(std::move(self));
-    worker.pool().discard(nullptr);
+    worker.pool().retire(std::move(self));
     return;
   }
   if (origin.is_reusable()) {
@@ -409,8 +409,7 @@ void Origin::finish_step() {
   auto self = worker_->take_finishing(*this);
   if (!self) return;
   if (left.beyond_repair || fatal_seen_) {
-    retire(std::move(self));
-    worker_->pool().discard(nullptr);
+    worker_->pool().retire(std::move(self));
     return;
   }
   worker_->pool().release(std::move(self));

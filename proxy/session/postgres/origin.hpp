@@ -62,7 +62,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void unpark() override;
   void detach(std::function<void(bool alive)> done) override;
   void attach(std::size_t worker) override;
-  void retire(std::unique_ptr<OriginConnection> self) override;
+  void retire(std::unique_ptr<OriginConnection> self, std::function<void()> closed) override;
 
   // --- net::StreamHandler
   std::size_t on_data(net::Bytes data) override;
@@ -76,6 +76,8 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   static void send_home(std::unique_ptr<Origin> self, bool rest_missing);
   /// Everything sent was answered, no transaction, no open pipeline.
   bool at_rest() const;
+  /// It owes an answer.
+  bool busy() const { return !in_flight_.empty(); }
   bool usable() const { return !broken_; }
   bool fatal_seen() const { return fatal_seen_; }
   /// Part of a row is with the client: whatever is written to it now would become its rest.

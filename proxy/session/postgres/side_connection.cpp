@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/net/loop.hpp"
 #include "proxy/wire/postgres/build.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
@@ -30,6 +31,16 @@ void SideConnection::stream(std::string command, OnCopyData on_data, Done done) 
 }
 
 void SideConnection::send(std::string_view messages) { stream_->write(messages); }
+
+void SideConnection::close(std::function<void()> closed) {
+  constexpr std::chrono::seconds kPatience{2};
+  std::string goodbye;
+  wire::append_empty(goodbye, wire::Frontend::kTerminate);
+  stream_->set_handler(nullptr);
+  stream_->write(goodbye);
+  net::Loop& loop = stream_->loop();
+  loop.close_later(std::move(stream_), kPatience, std::move(closed));
+}
 
 void SideConnection::send_next() {
   if (questions_.empty()) return;

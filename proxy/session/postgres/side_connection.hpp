@@ -45,6 +45,9 @@ class SideConnection final : public net::StreamHandler {
   void stream(std::string command, OnCopyData on_data, Done done);
   /// Raw messages while streaming.
   void send(std::string_view messages);
+  /// Says goodbye; `closed` when the origin has closed it, too. It is of no more use then, and open
+  /// questions hear nothing.
+  void close(std::function<void()> closed);
   bool idle() const { return questions_.empty(); }
 
  private:

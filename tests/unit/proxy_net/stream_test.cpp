@@ -270,8 +270,31 @@ TEST_CASE("close_later gives a peer that does not read up after its patience") {
   Pair pair(*loop);
   pair.stream->write(std::string(40'000'000, 'z'));
   const int fd = pair.stream->fd();
-  loop->close_later(std::move(pair.stream), 50ms);
+  int closed = 0;
+  loop->close_later(std::move(pair.stream), 50ms, [&] { ++closed; });
   run_until(*loop, [&] { return ::fcntl(fd, F_GETFD) == -1; });
+  CHECK(closed == 1);
+}
+
+TEST_CASE("close_later says when the peer has closed, too") {
+  const auto loop = make_loop(GENERATE(from_range(kBackends)));
+  Pair pair(*loop);
+  pair.stream->write("goodbye");
+  bool leaves = false;
+  bool closed = false;
+  loop->close_later(std::move(pair.stream), 60s, [&] { closed = true; });
+  std::thread reader([&] {
+    CHECK(pair.peer.read(8) == "goodbye");
+    loop->post([&] {
+      CHECK_FALSE(closed);
+      leaves = true;
+    });
+  });
+  run_until(*loop, [&] { return leaves; });
+  reader.join();
+  pair.peer.close();
+  run_until(
+      *loop, [&] { return closed; }, 30s);
 }
 
 TEST_CASE("another handler may take over and see what the first left") {

@@ -46,12 +46,18 @@ class FakeConnection final : public pool::OriginConnection {
   void unpark() override { parked = false; }
   void detach(std::function<void(bool)> done) override { done(true); }
   void attach(std::size_t worker) override { attached_to = worker; }
-  void retire(std::unique_ptr<OriginConnection> self) override { self.reset(); }
+  void retire(std::unique_ptr<OriginConnection> self, std::function<void()> closed) override {
+    auto held = std::move(hold_closed);
+    self.reset();
+    held ? held(std::move(closed)) : closed();
+  }
 
   std::atomic<bool> reusable = true;
   std::atomic<bool> parked = false;
   std::atomic<std::size_t> attached_to = 0;
   std::function<void()> on_park;  ///< happens in the midst of it
+  /// Gets what says that the origin has closed it; else it has at once.
+  std::function<void(std::function<void()> closed)> hold_closed;
 
  private:
   std::atomic<int>& open_;

@@ -354,6 +354,69 @@ TEST_CASE("after renew() the connections of before are used by nobody") {
   CHECK(bench.open_connections == 0);
 }
 
+TEST_CASE("the place of a connection that is closed is free when the origin has closed it") {
+  Bench bench(limited(1));
+  Client old(bench, 0), next(bench, 0);
+  old.ask();
+  bench.succeed();
+  std::function<void()> origin_closes;
+  old.connection().hold_closed = [&](auto closed) { origin_closes = std::move(closed); };
+  bench.pool().renew();
+  old.give_back();
+  CHECK(bench.open_connections == 0);
+  next.ask();
+  CHECK(bench.attempts() == 0);
+  CHECK(bench.pool().gauges().total == 1);
+  bench.on(0, [&] { origin_closes(); });
+  bench.succeed();
+  CHECK(next.has());
+}
+
+TEST_CASE("connections that are being closed are not over a limit that was lowered") {
+  Bench bench(limited(3));
+  Client one(bench, 0), two(bench, 0), three(bench, 0);
+  for (Client* client : {&one, &two, &three}) {
+    client->ask();
+    bench.succeed();
+    client->connection().hold_closed = [](const auto&) {};  // it never does
+  }
+  for (Client* client : {&one, &two, &three}) client->give_back();
+  bench.pool().configure(limited(2));
+  CHECK(eventually([&] { return bench.open_connections == 2; }));
+  bench.on(0, [] {});
+  CHECK(bench.open_connections == 2);
+}
+
+TEST_CASE("an origin that is full is asked again for a while") {
+  Bench bench(limited(1));
+  Client one(bench, 0);
+  one.ask();
+  pool::Refusal full;
+  full.why = pool::Refusal::Why::kRefused;
+  full.full = true;
+  bench.fail(full);
+  CHECK_FALSE(one.was_refused());
+  bench.succeed();
+  CHECK(one.has());
+}
+
+TEST_CASE("a pool that winds down keeps nothing idle") {
+  Bench bench(limited(2));
+  Client idle(bench, 0), busy(bench, 0);
+  for (Client* client : {&idle, &busy}) {
+    client->ask();
+    bench.succeed();
+  }
+  idle.give_back();
+  bench.pool().wind_down();
+  CHECK(eventually([&] { return bench.open_connections == 1; }));
+  busy.give_back();
+  CHECK(bench.open_connections == 0);
+  idle.ask();  // who is still there is served
+  bench.succeed();
+  CHECK(idle.has());
+}
+
 TEST_CASE("who comes to another worker while a connection is being parked gets it") {
   Bench bench(limited(1), 2);
   Client first(bench, 0);

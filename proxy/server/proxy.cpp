@@ -19,6 +19,8 @@
 
 namespace hyperdrive::proxy::server {
 
+/// How long the origin has to take note of what is cancelled at the end of a drain.
+constexpr std::chrono::seconds kCancelPatience{2};
 /// A Worker's connection lives some milliseconds, on a busy machine a second: after this time only
 /// pools of idle ones are left.
 constexpr std::chrono::seconds kHandoverGrace{5};
@@ -177,6 +179,7 @@ void Proxy::drain(std::chrono::milliseconds timeout) {
 
 void Proxy::hand_over() {
   close_listen_fds();
+  plane_->pool().wind_down();  // the origin may not take two pools
   for (std::size_t i = 0; i < loops_.size(); ++i) {
     loops_[i]->post([this, i] {
       listeners_[i].clear();
@@ -192,6 +195,7 @@ void Proxy::worker_empty() {
 void Proxy::stop_now() {
   draining_ = true;
   hurry_ = true;
+  at_once_ = true;
   end_loops();
 }
 
@@ -199,6 +203,7 @@ void Proxy::stop_now() {
 void Proxy::end_loops() {
   if (told_end_.exchange(true)) return;
   running_loops_ = loops_.size();
+  last_moment_ = std::chrono::steady_clock::now() + kCancelPatience;
   for (std::size_t i = 0; i < loops_.size(); ++i) {
     net::Loop* loop = loops_[i].get();
     loop->post([this, i, loop] {
@@ -211,9 +216,13 @@ void Proxy::end_loops() {
 }
 
 /// The last answers of clients that have left may still be on their way; they are waited for as
-/// long as clients are.
+/// long as clients are. So may be the word to the origin that it need not go on with what it does
+/// for those who were cut off.
 void Proxy::end_loop(std::size_t index) {
   constexpr std::chrono::milliseconds kLook{10};
+  const bool cancelling = !at_once_ && plane_->worker(index).cancelling() &&
+                          std::chrono::steady_clock::now() < last_moment_;
+  if (cancelling) return ends_[index]->arm(kLook);
   if (!hurry_ && loops_[index]->owes_bytes()) return ends_[index]->arm(kLook);
   loops_[index]->stop();
   if (running_loops_.fetch_sub(1) == 1 && ended_) ended_();

@@ -87,7 +87,9 @@ class Proxy {
   std::atomic<std::size_t> busy_workers_ = 0;
   std::atomic<std::size_t> running_loops_ = 0;
   std::atomic<bool> told_end_ = false;
-  std::atomic<bool> hurry_ = false;  // nobody is waited for any more
+  std::atomic<bool> hurry_ = false;                      // no client is waited for any more
+  std::atomic<bool> at_once_ = false;                    // nor the origin
+  std::chrono::steady_clock::time_point last_moment_{};  // for the origin, once told_end_
   std::function<void()> ended_;
 };
 

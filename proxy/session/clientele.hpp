@@ -24,7 +24,7 @@
 namespace hyperdrive::proxy::session {
 
 /// Of a Client it uses self (its place in the list), sweep, shut_down, time_is_up; of an Origin
-/// finishing_since, cancelled_late, cancels_running, cancel_ended.
+/// finishing_since, cancelled_late, busy, cancels_running, cancel_ended.
 template <class Client, class Origin>
 class Clientele : public PlaneWorker {
  public:
@@ -36,6 +36,7 @@ class Clientele : public PlaneWorker {
 
   void drain() override;
   void close_all() override;
+  bool cancelling() const override { return !cancels_.empty(); }
   void on_empty(std::function<void()> done) override;
   /// At the end of this turn, unless the client has left by then.
   void defer_for(Client& client, std::function<void()> task);
@@ -46,14 +47,17 @@ class Clientele : public PlaneWorker {
   void finish(std::unique_ptr<Origin> origin);
   std::unique_ptr<Origin> take_finishing(Origin& origin);
   /// Has the origin end what it does for this connection; `done` when that can hit nobody any more.
-  /// False: too many are under way.
+  /// It may go meanwhile. A few are sent at a time, the others wait for them. False: one is under
+  /// way.
   bool start_cancel(Origin& origin, std::function<void()> done);
   /// The connection is going: a cancel of it that is under way ends without it.
   void forget_cancels(Origin& origin);
 
  protected:
-  /// The protocol's way to cancel. What is returned lives until it has called `done`.
-  virtual std::shared_ptr<void> send_cancel_for(Origin& origin, std::function<void()> done) = 0;
+  /// What it returns lives until it has called `done`.
+  using CancelSender = std::function<std::shared_ptr<void>(std::function<void()> done)>;
+  /// The protocol's way to cancel what this connection does, whatever becomes of the connection.
+  virtual CancelSender sender_for(Origin& origin) = 0;
   /// A connection that would not end has been closed: its place in the pool is free.
   virtual void give_back_place() = 0;
 
@@ -73,9 +77,13 @@ class Clientele : public PlaneWorker {
   std::chrono::milliseconds sweep_period() const;
 
   struct Cancel {
-    std::shared_ptr<void> run;
-    Origin* origin;
+    CancelSender send;
+    std::function<void()> done;
+    Origin* origin;             // null: has gone
+    std::shared_ptr<void> run;  // null: waits
   };
+  void send_cancels();
+  void cancel_is_over(typename std::list<Cancel>::iterator at);
   std::list<std::unique_ptr<Client>> clients_;
   std::vector<std::unique_ptr<Origin>> finishing_;
   std::vector<std::unique_ptr<Client>> dead_clients_;  // destroyed before what they used
@@ -85,7 +93,7 @@ class Clientele : public PlaneWorker {
     std::function<void()> task;
   };
   std::vector<Deferred> deferred_;
-  std::list<Cancel> cancels_;
+  std::list<Cancel> cancels_;  // the first kMaxCancels of them are under way
   std::unique_ptr<net::Timer> timer_;
   std::function<void()> on_empty_;
   bool draining_ = false;

@@ -135,21 +135,36 @@ void Clientele<Client, Origin>::end_the_late() {
 
 template <class Client, class Origin>
 bool Clientele<Client, Origin>::start_cancel(Origin& origin, std::function<void()> done) {
-  if (cancels_.size() >= kMaxCancels || origin.cancels_running > 0) {
+  if (origin.cancels_running > 0) {
     telemetry.add(Counter::kCancelsDropped);
     return false;
   }
   telemetry.add(Counter::kCancels);
   ++origin.cancels_running;
-  const auto at = cancels_.insert(cancels_.end(), Cancel{nullptr, &origin});
-  at->run = send_cancel_for(origin, [this, at, done = std::move(done)] {
-    Cancel ended = std::move(*at);
-    cancels_.erase(at);
-    bury_object(std::move(ended.run));
-    if (ended.origin != nullptr) ended.origin->cancel_ended();
-    if (done) done();
-  });
+  cancels_.push_back({sender_for(origin), std::move(done), &origin, nullptr});
+  send_cancels();
   return true;
+}
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::send_cancels() {
+  std::size_t first = 0;
+  for (auto at = cancels_.begin(); at != cancels_.end() && first < kMaxCancels; ++first, ++at) {
+    if (at->run) continue;
+    // What was to be cancelled has ended while this waited.
+    if (at->origin != nullptr && !at->origin->busy()) return cancel_is_over(at);
+    at->run = at->send([this, at] { cancel_is_over(at); });
+  }
+}
+
+template <class Client, class Origin>
+void Clientele<Client, Origin>::cancel_is_over(typename std::list<Cancel>::iterator at) {
+  Cancel ended = std::move(*at);
+  cancels_.erase(at);
+  bury_object(std::move(ended.run));
+  if (ended.origin != nullptr) ended.origin->cancel_ended();
+  if (ended.done) ended.done();
+  send_cancels();
 }
 
 template <class Client, class Origin>
@@ -198,7 +213,10 @@ template <class Client, class Origin>
 void Clientele<Client, Origin>::close_all() {
   draining_ = true;
   while (!clients_.empty()) clients_.front()->time_is_up();
-  for (auto& origin : finishing_) bury(std::move(origin));
+  for (auto& origin : finishing_) {
+    if (origin->busy()) start_cancel(*origin, nullptr);
+    bury(std::move(origin));
+  }
   finishing_.clear();
   schedule_burial();
 }

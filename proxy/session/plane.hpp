@@ -37,8 +37,10 @@ class PlaneWorker {
   virtual void accept(std::unique_ptr<net::Stream> stream) = 0;
   /// Idle clients leave at once, the others when their transaction ends.
   virtual void drain() = 0;
-  /// Everybody leaves.
+  /// Everybody leaves; what still runs for them is cancelled.
   virtual void close_all() = 0;
+  /// Whether an origin has yet to be told to end something.
+  virtual bool cancelling() const = 0;
   /// Called (once, on this thread) when draining and the last client has left.
   virtual void on_empty(std::function<void()> done) = 0;
 };

@@ -334,6 +334,22 @@ def test_who_has_not_left_when_a_drain_is_over_is_told_so(pg, sent):
         with pytest.raises(Closed):
             c.receive()
         proxy.process.wait(20 * PATIENCE)
+    wait_for(lambda: nobody_sleeps(pg), 10, "nothing goes on for who was cut off")
+
+
+def nobody_sleeps(pg) -> bool:
+    return pg.psql("select count(*) from pg_stat_activity where query = 'select pg_sleep(50)' and state = 'active'").strip() == "0"
+
+
+def test_what_runs_for_who_has_left_ends_with_the_drain(pg):
+    with Proxy(pg, origin_connection_limit=1, local={"workers": 1, "drain_timeout": "1s"}) as proxy:
+        c = Connection.open(proxy.url())
+        c.send(query("begin"))
+        c.until_ready()
+        c.send(query("select pg_sleep(50)"))
+        wait_for(lambda: not nobody_sleeps(pg), what="the statement runs")
+        c.close()
+    wait_for(lambda: nobody_sleeps(pg), 10, "nothing goes on")
 
 
 @pytest.mark.parametrize("attempt", range(5))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 import threading
 import time
 
@@ -201,6 +202,74 @@ def test_a_cancel_hits_its_session_and_never_the_next(origin):
         for _ in range(20):
             a.cancel()  # nothing runs: dropped
             assert b.value("select 1") == "1"
+
+
+def asleep(origin, seconds: int) -> int:
+    return int(origin.psql(f"select count(*) from pg_stat_activity where query = 'select pg_sleep({seconds})' and state = 'active'"))
+
+
+def test_a_cancel_is_heard_behind_any_number_of_wrong_ones(origin):
+    with Proxy(origin, local={"workers": 1}) as proxy, w.Connection.open(proxy.url()) as c:
+        c.send(w.query("select pg_sleep(31)"))
+        wait_for(lambda: asleep(origin, 31) == 1, what="the query runs")
+        os.kill(proxy.process.pid, signal.SIGSTOP)  # so that all are heard in a moment
+        wrong = [w.Connection("127.0.0.1", proxy.port) for _ in range(200)]
+        for n, each in enumerate(wrong):
+            each.send(struct.pack("!IIII", 16, 80877102, c.pid, n))
+        right = threading.Thread(target=c.cancel)
+        right.start()
+        os.kill(proxy.process.pid, signal.SIGCONT)
+        assert [w.error_fields(body)["C"] for kind, body in c.until_ready() if kind == "E"] == ["57014"]
+        right.join()
+        for each in wrong:
+            each.socket.close()
+
+
+def test_everybody_may_cancel_at_once(origin):
+    with Proxy(origin, origin_connection_limit=24, local={"workers": 1}) as proxy:
+        clients = [w.Connection.open(proxy.url()) for _ in range(24)]
+        for c in clients:
+            c.send(w.query("select pg_sleep(32)"))
+        wait_for(lambda: asleep(origin, 32) == 24, what="all queries run")
+        os.kill(proxy.process.pid, signal.SIGSTOP)
+        requests = [threading.Thread(target=c.cancel) for c in clients]
+        for each in requests:
+            each.start()
+        os.kill(proxy.process.pid, signal.SIGCONT)
+        for c in clients:
+            assert [w.error_fields(body)["C"] for kind, body in c.until_ready() if kind == "E"] == ["57014"]
+        for each in requests:
+            each.join()
+        for c in clients:
+            c.close()
+
+
+def test_connections_are_replaced_within_what_the_origin_allows(origin):
+    origin.psql("create role narrow login password 'narrow' connection limit 2")
+    wrong = []
+
+    def ask():
+        with w.Connection.open(proxy.url()) as c:
+            while not done.is_set():
+                try:
+                    c.query("select 1")
+                except w.Refused as error:
+                    wrong.append(error)
+
+    with Proxy(origin, origin_user="narrow", origin_password="narrow", origin_connection_limit=2) as proxy:
+        done = threading.Event()
+        clients = [threading.Thread(target=ask) for _ in range(2)]
+        for client in clients:
+            client.start()
+        for n in range(16):
+            before = proxy.stats()["origin_connects"]
+            status, body = proxy.reload(origin={"host": ("localhost", "127.0.0.1")[n % 2]})
+            assert status == 200, body
+            wait_for(lambda: proxy.stats()["origin_connects"] > before, what="another connection is open")
+        done.set()
+        for client in clients:
+            client.join()
+    assert not wrong and "too many connections for role" not in origin.log()
 
 
 def test_a_wrong_password_user_or_database_is_refused_as_postgres_does(origin):

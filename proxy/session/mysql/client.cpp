@@ -398,6 +398,7 @@ void Client::abandon() {
 
 void Client::time_is_up() {
   const bool busy = lease_ && !reopening_ && lease_->busy();
+  if (busy) worker_.start_cancel(*lease_, nullptr);
   if (phase_ != Phase::kReady || (busy && lease_->mid_reply())) return abandon();
   if (busy) lease_->beyond_repair = true;
   const bool asks = busy || waiting() || block_ != Block::kNone;

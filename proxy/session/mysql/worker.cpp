@@ -42,8 +42,11 @@ void Worker::bury(Client& client) {
 
 void Worker::bury_login(std::unique_ptr<OriginLogin> login) { bury_object(std::move(login)); }
 
-std::shared_ptr<void> Worker::send_cancel_for(Origin& origin, std::function<void()> done) {
-  return send_kill_query(loop, options->target, origin.identity().connection_id, std::move(done));
+Worker::CancelSender Worker::sender_for(Origin& origin) {
+  return [this, target = options->target, id = origin.identity().connection_id](
+             std::function<void()> done) -> std::shared_ptr<void> {
+    return send_kill_query(loop, target, id, std::move(done));
+  };
 }
 
 void Worker::give_back_place() { pool().discard(nullptr); }

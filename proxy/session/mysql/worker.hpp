@@ -139,7 +139,7 @@ class Worker final : public Clientele<Client, Origin> {
   void bury_login(std::unique_ptr<OriginLogin> login);
 
  private:
-  std::shared_ptr<void> send_cancel_for(Origin& origin, std::function<void()> done) override;
+  CancelSender sender_for(Origin& origin) override;
   void give_back_place() override;
 
   boost::unordered_flat_map<std::uint32_t, Client*> by_id_;

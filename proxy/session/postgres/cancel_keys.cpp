@@ -54,20 +54,13 @@ std::optional<std::size_t> CancelKeys::worker_of(std::uint32_t process_id) const
   return found->second.worker;
 }
 
-std::optional<std::size_t> CancelKeys::find(std::uint32_t process_id, std::string_view key,
-                                            std::chrono::steady_clock::time_point now) {
+std::optional<std::size_t> CancelKeys::find(std::uint32_t process_id, std::string_view key) const {
   const std::lock_guard lock(mutex_);
-  if (now >= guessing_since_ + std::chrono::seconds(1)) {
-    guessing_since_ = now;
-    wrong_ = 0;
-  }
-  if (wrong_ >= kMostWrong) return std::nullopt;
   const auto found = entries_.find(process_id);
   if (found != entries_.end() && found->second.key.size() == key.size() &&
       CRYPTO_memcmp(found->second.key.data(), key.data(), key.size()) == 0) {
     return found->second.worker;
   }
-  ++wrong_;
   return std::nullopt;
 }
 

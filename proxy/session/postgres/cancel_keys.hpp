@@ -5,7 +5,6 @@
 // Shared by all workers; the lock is taken at logins, logouts and cancels only.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -28,11 +27,9 @@ class CancelKeys {
   void withdraw(std::uint32_t process_id);
   /// The worker of the session with this process id.
   std::optional<std::size_t> worker_of(std::uint32_t process_id) const;
-  /// The worker of the session that this key belongs to; compares in constant time. Who guesses has
-  /// kMostWrong tries a second: further requests are refused unseen.
-  std::optional<std::size_t> find(std::uint32_t process_id, std::string_view key,
-                                  std::chrono::steady_clock::time_point now);
-  static constexpr int kMostWrong = 100;
+  /// The worker of the session that this key belongs to; compares in constant time. However many
+  /// come with wrong keys, a right one is heard: what a wrong one costs is this look.
+  std::optional<std::size_t> find(std::uint32_t process_id, std::string_view key) const;
 
  private:
   struct Entry {
@@ -41,8 +38,6 @@ class CancelKeys {
   };
   mutable std::mutex mutex_;
   std::unordered_map<std::uint32_t, Entry> entries_;
-  std::chrono::steady_clock::time_point guessing_since_{};
-  int wrong_ = 0;  // since then
 };
 
 }  // namespace hyperdrive::proxy::session::postgres

@@ -332,7 +332,7 @@ void Client::cancel_request(const pg::CancelRequest& request) {
   auto done = [&asking = worker_, ticket] {
     asking.loop.post([&asking, ticket] { asking.answered(ticket); });
   };
-  if (service.cancel(request.process_id, request.key, worker_.loop.now(), std::move(done))) return;
+  if (service.cancel(request.process_id, request.key, std::move(done))) return;
   worker_.telemetry.add(Counter::kCancelsDropped);
   service.pass_cancel(request.process_id, request.key);
   worker_.unask(*this);

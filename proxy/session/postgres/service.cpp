@@ -17,9 +17,8 @@ std::string random_secret() {
 
 }  // namespace
 
-bool Service::cancel(std::uint32_t process_id, std::string_view key,
-                     std::chrono::steady_clock::time_point now, std::function<void()> done) {
-  const auto found = cancel_keys.find(process_id, key, now);
+bool Service::cancel(std::uint32_t process_id, std::string_view key, std::function<void()> done) {
+  const auto found = cancel_keys.find(process_id, key);
   if (!found) return false;
   Worker& target = *workers[*found];
   target.loop.post([&target, process_id, done = std::move(done)] {
@@ -46,9 +45,7 @@ void Service::cancel_passed(std::string_view request) {
     process_id = process_id << 8 | static_cast<unsigned char>(c);
   }
   const std::string_view key = request.substr(kProcessId);
-  if (!cancel(process_id, key, std::chrono::steady_clock::now(), [] {})) {
-    pass_cancel(process_id, key);
-  }
+  if (!cancel(process_id, key, [] {})) pass_cancel(process_id, key);
 }
 
 std::optional<Profiles::Profile> Profiles::find(const SettingsRef& startup) {

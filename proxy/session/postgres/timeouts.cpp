@@ -38,7 +38,7 @@ void Client::sweep_ended(std::chrono::steady_clock::time_point now) {
     if (stream_->unsent() == 0) lease_->stream().resume_reading();
     return;
   }
-  if (lease_) worker_.start_cancel(*lease_, nullptr);
+  if (lease_ && lease_->busy()) worker_.start_cancel(*lease_, nullptr);
   leave();
 }
 
@@ -88,7 +88,7 @@ bool Client::cancel(std::function<void()> done) {
     cancel_wait();
     return false;
   }
-  if (phase_ != Phase::kReady || !lease_ || lease_->in_flight().empty()) {
+  if (phase_ != Phase::kReady || !lease_ || !lease_->busy()) {
     worker_.telemetry.add(Counter::kCancelsDropped);
     return false;
   }
@@ -102,6 +102,8 @@ void Client::abandon() {
 }
 
 void Client::time_is_up() {
+  // The origin learns that its peer has gone only when it has something to say.
+  if (lease_ && lease_->busy()) worker_.start_cancel(*lease_, nullptr);
   if (phase_ != Phase::kReady || own_) return abandon();
   if (lease_) lease_->left.beyond_repair |= !lease_->at_rest();
   send_error("FATAL", pg::sqlstate::kAdminShutdown,

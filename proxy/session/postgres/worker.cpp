@@ -48,11 +48,12 @@ void Worker::bury(Client& client) {
   remove(client);
 }
 
-std::shared_ptr<void> Worker::send_cancel_for(Origin& origin, std::function<void()> done) {
-  const Origin::Identity& identity = origin.identity();
-  return send_cancel(loop, identity.target, net::peer_address(origin.stream().fd()),
-                     origin.stream().is_tls(), identity.process_id, identity.cancel_key,
-                     std::move(done));
+Worker::CancelSender Worker::sender_for(Origin& origin) {
+  return [this, identity = origin.identity(), address = net::peer_address(origin.stream().fd()),
+          tls = origin.stream().is_tls()](std::function<void()> done) -> std::shared_ptr<void> {
+    return send_cancel(loop, identity.target, address, tls, identity.process_id,
+                       identity.cancel_key, std::move(done));
+  };
 }
 
 void Worker::give_back_place() { pool().discard(nullptr); }

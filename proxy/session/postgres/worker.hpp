@@ -84,8 +84,7 @@ class Service {
 
   /// Cancels what the session with this key runs, and calls `done` on its worker's thread when that
   /// is over; false: no session has it, nothing is called.
-  bool cancel(std::uint32_t process_id, std::string_view key,
-              std::chrono::steady_clock::time_point now, std::function<void()> done);
+  bool cancel(std::uint32_t process_id, std::string_view key, std::function<void()> done);
   /// Lets a predecessor look who has it.
   void pass_cancel(std::uint32_t process_id, std::string_view key);
   /// What a successor passes.
@@ -143,7 +142,7 @@ class Worker final : public Clientele<Client, Origin> {
   void unask(Client& client);
 
  private:
-  std::shared_ptr<void> send_cancel_for(Origin& origin, std::function<void()> done) override;
+  CancelSender sender_for(Origin& origin) override;
   void give_back_place() override;
 
   boost::unordered_flat_map<std::uint32_t, Client*> by_pid_;

@@ -88,7 +88,7 @@ void Pool::opened(std::size_t worker,
     failure_ = nullptr;
     ever_opened_ = true;
     (*result)->worker_ = worker;
-    (*result)->expires_ = jittered(options_.max_lifetime);
+    (*result)->expires_ = Clock::now() + jittered(options_.max_lifetime);
   }
   release(std::move(*result));
   consider_opening(worker);

@@ -19,7 +19,8 @@ class OriginConnection {
 
   /// Nothing is owed in either direction, no transaction is open, the peer is there.
   virtual bool is_reusable() const = 0;
-  /// Enters the idle list: from now on any byte from the peer makes it call Pool::lost().
+  /// Enters the idle list: from now on any byte from the peer makes it call Pool::lost(). This and
+  /// unpark() are called with the pool's mutex held, and only take note of it.
   virtual void park() = 0;
   /// Leaves the idle list.
   virtual void unpark() = 0;

@@ -159,6 +159,15 @@ void Pool::serve(std::size_t here, std::unique_ptr<OriginConnection> connection,
   {
     std::unique_lock lock(mutex_);
     waiter = next_for(*connection);
+    if (waiter == nullptr && !detached) {
+      connection->park();
+      connection->idle_until_ = workers_[here].loop->now() + jittered(options_.idle_timeout);
+      workers_[here].idle.push_back(std::move(connection));
+      const auto wait = next_tick(workers_[here]);
+      lock.unlock();
+      if (wait) workers_[here].timer->arm(*wait);
+      return;
+    }
     if (waiter != nullptr && waiter->worker_ != here && !detached) {
       ++moving_;
       lock.unlock();
@@ -178,24 +187,9 @@ void Pool::serve(std::size_t here, std::unique_ptr<OriginConnection> connection,
     connection->worker_ = here;
     connection->attach(here);
   }
-  if (waiter != nullptr) {
-    waiter->waiting_ = false;
-    return waiter->granted(std::move(connection));
-  }
-  connection->park();
-  {
-    const std::lock_guard lock(mutex_);
-    // Somebody may have come while it was being parked, and have found no idle one.
-    if (next_for(*connection) == nullptr) {
-      connection->idle_until_ = jittered(options_.idle_timeout);
-      workers_[here].idle.push_back(std::move(connection));
-    }
-  }
-  if (connection) {
-    connection->unpark();
-    return serve(here, std::move(connection), false);
-  }
-  arm(here);
+  if (waiter == nullptr) return serve(here, std::move(connection), false);
+  waiter->waiting_ = false;
+  waiter->granted(std::move(connection));
 }
 
 /// Takes a connection off its loop for somebody of another worker, or whoever comes first then.

@@ -155,7 +155,8 @@ class Pool {
   std::size_t idle_elsewhere(std::size_t here) const;
   bool over_limit() const;
 
-  Clock::time_point jittered(std::chrono::milliseconds limit);
+  std::chrono::milliseconds jittered(std::chrono::milliseconds limit);
+  std::optional<std::chrono::milliseconds> next_tick(Worker& worker);
 
   mutable std::mutex mutex_;
   std::vector<Worker> workers_;

@@ -10,13 +10,16 @@ namespace {
 
 /// How long one who can do with any connection waits for one that nobody has claimed.
 constexpr std::chrono::milliseconds kSeekPatience{1'000};
+/// Longer than any process lives, and no danger to a sum of times.
+constexpr std::chrono::milliseconds kForever = std::chrono::hours(24 * 365 * 100);
 
 }  // namespace
 
-Pool::Clock::time_point Pool::jittered(std::chrono::milliseconds limit) {
-  if (limit.count() <= 0) return Clock::time_point::max();
+/// At most a tenth less, so that what came together does not go together. A limit of 0 is none.
+std::chrono::milliseconds Pool::jittered(std::chrono::milliseconds limit) {
+  if (limit.count() <= 0) return kForever;
   const auto tenth = limit.count() / 10;
-  return Clock::now() + limit - std::chrono::milliseconds(tenth ? random_() % tenth : 0);
+  return limit - std::chrono::milliseconds(tenth ? random_() % tenth : 0);
 }
 
 std::chrono::milliseconds Pool::period(const Worker& worker) const {
@@ -29,18 +32,23 @@ std::chrono::milliseconds Pool::period(const Worker& worker) const {
   return std::max(shortest, milliseconds(25));
 }
 
+/// In how long the timer of this worker must fire; nothing: it may be left as it is.
+std::optional<std::chrono::milliseconds> Pool::next_tick(Worker& worker) {
+  const bool fast = !waiting_.empty() || !seeking_.empty();
+  if (worker.timer->armed() && (!fast || worker.ticking_fast)) return std::nullopt;
+  const auto wait = period(worker);
+  if (wait.count() == 0) return std::nullopt;
+  worker.ticking_fast = fast;
+  return wait;
+}
+
 void Pool::arm(std::size_t worker) {
-  Worker& mine = workers_[worker];
-  std::chrono::milliseconds wait;
+  std::optional<std::chrono::milliseconds> wait;
   {
     const std::lock_guard lock(mutex_);
-    wait = period(mine);
-    const bool fast = !waiting_.empty() || !seeking_.empty();
-    if (wait.count() == 0 || (mine.timer->armed() && !fast)) return;
-    if (mine.timer->armed() && mine.ticking_fast) return;
-    mine.ticking_fast = fast;
+    wait = next_tick(workers_[worker]);
   }
-  mine.timer->arm(wait);
+  if (wait) workers_[worker].timer->arm(*wait);
 }
 
 void Pool::tick(std::size_t worker) {

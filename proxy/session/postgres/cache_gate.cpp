@@ -94,7 +94,8 @@ bool CacheGate::ask(Client& client, net::Bytes group, Question& question) {
   if (shape.kind == Kind::kQuery || shape.parses) {
     // A name that is taken is the origin's error to make.
     if (!shape.statement.empty() && client.meaning(shape.statement).found) return false;
-    question.text = worker_.texts.get(shape.text);
+    question.text =
+        shape.parses ? worker_.texts.get(shape.text) : worker_.texts.get_once(shape.text);
     question.types = shape.types.raw();
   } else {
     Client::Meaning meaning = client.meaning(shape.statement);
@@ -356,6 +357,7 @@ void CacheGate::forget_wait(Client& client) {
 
 /// Idle clients cost nothing here.
 void CacheGate::forget_if_idle(Client& client) {
+  if (visits_.empty()) return;
   const auto at = visits_.find(&client);
   if (at == visits_.end()) return;
   const Visit& visit = at->second;

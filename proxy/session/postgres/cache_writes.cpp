@@ -21,11 +21,18 @@ void CacheGate::leased(Origin& origin) {
 void CacheGate::will_run(Client& client, TextInfo& text) {
   Origin* origin = client.lease();
   if (origin == nullptr) return;
+  const bool disabled = planner_.policy().disabled;
+  if (disabled) {
+    run_uncached(client, text);
+    // Unless one began before the cache was disabled, there is nothing to remember.
+    if (visits_.empty() && owns_.empty() && !client.told_of()) {
+      return cache_.counters().add(CacheStatus::kDisabled);
+    }
+  }
   Visit& visit = visits_[&client];
   Label label;
-  if (planner_.policy().disabled) {
+  if (disabled) {
     label = {CacheStatus::kDisabled, "caching is disabled"};
-    run_uncached(client, text);
   } else {
     const PlanRef plan = planner_.plan(text, client.settings()).plan;
     if (plan->writes_anything()) mark_writes(client, *plan);
@@ -160,6 +167,7 @@ void CacheGate::settle(Origin& origin) {
   const cache::Mark& schema = keeper_.schema();
   const bool moved = schema.open() || schema.changed_at() > origin.leased_at;
   if (moved && !origin.is_being_cleaned()) origin.left.hidden = true;
+  if (origin.writes.is_clear()) return origin.writes.begin_anew();
   if (!origin.writes.surely_undone()) widen_writes(origin);
   PendingWrites writes = std::exchange(origin.writes, {});
   if (writes.surely_undone()) return writes.intent.roll_back();

@@ -151,6 +151,7 @@ class InFlight {
       head_ = (head_ + 1) & (slots_.size() - 1);
       --size_;
     } while (size_ > 0 && front().kind == ReplyKind::kCopyEnd);
+    if (size_ == 0) head_ = 0;  // the slot that is in the cache
   }
   /// Takes out the entry at `at`, keeping the order of the others.
   void erase(std::size_t at) {

@@ -33,10 +33,20 @@ struct PendingWrites {
   bool committed = false;    ///< a COMMIT did, or what lasts like one
   bool rolled_back = false;  ///< ROLLBACK was the last
 
+  /// No statement that writes was sent.
+  bool is_clear() const {
+    return !intent.pending() && prepared.empty() && !had.may_commit_inside && !had.schema_changes &&
+           !coming.may_commit_inside && !coming.schema_changes;
+  }
   void note(std::string_view tag) {
     succeeded = true;
     rolled_back = tag == "ROLLBACK";
     committed = committed || tag.starts_with("COMMIT") || tag == "PREPARE TRANSACTION";
+  }
+  /// After is_clear(): for the next transaction.
+  void begin_anew() {
+    generation = 0;
+    succeeded = committed = rolled_back = false;
   }
   /// An error takes back what its transaction has done, as far as it was not committed.
   void note_error() { succeeded = false; }

@@ -453,7 +453,7 @@ Client::Step Client::query(const Message& message) {
   }
   const auto query = pg::parse_query(message.body);
   if (!query) return malformed(message);
-  const TextRef text = worker_.texts.get(query->text);
+  const TextRef text = worker_.texts.get_once(query->text);
   if (text->asks_sequences) asks_sequences_ = true;
   if (!text->plain) {
     bool handled = false;

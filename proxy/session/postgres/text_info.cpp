@@ -110,19 +110,16 @@ Glance glance_at(std::string_view text, std::uint32_t words) {
 
 Glance glance(std::string_view text) { return glance_at(text, kWords.find(text)); }
 
-TextRef TextMemo::make(std::string_view text) {
-  TextRef info(new TextInfo);
-  info->text = text;
-  const std::uint32_t words = kWords.find(text);
-  const Glance seen = glance_at(text, words);
-  info->plain = seen.plain;
-  info->read_only = seen.read_only;
-  info->terminates = (words & kTerminates) != 0;
-  info->asks_sequences = (words & kAsksSequences) != 0;
-  info->moves_sequences = !info->read_only || (words & kMovesSequences) != 0;
-  info->may_copy_in = !seen.plain && (words & kCopies) != 0;
-  if (!seen.plain) analysis(*info);
-  return info;
+void TextMemo::look_at(TextInfo& info) {
+  const std::uint32_t words = kWords.find(info.text);
+  const Glance seen = glance_at(info.text, words);
+  info.plain = seen.plain;
+  info.read_only = seen.read_only;
+  info.terminates = (words & kTerminates) != 0;
+  info.asks_sequences = (words & kAsksSequences) != 0;
+  info.moves_sequences = !info.read_only || (words & kMovesSequences) != 0;
+  info.may_copy_in = !seen.plain && (words & kCopies) != 0;
+  if (!seen.plain) analysis(info);
 }
 
 const sql::Analysis& TextMemo::analysis(TextInfo& info) {
@@ -130,25 +127,42 @@ const sql::Analysis& TextMemo::analysis(TextInfo& info) {
   return *info.analysis;
 }
 
-TextRef TextMemo::get(std::string_view text) {
+TextRef TextMemo::get(std::string_view text, bool may_be_the_only_time) {
   if (text.size() > kMaxKept) {
-    if (!latest_large_ || latest_large_->text != text) latest_large_ = make(text);
+    if (!latest_large_ || latest_large_->text != text) latest_large_ = made(text);
     return latest_large_;
   }
-  if (const auto found = index_.find(text); found != index_.end()) {
+  const Key key = key_of(text);
+  if (const auto found = index_.find(key); found != index_.end()) {
     found->second->used_ = true;
     return found->second;
   }
-  if (is_full_for(text)) {
+  if (may_be_the_only_time || is_full_for(text)) {
     if (latest_ && latest_->text == text) return latest_;
-    if (!doorkeeper_.knows(index_.hash_function()(text))) return latest_ = make(text);
+    if (!doorkeeper_.knows(key.hash)) return passing(text);
     while (is_full_for(text)) evict();
   }
-  TextRef info = make(text);
-  index_.emplace(info->text, info);
+  TextRef info = made(text);
+  index_.emplace(Key{info->text, key.hash}, info);
   ring_.push_back(info.get());
   bytes_ += text.size();
   return info;
+}
+
+TextRef TextMemo::made(std::string_view text) {
+  TextRef info(new TextInfo);
+  info->text = text;
+  look_at(*info);
+  return info;
+}
+
+/// In the place of the one that passed before, unless somebody still holds it.
+TextRef TextMemo::passing(std::string_view text) {
+  const bool is_free = latest_ && latest_->references_ == 1 && !latest_->has_followers();
+  if (!is_free) return latest_ = made(text);
+  latest_->text = text;
+  look_at(*latest_);
+  return latest_;
 }
 
 /// The clock algorithm: whoever was not asked for since the last round goes.
@@ -164,7 +178,7 @@ void TextMemo::evict() {
     ring_[hand_] = ring_.back();
     ring_.pop_back();
     bytes_ -= candidate->text.size();
-    index_.erase(candidate->text);
+    index_.erase(key_of(candidate->text));
     return;
   }
 }

@@ -11,6 +11,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -41,6 +42,8 @@ struct TextInfo {
 
  private:
   friend class TextMemo;
+  /// Whether anything was attached to it that belongs to its text alone.
+  bool has_followers() const { return analysis || gate_data || !statements.empty(); }
   friend void intrusive_ptr_add_ref(TextInfo* info) { ++info->references_; }
   friend void intrusive_ptr_release(TextInfo* info) {
     if (--info->references_ == 0) delete info;
@@ -55,7 +58,11 @@ class TextMemo {
   TextMemo(sql::AnalysisCache& analyses, std::size_t capacity = 4096)
       : analyses_(analyses), capacity_(capacity) {}
 
-  TextRef get(std::string_view text);
+  /// Of a text that will be asked for again (Parse): kept at once, while there is room.
+  TextRef get(std::string_view text) { return get(text, false); }
+  /// Of a simple query: kept when it comes for the second time. Texts that bring their own literals
+  /// come once, and to keep them only costs memory that is cold.
+  TextRef get_once(std::string_view text) { return get(text, true); }
   const sql::Analysis& analysis(TextInfo& info);
 
   /// Called between groups of messages: memory is not kept for what is very large.
@@ -69,18 +76,32 @@ class TextMemo {
   static constexpr std::size_t kMaxBytes = 8 << 20;
 
  private:
+  /// A text with its hash, which is taken once.
+  struct Key {
+    std::string_view text;
+    std::size_t hash;
+    bool operator==(const Key& other) const { return hash == other.hash && text == other.text; }
+  };
+  struct Hash {
+    using is_avalanching = void;
+    std::size_t operator()(const Key& key) const { return key.hash; }
+  };
+
+  TextRef get(std::string_view text, bool may_be_the_only_time);
+  TextRef passing(std::string_view text);
   void evict();
   bool is_full_for(std::string_view text) const {
     return ring_.size() >= capacity_ || bytes_ + text.size() > kMaxBytes;
   }
-  TextRef make(std::string_view text);
+  static Key key_of(std::string_view text) { return {text, std::hash<std::string_view>()(text)}; }
+  void look_at(TextInfo& info);
+  TextRef made(std::string_view text);
 
   sql::AnalysisCache& analyses_;
   const std::size_t capacity_;
   std::size_t bytes_ = 0;
-  boost::unordered_flat_map<std::string_view, TextRef> index_;
+  boost::unordered_flat_map<Key, TextRef, Hash> index_;
   std::vector<TextInfo*> ring_;
-  // Once the memo is full:
   Doorkeeper doorkeeper_;
   TextRef latest_large_;
   TextRef latest_;  // that was not let in: one statement is asked about more than once

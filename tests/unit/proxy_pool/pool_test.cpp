@@ -424,8 +424,10 @@ TEST_CASE("who comes to another worker while a connection is being parked gets i
   first.ask();
   bench.succeed();
   REQUIRE(first.has());
-  first.connection().on_park = [&] { second.ask(); };
+  std::thread asker;  // the pool's mutex is held while it parks one
+  first.connection().on_park = [&] { asker = std::thread([&] { second.ask(); }); };
   first.give_back();
+  asker.join();
   CHECK(eventually([&] { return second.has(); }));
 }
 

@@ -12,8 +12,10 @@ constexpr std::chrono::milliseconds kFirstBackOff{50};
 constexpr std::chrono::milliseconds kMaxBackOff{2'000};
 /// How long waiters outlast an origin that was there and is restarting.
 constexpr std::chrono::milliseconds kRestartGrace{5'000};
-/// Likewise one that has no place for another connection: others may be about to leave it.
-constexpr std::chrono::milliseconds kFullGrace{3'000};
+/// Likewise one that has no place for another connection: others are about to leave it when they
+/// are those of a proxy that has been succeeded. It says so at once, so it may be asked often.
+constexpr std::chrono::milliseconds kFullGrace{6'000};
+constexpr std::chrono::milliseconds kFullBackOff{200};
 
 std::chrono::milliseconds back_off(int failures) {
   const int doublings = std::min(failures - 1, 6);
@@ -105,7 +107,8 @@ void Pool::open_failed(const Refusal& refusal) {
     auto noted = std::make_shared<Refusal>(refusal);
     noted->at = std::chrono::system_clock::now();
     failure_ = std::move(noted);
-    const auto pause = back_off(failures_);
+    const auto pause =
+        refusal.full ? std::min(back_off(failures_), kFullBackOff) : back_off(failures_);
     const auto spread = pause.count() / 2;
     not_before_ = now + pause / 2 + std::chrono::milliseconds(random_() % (spread + 1));
     // Other connections live: they will serve the queue. An origin that was there a moment ago and

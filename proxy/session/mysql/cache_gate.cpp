@@ -56,15 +56,18 @@ void CacheGate::gone(Client& client) {
 // --- the question
 // -----------------------------------------------------------------------------------
 
-bool CacheGate::judges_plain_texts() {
-  return !planner_.policy().disabled || planner_.may_hide_state();
+bool CacheGate::judges_plain_texts() { return !planner_.policy().disabled; }
+
+const Plan& CacheGate::plan(TextInfo& text, const Asker& asker) {
+  worker_.texts.analyse(text);
+  return planner_.plan(text, asker);
 }
 
 Offer CacheGate::offer(Client& client, const Question& question) {
   if (planner_.policy().disabled) return offer_uncached(client);
   if (const auto at = visits_.find(&client); at != visits_.end()) at->second.label.reset();
   const Asker& asker = planner_.asker(question.state);
-  const Plan& plan = planner_.plan(question.text, asker);
+  const Plan& plan = this->plan(question.text, asker);
   const bool hopeful = plan.analysis->status == CacheStatus::kMiss;
   if (keeper_.generation() == 0 && hopeful) {
     const auto at = visits_.find(&client);

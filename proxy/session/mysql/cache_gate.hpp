@@ -73,6 +73,7 @@ class CacheGate final : public Gate {
     bool refreshes = false;   ///< it is this command's turn to refresh a stale answer
   };
 
+  const Plan& plan(TextInfo& text, const Asker& asker);
   std::optional<Label> refusal(const Question& question, const Asker& asker, const Plan& plan);
   Offer look_up(Client& client, const Question& question, const Asker& asker, const Plan& plan);
   void make_key(Client& client, const Question& question, const Asker& asker);

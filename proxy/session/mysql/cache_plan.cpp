@@ -44,11 +44,6 @@ bool reads_as_ascii(std::string_view charset) {
   return std::find(kSafe.begin(), kSafe.end(), name) != kSafe.end();
 }
 
-bool same_lexing(const sql::MysqlLexing& a, const sql::MysqlLexing& b) {
-  return a.ansi_quotes == b.ansi_quotes && a.no_backslash_escapes == b.no_backslash_escapes &&
-         a.unsafe_charset == b.unsafe_charset;
-}
-
 /// Variables by which a SELECT's answer depends on more than rows, or says more than its rows.
 std::string refusal_of(const State& state, const OriginDefaults& defaults) {
   const std::string* null_is_last = state.find("sql_auto_is_null");
@@ -70,6 +65,11 @@ std::string refusal_of(const State& state, const OriginDefaults& defaults) {
 }
 
 }  // namespace
+
+bool same_lexing(const sql::MysqlLexing& a, const sql::MysqlLexing& b) {
+  return a.ansi_quotes == b.ansi_quotes && a.no_backslash_escapes == b.no_backslash_escapes &&
+         a.unsafe_charset == b.unsafe_charset;
+}
 
 Planner::Planner(cache::Cache& cache, const CacheKeeper& keeper,
                  const std::shared_ptr<const Options>& options)

@@ -52,6 +52,8 @@ struct Plan {
   bool writes_anything() const { return writes_everything || changes_catalog || !writes.empty(); }
 };
 
+bool same_lexing(const sql::MysqlLexing& a, const sql::MysqlLexing& b);
+
 class Planner {
  public:
   /// `options`: the worker's, which a reload exchanges.

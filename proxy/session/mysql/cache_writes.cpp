@@ -28,8 +28,8 @@ bool CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const S
   Label label{CacheStatus::kDisabled, std::string(kDisabled)};
   if (!is_disabled) {
     const Asker& asker = planner_.asker(state);
-    label = visit.label ? std::move(*visit.label)
-                        : classify(client, asker, planner_.plan(text, asker), text);
+    label =
+        visit.label ? std::move(*visit.label) : classify(client, asker, plan(text, asker), text);
   }
   const auto tap = visit.tap.lock();
   visit.label.reset();
@@ -59,7 +59,7 @@ bool CacheGate::mark(Origin& origin, TextInfo& text, const StateRef& state) {
     return false;
   }
   const Asker& asker = planner_.asker(state);
-  const Plan& plan = planner_.plan(text, asker);
+  const Plan& plan = this->plan(text, asker);
   const bool misread = !origin.reads_as(asker.lexing);
   if (origin.gate_slot) widen_writes(slot_of(origin));
   if (plan.writes_anything()) mark_writes(origin, plan);
@@ -87,7 +87,10 @@ void CacheGate::run_uncached(Origin& origin, TextInfo& text, const StateRef& sta
     if (!only_reads) mark_everything(origin);
     return;
   }
-  const Plan& plan = planner_.plan(text, planner_.asker(state));
+  // What is asked of the plan here is the same for all texts that are alike.
+  const Asker& asker = planner_.asker(state);
+  const TextRef alike = same_lexing(text.lexing, asker.lexing) ? worker_.texts.like(text) : &text;
+  const Plan& plan = planner_.plan(*alike, asker);
   if (keeper_.generation() != 0) mark_state(origin, plan);
   if (only_reads) return;
   mark_everything(origin);

@@ -92,7 +92,8 @@ std::string signal(const LastError& error) {
 
 Asks asks_of(const TextInfo& text) {
   Asks asks;
-  if (!text.analysis || text.analysis->statements.empty()) return asks;
+  // A plain one asks nothing.
+  if (text.plain || !text.analysis || text.analysis->statements.empty()) return asks;
   const std::string_view words = text.text;
   const sql::Statement& first = text.analysis->statements.front();
   const bool first_asks = (first.state & state::kLastStatement) != 0;
@@ -193,7 +194,7 @@ void Client::note_statement(const Outcome& outcome) {
     insert_id_open_ = true;
   }
   const auto& analysis = text->analysis;
-  const bool calculates = analysis && analysis->statements.size() == 1 &&
+  const bool calculates = !text->read_only && analysis && analysis->statements.size() == 1 &&
                           analysis->statements.front().effect == Effect::kRead &&
                           has_word(text->text, "sql_calc_found_rows") && !asks_of(*text).any();
   const bool repeatable =

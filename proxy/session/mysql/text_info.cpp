@@ -288,9 +288,32 @@ Glance glance(std::string_view text) {
 
 void TextInfo::dismiss(TextInfo* info) { spares.give(std::unique_ptr<TextInfo>(info)); }
 
-TextMemo::Index& TextMemo::index(sql::MysqlLexing lexing) {
-  return indexes_[(lexing.ansi_quotes ? 1 : 0) | (lexing.no_backslash_escapes ? 2 : 0) |
-                  (lexing.unsafe_charset ? 4 : 0)];
+std::size_t TextMemo::number(sql::MysqlLexing lexing) {
+  return (lexing.ansi_quotes ? 1 : 0) | (lexing.no_backslash_escapes ? 2 : 0) |
+         (lexing.unsafe_charset ? 4 : 0);
+}
+
+TextRef TextMemo::like(TextInfo& info) {
+  if (!info.plain || info.cut) return &info;
+  // Texts that are read in different ways are not alike.
+  shape_.assign(1, static_cast<char>(number(info.lexing)));
+  if (!sql::append_mysql_shape(shape_, info.text, info.lexing)) return &info;
+  if (const auto known = likes_.find(shape_); known != likes_.end()) return known->second;
+  if (likes_.size() >= kMaxShapes || like_bytes_ + shape_.size() > kMaxShapeBytes) {
+    likes_.clear();
+    like_bytes_ = 0;
+  }
+  TextRef first = make(info.text, info.lexing, {info.plain, info.read_only, info.hidden});
+  likes_.emplace(shape_, first);
+  like_bytes_ += shape_.size();
+  return first;
+}
+
+void TextMemo::analyse(TextInfo& info) {
+  if (info.analysis) return;
+  const TextRef alike = like(info);
+  analysis(*alike);
+  info.analysis = alike->analysis;
 }
 
 const sql::Analysis& TextMemo::analysis(TextInfo& info) {

@@ -1,5 +1,7 @@
 // What a session must know of a statement's text before it forwards it, computed once per distinct
-// text, way of reading it (sql_mode, character set) and worker.
+// text, way of reading it (sql_mode, character set) and worker; or each time, where that takes less
+// than to find it. What is the same of all texts that differ in their values only is computed once
+// for all of them (TextMemo::like).
 //
 // Most texts are `plain`: one SELECT, INSERT, UPDATE, DELETE … that cannot touch session state,
 // told from its first word and the absence of a few suspicious ones. Only the others are analysed.
@@ -7,10 +9,12 @@
 #pragma once
 
 #include <array>
+#include <boost/container_hash/hash.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,6 +23,7 @@
 #include "proxy/session/doorkeeper.hpp"
 #include "proxy/sql/analysis.hpp"
 #include "proxy/sql/mysql_lexer.hpp"
+#include "proxy/sql/mysql_shape.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
 
@@ -65,6 +70,11 @@ class TextMemo {
   /// Of a text whose end is not here.
   static TextRef cut(std::string_view beginning, sql::MysqlLexing lexing);
   static const sql::Analysis& analysis(TextInfo& info);
+  /// A text that differs from this one in its values only, the same for all of them, if this is a
+  /// plain one: its analysis is this one's, and so is what follows from that alone. Else itself.
+  TextRef like(TextInfo& info);
+  /// Finds the analysis of `info` by its like.
+  void analyse(TextInfo& info);
 
   /// Longer texts are looked at anew each time.
   static constexpr std::size_t kMaxKept = 64 * 1024;
@@ -73,7 +83,8 @@ class TextMemo {
 
  private:
   using Index = boost::unordered_flat_map<std::string_view, TextRef>;
-  Index& index(sql::MysqlLexing lexing);
+  static std::size_t number(sql::MysqlLexing lexing);
+  Index& index(sql::MysqlLexing lexing) { return indexes_[number(lexing)]; }
   static TextRef make(std::string_view text, sql::MysqlLexing lexing);
   static TextRef make(std::string_view text, sql::MysqlLexing lexing, const Glance& seen);
   void evict();
@@ -81,8 +92,17 @@ class TextMemo {
     return ring_.size() >= capacity_ || bytes_ + text.size() > kMaxBytes;
   }
 
+  struct ShapeHash : boost::hash<std::string_view> {
+    using is_transparent = void;
+  };
+  static constexpr std::size_t kMaxShapes = 1024;
+  static constexpr std::size_t kMaxShapeBytes = 512 * 1024;
+
   const std::size_t capacity_;
   std::size_t bytes_ = 0;
+  boost::unordered_flat_map<std::string, TextRef, ShapeHash, std::equal_to<>> likes_;  // by shape
+  std::size_t like_bytes_ = 0;
+  std::string shape_;             // scratch
   std::array<Index, 8> indexes_;  // by lexing
   std::vector<TextInfo*> ring_;
   // Once the memo is full:

@@ -127,6 +127,32 @@ TEST_CASE("texts that differ in a literal are different texts") {
   CHECK(two->text == "select a from t where id = 2");
 }
 
+TEST_CASE("texts that differ in their values only are alike, and analysed once") {
+  TextMemo memo;
+  const TextRef one = memo.look("select a from t where id = 1", {});
+  const TextRef two = memo.look("select a from t where id = 'x'", {});
+  const TextRef three = memo.look("select a from t where id = 30", {});
+  CHECK(memo.like(*one) == memo.like(*three));
+  CHECK(memo.like(*one) != memo.like(*two));
+  memo.analyse(*one);
+  memo.analyse(*three);
+  CHECK(one->analysis == three->analysis);
+  CHECK(one->text != three->text);
+}
+
+TEST_CASE("only plain texts that are read in the same way are alike") {
+  TextMemo memo;
+  const TextRef variable = memo.look("select @x, 1", {});
+  CHECK(memo.like(*variable) == variable);
+  const TextRef comment = memo.look("select 1 -- 2", {});
+  CHECK(memo.like(*comment) == comment);
+  const TextRef one = memo.look("select 'a'", {});
+  const TextRef other = memo.look("select 'a'", {.ansi_quotes = true});
+  CHECK(memo.like(*one) != memo.like(*other));
+  const TextRef cut = TextMemo::cut("select 1", {});
+  CHECK(memo.like(*cut) == cut);
+}
+
 TEST_CASE("what must be analysed is kept however it is looked at") {
   TextMemo memo;
   CHECK(memo.look("select @x", {}) == memo.look("select @x", {}));

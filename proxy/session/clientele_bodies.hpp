@@ -74,7 +74,9 @@ void Clientele<Client, Origin>::schedule_burial() {
     burying_ = false;
     dead_clients_.clear();
     dead_.clear();
-    if (draining_ && clients_.empty() && on_empty_) std::exchange(on_empty_, nullptr)();
+    // What was sent by who has left is work, too.
+    const bool over = draining_ && clients_.empty() && finishing_.empty();
+    if (over && on_empty_) std::exchange(on_empty_, nullptr)();
   });
 }
 
@@ -110,6 +112,7 @@ std::unique_ptr<Origin> Clientele<Client, Origin>::take_finishing(Origin& origin
   if (found == finishing_.end()) return nullptr;
   auto taken = std::move(*found);
   finishing_.erase(found);
+  if (draining_ && finishing_.empty()) schedule_burial();
   return taken;
 }
 

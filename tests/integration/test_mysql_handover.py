@@ -45,7 +45,7 @@ def test_who_waits_while_the_write_runs_gets_it_when_it_ends(db, workers):
             ended = []
 
             def write():
-                rows(writer, "replace into t select 2, sleep(0.2)")
+                rows(writer, "replace into t select 2, sleep(0.8)")
                 ended.append(time.monotonic())
 
             thread = threading.Thread(target=write)

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import struct
 import threading
 import time
 
@@ -350,6 +351,17 @@ def test_what_runs_for_who_has_left_ends_with_the_drain(pg):
         wait_for(lambda: not nobody_sleeps(pg), what="the statement runs")
         c.close()
     wait_for(lambda: nobody_sleeps(pg), 10, "nothing goes on")
+
+
+def test_a_drain_lets_end_what_somebody_sent_and_left(pg):
+    with Proxy(pg, origin_connection_limit=1, local={"workers": 1}) as proxy:
+        c = Connection.open(proxy.url())
+        c.send(query("insert into ct select 77 from pg_sleep(2)"))
+        wait_for(lambda: proxy.stats()["idle"] == 0, what="the statement runs")
+        c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        c.socket.close()  # with a reset: nobody will hear the answer
+        wait_for(lambda: proxy.stats()["clients"] == 0 and proxy.stats()["idle"] == 0, what="the client has left")
+    assert pg.psql("select count(*) from ct where x = 77").strip() == "1"
 
 
 @pytest.mark.parametrize("attempt", range(5))

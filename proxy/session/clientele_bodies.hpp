@@ -14,6 +14,8 @@ inline constexpr std::chrono::milliseconds kSweep{100};
 inline constexpr std::chrono::milliseconds kSweepOfMany{500};
 inline constexpr std::size_t kMany = 256;
 inline constexpr std::size_t kMaxCancels = 16;
+/// When to look again whether the proxy's own words are out of a cancel's way.
+inline constexpr std::chrono::milliseconds kOwnWords{2};
 /// How long a statement may go on whose client has left, and then how long its cancel may take.
 inline constexpr std::chrono::seconds kOrphanPatience{10};
 inline constexpr std::chrono::seconds kCancelPatience{5};
@@ -149,6 +151,17 @@ bool Clientele<Client, Origin>::start_cancel(Origin& origin, std::function<void(
   return true;
 }
 
+/// What runs first is the proxy's own: the settings that a session needs. A cancel that hit them
+/// would end the session, for which nothing may run under others.
+template <class Origin>
+bool settings_run(Origin& origin) {
+  if constexpr (requires { origin.in_flight().front().settings; }) {
+    return origin.in_flight().front().settings;
+  } else {
+    return false;
+  }
+}
+
 template <class Client, class Origin>
 void Clientele<Client, Origin>::send_cancels() {
   std::size_t first = 0;
@@ -156,6 +169,10 @@ void Clientele<Client, Origin>::send_cancels() {
     if (at->run) continue;
     // What was to be cancelled has ended while this waited.
     if (at->origin != nullptr && !at->origin->busy()) return cancel_is_over(at);
+    if (at->origin != nullptr && settings_run(*at->origin)) {
+      timer_->arm(kOwnWords);
+      continue;
+    }
     at->run = at->send([this, at] { cancel_is_over(at); });
   }
 }
@@ -193,6 +210,7 @@ void Clientele<Client, Origin>::sweep() {
   }
   end_the_late();
   if (!clients_.empty() || !finishing_.empty()) timer_->arm(sweep_period());
+  send_cancels();
 }
 
 template <class Client, class Origin>

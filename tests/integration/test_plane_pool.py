@@ -225,6 +225,26 @@ def test_a_cancel_is_heard_behind_any_number_of_wrong_ones(origin):
             each.socket.close()
 
 
+def test_a_cancel_waits_for_the_settings_that_go_before_its_statement(origin):
+    with Proxy(origin, origin_connection_limit=1) as proxy, w.Connection.open(proxy.url(), application_name="a") as a, \
+            w.Connection.open(proxy.url(), application_name="b") as b:
+        a.query("select 1")
+        backend = int(b.value("select pg_backend_pid()"))
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            a.send(w.query("select pg_sleep(33)"))
+            wait_for(lambda: proxy.stats()["idle"] == 0, what="the settings are on their way")
+            cancelling = threading.Thread(target=a.cancel)
+            cancelling.start()
+            wait_for(lambda: proxy.stats()["cancels"] == 1, what="the cancel is heard")
+            assert a.silent()  # nor does it go yet
+        finally:
+            os.kill(backend, signal.SIGCONT)
+        assert [w.error_fields(body)["C"] for kind, body in a.until_ready() if kind == "E"] == ["57014"]
+        cancelling.join()
+        assert a.value("show application_name") == "a"
+
+
 def test_everybody_may_cancel_at_once(origin):
     with Proxy(origin, origin_connection_limit=24, local={"workers": 1}) as proxy:
         clients = [w.Connection.open(proxy.url()) for _ in range(24)]

@@ -85,11 +85,7 @@ class Classifier {
 
   bool writes(const std::string& first) {
     if (first == "insert" || first == "replace") {
-      constexpr std::array<std::string_view, 5> kBetween = {"low_priority", "delayed",
-                                                            "high_priority", "ignore", "into"};
-      std::size_t at = 1;
-      while (one_of(word(at), kBetween)) ++at;
-      single(at);
+      single(mysql_insert_target(words_, 1));
       statement_.only_adds = first == "insert" && !has("duplicate");
     } else if (first == "update") {
       update();

@@ -29,7 +29,10 @@ std::string lowered(std::string text) {
 /// The tokens from left to right with one level for each open parenthesis.
 class Reader {
  public:
-  Reader(const MysqlWords& words, std::size_t from) : words_(words), at_(from) { find_ctes(from); }
+  Reader(const MysqlWords& words, std::size_t from)
+      : words_(words), at_(from), target_(find_target(words, from)) {
+    find_ctes(from);
+  }
 
   MysqlFindings run() {
     levels_.push_back({});
@@ -59,6 +62,17 @@ class Reader {
   }
   bool followed_by(std::string_view symbol) const {
     return peek(1) != nullptr && peek(1)->is_symbol(symbol);
+  }
+
+  /// Where the name ends that INSERT or REPLACE writes to: a list of columns may stand behind it,
+  /// no arguments. Nowhere: the number of words.
+  static std::size_t find_target(const MysqlWords& words, std::size_t from) {
+    const bool inserts =
+        from < words.size() && (words[from].is("insert") || words[from].is("replace"));
+    std::size_t at = mysql_insert_target(words, from + 1);
+    if (!inserts || at >= words.size() || !words[at].is_name()) return words.size();
+    mysql_table_at(words, at);
+    return at - 1;
   }
 
   /// name [(columns)] AS (
@@ -143,7 +157,7 @@ class Reader {
     if (level.wants_table && word.is_name() && !is_table_keyword(word)) return table(word);
     // Behind a point every word is a name: a.where, t.order.
     if (word.token.kind == MysqlTokenKind::kQuotedName || follows_point()) {
-      if (followed_by("(")) stored_function(word);
+      if (followed_by("(") && at_ != target_) stored_function(word);
       return;
     }
     if (skips_index_hint(word)) return;
@@ -161,7 +175,7 @@ class Reader {
       level.in_tables = level.wants_table = false;
     }
     keyword(word);
-    if (followed_by("(") && !word.lower.empty()) call(word);
+    if (followed_by("(") && !word.lower.empty() && at_ != target_) call(word);
   }
 
   bool is_table_keyword(const MysqlWord& word) const {
@@ -300,6 +314,7 @@ class Reader {
 
   const MysqlWords& words_;
   std::size_t at_;
+  const std::size_t target_;
   std::vector<Level> levels_;
   std::unordered_set<std::size_t> definitions_;  ///< where WITH queries are named
   std::unordered_set<std::string> seen_;  ///< tables, schema and name with a zero byte between
@@ -309,6 +324,13 @@ class Reader {
 };
 
 }  // namespace
+
+std::size_t mysql_insert_target(const MysqlWords& words, std::size_t at) {
+  constexpr std::array<std::string_view, 5> kBetween = {"low_priority", "delayed", "high_priority",
+                                                        "ignore", "into"};
+  while (at < words.size() && one_of(words[at].lower, kBetween)) ++at;
+  return at;
+}
 
 Name mysql_table_at(const MysqlWords& words, std::size_t& at) {
   Name name{"", mysql_name(words[at].token)};

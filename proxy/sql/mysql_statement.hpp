@@ -42,6 +42,9 @@ struct MysqlFindings {
 /// Reads all table references and calls in words[from …].
 MysqlFindings read_mysql(const MysqlWords& words, std::size_t from);
 
+/// Where the table's name begins behind INSERT or REPLACE, which stand before words[at].
+std::size_t mysql_insert_target(const MysqlWords& words, std::size_t at);
+
 /// The (qualified) name at words[at]; moves `at` behind it.
 Name mysql_table_at(const MysqlWords& words, std::size_t& at);
 

@@ -1,4 +1,5 @@
 // MySQL and MariaDB statements: status, reason, tables, effects, traces in the session.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <random>
 
@@ -175,6 +176,31 @@ TEST_CASE("MySQL statements have the effects, targets and traces that the server
     CHECK(joined(statement.writes) == row.writes);
     CHECK(statement.unknown_targets == row.unknown_targets);
     CHECK(statement.state == row.state);
+  }
+}
+
+TEST_CASE("columns behind the name that is written to are no arguments") {
+  for (const char* text :
+       {"INSERT INTO t (a, b) VALUES (1, 2)", "insert t(a) values (1)",
+        "REPLACE INTO t (a) SELECT 1", "insert low_priority ignore into db.t (a) values (1)",
+        "insert into `t` (a) values (1)", "insert into `db`.`t`(a) values (1)",
+        "insert into t (select 1)",
+        "insert into t () values () on duplicate key update a = values(a)"}) {
+    CAPTURE(text);
+    CHECK(analyse_mysql(text)->functions.empty());
+    CHECK(analyse_mysql(text)->statements.front().writes.front().name == "t");
+  }
+  for (const char* text :
+       {"insert into t (a) values (f(1))", "insert into t (a) select f (1)",
+        "replace into t select f(a) from u", "insert into t (select f(1))",
+        "insert into f (a) values (f(1))", "insert into t set a = f(1)",
+        "insert into t values (1) on duplicate key update a = f(a)",
+        "replace t (a) values (`f`(1))", "insert into t partition (f) (a) values (f(1))",
+        "select replace (f(1), 'a', 'b')"}) {
+    CAPTURE(text);
+    const auto analysis = analyse_mysql(text);
+    CHECK(std::any_of(analysis->functions.begin(), analysis->functions.end(),
+                      [](const Call& one) { return one.name.name == "f"; }));
   }
 }
 

@@ -9,17 +9,27 @@ namespace {
 
 constexpr std::size_t kMaxOpening = 2;
 constexpr std::chrono::milliseconds kFirstBackOff{50};
-constexpr std::chrono::milliseconds kMaxBackOff{2'000};
-/// How long waiters outlast an origin that was there and is restarting.
-constexpr std::chrono::milliseconds kRestartGrace{5'000};
-/// Likewise one that has no place for another connection: others are about to leave it when they
-/// are those of a proxy that has been succeeded. It says so at once, so it may be asked often.
-constexpr std::chrono::milliseconds kFullGrace{6'000};
-constexpr std::chrono::milliseconds kFullBackOff{200};
 
-std::chrono::milliseconds back_off(int failures) {
+/// `grace`: how long waiters outlast an origin that was there and is restarting, or is full.
+struct Patience {
+  std::chrono::milliseconds max_back_off{2'000};
+  std::chrono::milliseconds grace{5'000};
+};
+
+Patience patience_with(const Refusal& refusal) {
+  using std::chrono::milliseconds;
+  // Others are about to leave it when they are those of a proxy that has been succeeded. It says so
+  // at once, so it may be asked often.
+  if (refusal.full) return {milliseconds(200), milliseconds(6'000)};
+  // One that says it is starting or stopping will be there in a moment. Where nobody answers it may
+  // be gone for good, which its clients are to hear soon; and to ask costs next to nothing.
+  const bool silent = refusal.transient && refusal.why == Refusal::Why::kUnreachable;
+  return silent ? Patience{milliseconds(500), milliseconds(2'000)} : Patience{};
+}
+
+std::chrono::milliseconds back_off(int failures, std::chrono::milliseconds longest) {
   const int doublings = std::min(failures - 1, 6);
-  return std::min(kFirstBackOff * (1 << doublings), kMaxBackOff);
+  return std::min(kFirstBackOff * (1 << doublings), longest);
 }
 
 }  // namespace
@@ -107,17 +117,18 @@ void Pool::open_failed(const Refusal& refusal) {
     auto noted = std::make_shared<Refusal>(refusal);
     noted->at = std::chrono::system_clock::now();
     failure_ = std::move(noted);
-    const auto pause =
-        refusal.full ? std::min(back_off(failures_), kFullBackOff) : back_off(failures_);
+    const Patience patience = patience_with(refusal);
+    const auto pause = back_off(failures_, patience.max_back_off);
     const auto spread = pause.count() / 2;
     not_before_ = now + pause / 2 + std::chrono::milliseconds(random_() % (spread + 1));
     // Other connections live: they will serve the queue. An origin that was there a moment ago and
-    // restarts: wait for it a little.
+    // restarts, or has no place now: wait for it a little.
     const bool others = total_ > opening_;
-    const bool restarting =
-        refusal.transient && ever_opened_ && now < failing_since_ + kRestartGrace;
-    const bool full = refusal.full && now < failing_since_ + kFullGrace;
-    while (!others && !restarting && !full && !waiting_.empty()) {
+    const auto grace_ends = failing_since_ + patience.grace;
+    const bool passes = refusal.full || (refusal.transient && ever_opened_);
+    const bool waits = passes && now < grace_ends;
+    if (waits) not_before_ = std::min(not_before_, grace_ends);
+    while (!others && !waits && !waiting_.empty()) {
       refuse(*waiting_.oldest(), failure_, told);
     }
     while (!seeking_.empty()) refuse(*seeking_.oldest(), failure_, told);

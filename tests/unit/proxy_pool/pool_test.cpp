@@ -21,8 +21,14 @@ pool::Refusal refused_by_origin() {
   return refusal;
 }
 
-pool::Refusal gone_for_a_moment() {
+pool::Refusal nobody_there() {
   pool::Refusal refusal;
+  refusal.transient = true;
+  return refusal;
+}
+
+pool::Refusal starting_up() {
+  pool::Refusal refusal = refused_by_origin();
   refusal.transient = true;
   return refusal;
 }
@@ -239,7 +245,7 @@ TEST_CASE("after failures attempts become rarer, and none is made before its tim
   std::vector<std::chrono::steady_clock::duration> pauses;
   for (int failures = 0; failures < 6; ++failures) {
     REQUIRE(eventually([&] { return bench.attempts() == 1; }));
-    bench.fail(gone_for_a_moment());
+    bench.fail(starting_up());
     const auto begin = std::chrono::steady_clock::now();
     CHECK(bench.attempts() == 0);
     REQUIRE(eventually([&] { return bench.attempts() == 1 || waiter.was_refused(); }));
@@ -252,6 +258,31 @@ TEST_CASE("after failures attempts become rarer, and none is made before its tim
     bench.succeed();
     CHECK(waiter.has());
   }
+}
+
+TEST_CASE("an origin that was there and does not answer any more is waited for two seconds") {
+  Bench bench(limited(2));
+  Client first(bench, 0);
+  first.ask();
+  bench.succeed();
+  first.leave();
+  Client waiter(bench, 0);
+  const auto begin = std::chrono::steady_clock::now();
+  waiter.ask();
+  REQUIRE(eventually([&] {
+    if (bench.attempts() > 0) bench.fail(nobody_there());
+    return waiter.was_refused();
+  }));
+  const auto waited = std::chrono::steady_clock::now() - begin;
+  CHECK(waited >= 2s);
+  CHECK(waited < 4s);
+  // It is known now: the next one hears it after one more attempt.
+  Client next(bench, 0);
+  const auto again = std::chrono::steady_clock::now();
+  next.ask();
+  bench.fail(nobody_there());
+  REQUIRE(eventually([&] { return next.was_refused(); }));
+  CHECK(std::chrono::steady_clock::now() - again < 1s);
 }
 
 TEST_CASE("idle connections are closed after their time, the last used first kept") {

@@ -250,18 +250,23 @@ def test_the_greetings_method_is_not_the_users():
         assert verify(server.port)["ok"]
 
 
-@pytest.mark.parametrize("tls", [True, False])
-def test_the_clear_password_goes_inside_tls_only(authority, tls):
+@pytest.mark.parametrize("host, sslmode, sent", [("loopback", "DISABLED", False), ("loopback", "REQUIRED", True), ("far", "REQUIRED", False),
+                                                 ("far", "PREFERRED", False), ("far", "VERIFY_CA", True)])
+def test_the_clear_password_goes_only_to_who_is_known_and_inside_tls(authority, host, sslmode, sent):
+    """Anybody in between could show a certificate, and ask for it."""
     with MySQL8(PASSWORD, authority=authority, switch=(b"mysql_clear_password", b"")) as server:
-        report = verify(server.port, sslmode="REQUIRED" if tls else "DISABLED")
-        if tls:
+        # 0.0.0.0 leads here, too, and is not known to be here.
+        report = verify(server.port, host="127.0.0.1" if host == "loopback" else "0.0.0.0", sslmode=sslmode,
+                        ca=authority.read("ca.pem") if sslmode == "VERIFY_CA" else "")
+        if sent:
             assert report["ok"], report
         else:
             assert "in the clear" in failed(report, "login", 2015)
             assert "switched" not in dict(server.seen)
 
 
-@pytest.mark.parametrize("switch", [(b"auth_gssapi_client", b"x"), (b"mysql_native_password", b"short"), (b"dialog", b"")])
+@pytest.mark.parametrize("switch", [(b"auth_gssapi_client", b"x"), (b"mysql_native_password", b"short"), (b"dialog", b""),
+                                    (b"client_ed25519", b"short")])
 def test_methods_that_are_not_supported(switch):
     with MySQL8(PASSWORD, switch=switch) as server:
         failed(verify(server.port), "login", 2015)

@@ -18,6 +18,7 @@ constexpr my::Bytes kFastAuthOk = "\x03";
 constexpr my::Bytes kFullAuth = "\x04";
 constexpr char kCachingSha2KeyRequest = 0x02;
 constexpr char kSha256KeyRequest = 0x01;
+constexpr std::size_t kEd25519Nonce = 32;
 constexpr my::Bytes kSha256 = "sha256_password";
 
 tl::unexpected<core::Error> refuse(std::string message, std::string hint = {}) {
@@ -65,21 +66,28 @@ OriginAuthentication::Answer OriginAuthentication::switch_to(const my::AuthSwitc
   if (plugin_ == plugin::kCachingSha2 && scrambled) {
     return my::caching_sha2_password(password, request.data);
   }
-  if (plugin_ == plugin::kEd25519) return my::ed25519_password(password, request.data);
-  if (plugin_ == plugin::kClearPassword) {
-    if (tls_) return my::clear_password(password);
-    return refuse(
-        "The origin asks for the password in the clear, and the connection is not encrypted: it "
-        "was not sent.",
-        fmt::format("Use --sslmode {}.", target_.word(core::SslMode::kRequire)));
+  if (plugin_ == plugin::kEd25519 && request.data.size() == kEd25519Nonce) {
+    return my::ed25519_password(password, request.data);
   }
+  if (plugin_ == plugin::kClearPassword) return in_the_clear();
   if (plugin_ == kSha256) return whole_password(kSha256KeyRequest);
-  if (plugin_ == plugin::kNativePassword || plugin_ == plugin::kCachingSha2) {
+  if (plugin_ == plugin::kNativePassword || plugin_ == plugin::kCachingSha2 ||
+      plugin_ == plugin::kEd25519) {
     return refuse("The origin asked for a login method without a proper scramble.");
   }
   return refuse(
       fmt::format("The origin asks for the login method \"{}\", which is not supported.", plugin_),
       "Let the user log in by caching_sha2_password, mysql_native_password or ed25519.");
+}
+
+/// No account needs this unless somebody has set it up so: only to who has proven to be the origin.
+OriginAuthentication::Answer OriginAuthentication::in_the_clear() {
+  const bool known = target_.verifies_certificate || core::is_loopback(target_.host);
+  if (tls_ && known) return my::clear_password(target_.password);
+  return refuse(fmt::format("The origin asks for the password in the clear, and {}: it was not sent.",
+                            tls_ ? "its certificate is not verified"
+                                 : "the connection is not encrypted"),
+                fmt::format("Use --sslmode {}.", target_.word(core::SslMode::kVerifyFull)));
 }
 
 OriginAuthentication::Answer OriginAuthentication::more(my::Bytes data) {

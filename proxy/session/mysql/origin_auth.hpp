@@ -1,8 +1,9 @@
 // The password part of a login, as pure steps: what the origin asks in, the answer out.
 //
 // mysql_native_password and caching_sha2_password by their scrambles; client_ed25519; the password
-// itself (mysql_clear_password, the full path of caching_sha2_password, sha256_password) only
-// inside TLS, or under the origin's RSA key where nobody can sit in between: on loopback.
+// itself (the full path of caching_sha2_password, sha256_password) only inside TLS, or under the
+// origin's RSA key where nobody can sit in between: on loopback. mysql_clear_password only inside
+// TLS with a verified certificate, or on loopback (docs/decisions/066).
 #pragma once
 
 #include <optional>
@@ -38,6 +39,7 @@ class OriginAuthentication {
   using Answer = core::Result<std::optional<std::string>>;
   Answer switch_to(const wire::mysql::AuthSwitchRequest& request);
   Answer more(wire::mysql::Bytes data);
+  Answer in_the_clear();
   /// The password itself, or a request for the origin's key.
   Answer whole_password(char key_request);
 

@@ -39,6 +39,9 @@ bool same(Bytes a, Bytes b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
+/// For a key that says it is encrypted: OpenSSL would ask at the terminal.
+int no_passphrase(char* /*buffer*/, int /*size*/, int /*writes*/, void* /*data*/) { return -1; }
+
 /// From an answer, which hides the hash of the password under `mask`: is it the hash whose own hash
 /// the verifier keeps?
 bool unmasks(const EVP_MD* algorithm, Bytes answer, Bytes mask, Bytes kept) {
@@ -101,7 +104,7 @@ core::Result<std::string> rsa_password(const core::Secret& password, Bytes scram
   const std::unique_ptr<BIO, decltype(&BIO_free_all)> bio(
       BIO_new_mem_buf(key_pem.data(), static_cast<int>(key_pem.size())), BIO_free_all);
   const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
-      PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
+      PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr), EVP_PKEY_free);
   if (!key) return failed;
   const std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(
       EVP_PKEY_CTX_new(key.get(), nullptr), EVP_PKEY_CTX_free);

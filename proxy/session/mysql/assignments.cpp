@@ -29,6 +29,7 @@ void Client::apply_assignments(const std::vector<Assignment>& assignments, bool 
       case Kind::kOneShot:
         if (assignment.name == "last_insert_id" || assignment.name == "identity") {
           lease_->insert_id.reset();
+          last_.foreign_insert_id.reset();
           insert_id_open_ = true;
           break;
         }
@@ -120,9 +121,12 @@ void Client::take_values(net::Bytes row) {
     const bool null = static_cast<std::uint8_t>(row[row.size() - cursor.left()]) == 0xfb;
     const net::Bytes raw = null ? cursor.bytes(1) : cursor.lenenc_string();
     if (name == "last_insert_id") {
-      last_.insert_id = 0;
-      std::from_chars(raw.data(), raw.data() + raw.size(), last_.insert_id);
-      lease_->insert_id = last_.insert_id;
+      std::uint64_t now = 0;
+      std::from_chars(raw.data(), raw.data() + raw.size(), now);
+      lease_->insert_id = now;
+      // Else nothing has changed what somebody else had left there.
+      if (last_.foreign_insert_id != now) last_.insert_id = now;
+      last_.foreign_insert_id.reset();
       insert_id_open_ = false;
       continue;
     }

@@ -186,7 +186,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool cleared(TextInfo& text, const StateRef& state);
   bool need_origin(TextInfo* text);
   bool prepare_lease(TextInfo* text);
-  static bool uses_variables(TextInfo& text);
+  bool needs_fresh(TextInfo& text) const;
   static bool uses_user_variables(const TextInfo& text);
   void bring_kept();
   bool may_set_role(TextInfo& text) const;
@@ -231,6 +231,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
                      const wire::mysql::Execute* execute, net::Bytes types);
   void served(TextInfo& text);
   void recall(TextInfo& text);
+  bool recall_insert_id();
+  bool knows_sequences() const;
   bool recall_diagnostics();
   bool recall_found_rows();
   bool recall_row_count(bool has_read);

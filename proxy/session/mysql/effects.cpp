@@ -167,12 +167,10 @@ void Client::note_before(TextInfo& text) {
   }
 }
 
-/// Of what a connection remembers of whoever had it before.
-bool Client::uses_variables(TextInfo& text) {
-  const std::uint16_t states = states_of(*text.analysis);
-  if ((states & state::kUserVariable) != 0) return true;
-  return (states & state::kSequence) != 0 &&
-         (contains_word(text.text, "lastval") || contains_word(text.text, "previous"));
+/// Whether it would see what the connection in use remembers of whoever had it before.
+bool Client::needs_fresh(TextInfo& text) const {
+  if (lease_->last_client != id_ && uses_user_variables(text)) return true;
+  return last_.drew_on == 0 && lease_->last_drawer != 0 && asks_of(text).sequence;
 }
 
 bool Client::uses_user_variables(const TextInfo& text) {
@@ -296,6 +294,11 @@ void Client::apply_effects(const Outcome& outcome) {
     set_state(with(state_, {"autocommit", lease_->autocommit() ? "1" : "0"}));
   }
   follow_database(outcome);
+  // Part of the text was read in another way than here, and has set what was not seen.
+  if (!text.plain && asked_values_.empty() && !lease_->reads_as(lexing_)) {
+    lease_->dirty = true;
+    ask_for("sql_mode");
+  }
 }
 
 /// As the origin tells it: behind DROP DATABASE of the present one the session is in none.
@@ -484,7 +487,7 @@ bool Client::worth_lingering(const Outcome& outcome) const {
   if (outcome.failed || outcome.warnings > 0) return true;
   const TextInfo& text = *running_.text;
   if (text.plain) return !text.read_only;
-  return (states_of(*text.analysis) & state::kLastStatement) != 0;
+  return (states_of(*text.analysis) & (state::kLastStatement | state::kSequence)) != 0;
 }
 
 }  // namespace hyperdrive::proxy::session::mysql

@@ -104,10 +104,22 @@ Asks asks_of(const TextInfo& text) {
       text.analysis->statements.size() > 1 && first.effect == Effect::kRead && !first_asks;
   asks.found_rows = !only_reads_first && has_word(words, "found_rows");
   asks.row_count = first_asks && has_word(words, "row_count");
+  asks.sequence =
+      has_word(words, "lastval") || has_word(words, "previous") || has_word(words, "currval");
   asks.diagnostics = (first.effect == Effect::kShow && first_asks) ||
                      has_word(words, "warning_count") || has_word(words, "error_count") ||
                      has_word(words, "diagnostics");
   return asks;
+}
+
+bool may_draw(TextInfo& text) {
+  if (text.plain || text.hidden || text.cut) return !text.read_only;
+  const auto& statements = TextMemo::analysis(text).statements;
+  const bool writes = std::any_of(statements.begin(), statements.end(), [](const auto& one) {
+    return one.effect == Effect::kWrite || one.effect == Effect::kExecute || one.unknown_targets;
+  });
+  return writes || has_word(text.text, "nextval") || has_word(text.text, "next") ||
+         has_word(text.text, "setval");
 }
 
 bool changes_insert_id(const TextInfo& text) {
@@ -174,7 +186,12 @@ void Client::note_statement(const Outcome& outcome) {
       outcome.last_insert_id != 0 && text != nullptr && may_give(outcome.last_insert_id);
   if (outcome.last_insert_id != 0 && !may_be_given) {
     lease_->insert_id = last_.insert_id = outcome.last_insert_id;
+    last_.foreign_insert_id.reset();
     insert_id_open_ = false;
+  }
+  if (text != nullptr && running_.command != my::Command::kStmtPrepare && may_draw(*text)) {
+    lease_->last_drawer = id_;
+    last_.drew_on = lease_->identity().connection_id;
   }
   // Another's list may have been emptied by this.
   if (lease_->diagnostics_of != id_) lease_->diagnostics_number = 0;
@@ -190,6 +207,9 @@ void Client::note_statement(const Outcome& outcome) {
   const bool returning = text->plain ? outcome.ends_with_rows && inserts(text->text)
                                      : has_word(text->text, "returning");
   if (returning || may_be_given || (!text->plain && changes_insert_id(*text))) {
+    if (lease_->insert_id && *lease_->insert_id != last_.insert_id) {
+      last_.foreign_insert_id = lease_->insert_id;
+    }
     lease_->insert_id.reset();
     insert_id_open_ = true;
   }
@@ -236,16 +256,14 @@ void Client::recall(TextInfo& text) {
   if (!asks.any()) return;
   Origin& origin = *lease_;
   bool ran_here = origin.last_client == id_ && origin.last_statement == last_.number;
-  bool possible = true;
-  if (asks.insert_id && !insert_id_open_ && origin.insert_id != last_.insert_id) {
-    origin.send(my::Command::kQuery, "SET last_insert_id = " + std::to_string(last_.insert_id),
-                kQuietOk);
-    origin.insert_id = last_.insert_id;
-    ran_here = false;
-  }
+  bool possible = !asks.sequence || knows_sequences();
+  // Most take numbers without ever asking: the session is kept together from the first question on.
+  const auto features = worker_.options->config.local.session_features;
+  if (asks.sequence && features == core::SessionFeatures::kPin) pin(Feature::kSequence);
+  if (asks.insert_id) ran_here = recall_insert_id() && ran_here;
   // Whoever ran the last statement here may have run the one before elsewhere.
   if (asks.diagnostics) {
-    possible = recall_diagnostics();
+    possible = recall_diagnostics() && possible;
     ran_here = ran_here && !origin.busy();
   }
   if (asks.found_rows && !ran_here) possible = possible && recall_found_rows();
@@ -258,8 +276,35 @@ void Client::recall(TextInfo& text) {
   pending_error_ = my::build_err(
       {1235, "42000",
        "Unsupported in a pooled connection: asking about a statement whose connection has gone "
-       "back to the pool (FOUND_ROWS, ROW_COUNT, SHOW WARNINGS). Ask inside the same transaction, "
+       "back to the pool (FOUND_ROWS, ROW_COUNT, SHOW WARNINGS, LASTVAL). Ask inside the same "
+       "transaction, "
        "or say `hyperdrive update <config> --session-features pin`."});
+}
+
+/// LAST_INSERT_ID() becomes the session's own there; true: it was.
+bool Client::recall_insert_id() {
+  const std::string own = std::to_string(last_.insert_id);
+  std::string sql = "SET last_insert_id = ";
+  if (!insert_id_open_) {
+    if (lease_->insert_id == last_.insert_id) return true;
+    sql += own;
+    lease_->insert_id = last_.insert_id;
+  } else {
+    // The session's latest INSERT may have left it as somebody else had left it.
+    if (!last_.foreign_insert_id) return true;
+    sql += "IF(@@last_insert_id = " + std::to_string(*last_.foreign_insert_id) + ", " + own +
+           ", @@last_insert_id)";
+    last_.foreign_insert_id.reset();
+  }
+  lease_->send(my::Command::kQuery, sql, kQuietOk);
+  return false;
+}
+
+/// Whether what the connection in use would say of sequences is what the session's own would.
+bool Client::knows_sequences() const {
+  if (pins_ != 0) return true;
+  if (last_.drew_on == 0) return lease_->last_drawer == 0;
+  return lease_->last_drawer == id_ && last_.drew_on == lease_->identity().connection_id;
 }
 
 /// The list holds this client's, or nothing.

@@ -43,6 +43,10 @@ struct LastError {
 struct LastStatement {
   std::uint64_t number = 0;  ///< of the newest statement; see Origin::last_statement
   std::uint64_t insert_id = 0;
+  /// What LAST_INSERT_ID() was on the connection when it became open there, and somebody else's.
+  std::optional<std::uint64_t> foreign_insert_id;
+  /// The connection that ran the newest statement that may have used a sequence; 0: none did.
+  std::uint32_t drew_on = 0;
   std::int64_t row_count = 0;
   bool has_diagnostics = false;      ///< the session's list holds something …
   std::uint64_t diagnostics_of = 0;  ///< … that this statement left
@@ -80,13 +84,17 @@ struct Asks {
   bool found_rows = false;
   bool row_count = false;
   bool diagnostics = false;
-  bool any() const { return insert_id || found_rows || row_count || diagnostics; }
+  bool sequence = false;  ///< its LASTVAL(), PREVIOUS VALUE FOR …
+  bool any() const { return insert_id || found_rows || row_count || diagnostics || sequence; }
 };
 Asks asks_of(const TextInfo& text);
 
 /// LAST_INSERT_ID() may be another behind it, without its reply saying so: LAST_INSERT_ID(n), CALL
 /// … Of analysed texts.
 bool changes_insert_id(const TextInfo& text);
+
+/// It may take a number from a sequence, which is LASTVAL() there from then on.
+bool may_draw(TextInfo& text);
 
 /// It empties the list of warnings when nothing is wrong with it. MariaDB keeps the list through
 /// statements without tables, MySQL does not.

@@ -32,7 +32,7 @@ void Origin::take_session(OriginSession session, std::string entered) {
   multi_statements = origin_has(my::capability::kMultiStatements);
   dirty = beyond_repair = error_may_hide_state = ended_in_error_ = false;
   virgin = true;
-  last_client = diagnostics_of = 0;
+  last_client = last_drawer = diagnostics_of = 0;
   last_statement = 0;
   insert_id = 0;
   prepared_.clear();
@@ -171,7 +171,7 @@ void Origin::reset() {
   database.reset();  // the reset took its collation from the session
   dirty = unfinished = false;
   virgin = true;
-  last_client = diagnostics_of = 0;
+  last_client = last_drawer = diagnostics_of = 0;
   insert_id = 0;
 }
 

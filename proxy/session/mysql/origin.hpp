@@ -174,7 +174,8 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   std::uint32_t last_client = 0;     ///< who ran the newest of its statements
   std::uint64_t last_statement = 0;  ///< … its number by that client; 0: one of the proxy's own
   std::optional<std::uint64_t> insert_id = 0;  ///< its LAST_INSERT_ID(), where known
-  std::uint32_t diagnostics_of = 0;      ///< whose warnings it may still hold; 0: it holds none
+  std::uint32_t last_drawer = 0;     ///< who ran the newest statement that may have used a sequence
+  std::uint32_t diagnostics_of = 0;  ///< whose warnings it may still hold; 0: it holds none
   std::uint64_t diagnostics_number = 0;  ///< … of which statement
   Baseline baseline() const;
   void reset();  ///< sends COM_RESET_CONNECTION, its reply a prelude

@@ -84,10 +84,10 @@ OriginAuthentication::Answer OriginAuthentication::switch_to(const my::AuthSwitc
 OriginAuthentication::Answer OriginAuthentication::in_the_clear() {
   const bool known = target_.verifies_certificate || core::is_loopback(target_.host);
   if (tls_ && known) return my::clear_password(target_.password);
-  return refuse(fmt::format("The origin asks for the password in the clear, and {}: it was not sent.",
-                            tls_ ? "its certificate is not verified"
-                                 : "the connection is not encrypted"),
-                fmt::format("Use --sslmode {}.", target_.word(core::SslMode::kVerifyFull)));
+  return refuse(
+      fmt::format("The origin asks for the password in the clear, and {}: it was not sent.",
+                  tls_ ? "its certificate is not verified" : "the connection is not encrypted"),
+      fmt::format("Use --sslmode {}.", target_.word(core::SslMode::kVerifyFull)));
 }
 
 OriginAuthentication::Answer OriginAuthentication::more(my::Bytes data) {

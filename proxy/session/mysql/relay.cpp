@@ -522,8 +522,7 @@ bool Client::prepare_lease(TextInfo* text) {
   // Once it is in a database, only a new login is in none.
   const bool leaves_database = state_->database.empty() && origin.database != state_->database;
   const bool fresh_needed = text != nullptr && text->analysis && !origin.virgin &&
-                            origin.last_client != id_ && !origin.in_transaction() &&
-                            uses_variables(*text);
+                            !origin.in_transaction() && needs_fresh(*text);
   if (origin.kind() != kind() || leaves_database || (fresh_needed && !origin.can_be_reset())) {
     reopen();
     return false;
@@ -567,6 +566,9 @@ bool Client::prepare_lease(TextInfo* text) {
     if (!has_kept_ && uses_user_variables(*text)) bring_kept();
     recall(*text);
   }
+  // Whoever had it has left without telling; an INSERT may leave it as it is.
+  const bool may_insert = text != nullptr && !text->read_only;
+  if (may_insert && !origin.insert_id && !insert_id_open_) recall_insert_id();
   if (!origin.busy()) return pending_error_.empty();
   block(Block::kPrelude);
   return false;

@@ -45,6 +45,7 @@ constexpr WordFinder kWords({
     {"/*m!", '!', kLeavesState},
     {"last_insert_id", '_', kLeavesState},
     {"lastval", 'v', kLeavesState},
+    {"currval", 'v', kLeavesState},
     {"found_rows", '_', kLeavesState},
     {"get_lock", '_', kLeavesState},
     {"row_count", '_', kLeavesState},

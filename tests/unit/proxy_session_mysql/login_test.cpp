@@ -53,9 +53,19 @@ TEST_CASE("the whole password is sent inside TLS only") {
   tls.begin(my::plugin::kCachingSha2, kScramble);
   CHECK_FALSE(plain.answer("\x01\x04"));
   CHECK(tls.answer("\x01\x04") == "secret\0"s);
-  OriginAuthentication clear(target, false), clear_tls(target, true);
-  CHECK_FALSE(clear.answer(switch_to(my::plugin::kClearPassword, "")));
-  CHECK(clear_tls.answer(switch_to(my::plugin::kClearPassword, "")) == "secret\0"s);
+}
+
+TEST_CASE("the clear password is sent inside TLS only, and to an origin that is known") {
+  const std::string asked = switch_to(my::plugin::kClearPassword, "");
+  const OriginTarget far = target_at("db.example.com"), here = target_at("localhost");
+  OriginTarget verified = far;
+  verified.verifies_certificate = true;
+  for (const OriginTarget& target : {far, here, verified}) {
+    CHECK_FALSE(OriginAuthentication(target, false).answer(asked));
+  }
+  CHECK_FALSE(OriginAuthentication(far, true).answer(asked));
+  CHECK(OriginAuthentication(here, true).answer(asked) == "secret\0"s);
+  CHECK(OriginAuthentication(verified, true).answer(asked) == "secret\0"s);
 }
 
 TEST_CASE("the origin's RSA key is asked for on loopback only") {

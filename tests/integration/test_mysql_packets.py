@@ -10,6 +10,7 @@ import pymysql
 import pytest
 
 from support import mywire
+from support.chaos import ChaosRelay
 from support.mariadb import MariaDB
 from support.mysql_client import client, rows
 from support.mysql_moving import Others
@@ -57,6 +58,29 @@ def test_a_file_in_full_packets_ends_where_it_ends(db, proxy, more):
                 c.sequence += 1
             heard.append([c.packet()[:1], c.values("select count(*), sum(x) from loaded"), c.values("select 1")])
     assert heard[1] == heard[0]
+
+
+@pytest.mark.parametrize("sent", [0, 1, 2, 3])
+def test_an_origin_that_is_lost_in_the_midst_of_a_file_is_told_of_behind_it(db, sent):
+    """The number of an answer that comes earlier would not be the one that the client waits for."""
+    db.sql("create or replace table loaded (x int)")
+    pieces = [b"1\n" * 100, b"2\n" * 100, b""]
+    with ChaosRelay(db.port) as relay, Proxy(db, port=relay.port, caching={"disabled": True}, origin_connection_limit=1) as p:
+        with session(p, mywire.LOCAL_FILES) as c:
+            payload = mywire.query("load data local infile 'x' into table loaded")
+            c.send(payload), c.expect(payload)
+            assert c.packet()[:1] == b"\xfb"
+            relay.stalled = True
+            for piece in pieces[:sent]:
+                c.write(piece)
+            relay.reset_all()
+            wait_for(lambda: p.stats()["origin_connections"] == 0, 10, "the loss is noticed")
+            for piece in pieces[sent:]:
+                c.write(piece)
+            assert c.error(c.packet())[1] == 2013
+        relay.stalled = False
+        with session(p) as c:
+            assert c.values("select count(*) from loaded") == [[b"0"]]
 
 
 def test_nothing_runs_of_several_statements_with_a_file_that_the_client_does_not_allow(db, proxy):

@@ -172,6 +172,7 @@ void Client::let_go() {
 
 void Client::origin_lost() {
   const bool told = lease_->mid_reply() && lease_->busy();
+  const bool in_file = infile_ && lease_->wants_infile();
   // Kept in case only: what waits at the gate may not need it.
   const bool at_gate = lingers_ && block_ == Block::kGate;
   const bool waits = lease_->busy() || (block_ != Block::kNone && !at_gate) || streaming_ > 0;
@@ -190,12 +191,20 @@ void Client::origin_lost() {
   }
   // Who asked nothing is told nothing, as the origin does it: a packet before the next query would
   // be taken for its answer, with a wrong number.
-  if (!told && waits) {
-    send_error(sequence_, 2013, "HY000",
-               "Lost connection to server during query (the proxy's connection to the origin "
-               "database ended; the statement may or may not have been executed)");
+  if (in_file && phase_ == Phase::kReady) {
+    // It reads no answer before it has sent all; one in between would have a wrong number.
+    infile_lost_ = true;
+    streaming_drops_ = true;
+    return unblock(Block::kPressure);
   }
+  if (!told && waits) send_lost();
   close_politely();
+}
+
+void Client::send_lost() {
+  send_error(sequence_, 2013, "HY000",
+             "Lost connection to server during query (the proxy's connection to the origin "
+             "database ended; the statement may or may not have been executed)");
 }
 
 void Client::replies_drained() {

@@ -169,6 +169,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::size_t relay(net::Bytes data);
   std::size_t stream_rest(net::Bytes data);
   std::size_t stream_infile(net::Bytes data);
+  std::size_t drop_infile(const wire::mysql::Header& header, std::size_t here);
   Step command(const Message& message);
   Step run_command(const Message& message);
   TextRef text_of(const Message& message);
@@ -271,6 +272,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void fail(std::uint16_t code, std::string_view sqlstate, std::string_view message);
   void send_error(std::uint8_t sequence, std::uint16_t code, std::string_view sqlstate,
                   std::string_view message);
+  void send_lost();
   void send_ok(std::uint8_t sequence = 1);
   void answer_error(std::string payload);
   Step refuse(std::uint16_t code, std::string_view sqlstate, std::string_view message);
@@ -323,6 +325,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool changing_user_ = false;
   bool has_kept_ = false;          // the lease holds kept_
   bool infile_ = false;            // the client is sending a file
+  bool infile_lost_ = false;       // … and nobody is there to have it: told behind its end
   bool infile_continues_ = false;  // its last packet was a full one: the next goes on with it
   bool touched_ = false;           // with autocommit off: something ran since the last COMMIT
   bool one_shot_ = false;          // a SET for the next statement or transaction waits for it

@@ -1,6 +1,7 @@
 #include "proxy/session/mysql/opener.hpp"
 
 #include "proxy/session/mysql/origin.hpp"
+#include "proxy/wire/mysql/response.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
 namespace {
@@ -9,6 +10,10 @@ pool::Refusal refusal_of(LoginFailure failure) {
   pool::Refusal refusal;
   refusal.why = failure.origin_error.empty() ? pool::Refusal::Why::kUnreachable
                                              : pool::Refusal::Why::kRefused;
+  if (const auto said = wire::mysql::parse_err(failure.origin_error)) {
+    constexpr std::uint16_t kConCountError = 1040, kTooManyUserConnections = 1203;
+    refusal.full = said->code == kConCountError || said->code == kTooManyUserConnections;
+  }
   refusal.error = std::move(failure.error);
   refusal.origin_error = std::move(failure.origin_error);
   refusal.transient = failure.transient;

@@ -37,7 +37,7 @@ std::size_t Client::relay(net::Bytes data) {
       const std::size_t n = stream_rest(rest);
       if (n == 0) break;
       used += n;
-      if (streaming_ == 0 && !continues_ && !late_error_.empty()) {
+      if (streaming_ == 0 && !continues_ && !infile_ && !late_error_.empty()) {
         packet_to_client(sequence_, std::exchange(late_error_, {}));
       }
       continue;
@@ -130,12 +130,24 @@ void Client::infile_begins(std::uint8_t sequence) {
   });
 }
 
+/// What is still to come of a file for which the origin is not there any more.
+std::size_t Client::drop_infile(const my::Header& header, std::size_t here) {
+  streaming_ = header.size() - here;
+  streaming_drops_ = true;
+  if (std::exchange(infile_continues_, header.continues()) || header.length > 0) return here;
+  sequence_ = static_cast<std::uint8_t>(header.sequence + 1);
+  send_lost();
+  close_politely();
+  return here;
+}
+
 /// Packets of a file, up to an empty one.
 std::size_t Client::stream_infile(net::Bytes data) {
   if (data.size() < my::kHeaderSize) return 0;
   const my::Header header = my::read_header(data.data());
   const std::size_t here = std::min(header.size(), data.size());
   if (data.size() < header.size() && here < kSlice) return 0;
+  if (infile_lost_) return drop_infile(header, here);
   char head[my::kHeaderSize];
   std::memcpy(head, data.data(), my::kHeaderSize);
   const std::uint8_t ahead = static_cast<std::uint8_t>(sequence_ - lease_->infile_sequence());
@@ -146,7 +158,8 @@ std::size_t Client::stream_infile(net::Bytes data) {
   streaming_drops_ = false;
   if (!std::exchange(infile_continues_, header.continues()) && header.length == 0) {
     infile_ = false;
-    lease_->infile_ended(static_cast<std::uint8_t>(header.sequence + 1));
+    sequence_ = static_cast<std::uint8_t>(header.sequence + 1);
+    lease_->infile_ended(sequence_);
   }
   if (lease_->stream().unsent() > net::Stream::kHighWater) block(Block::kPressure);
   return here;

@@ -249,6 +249,7 @@ void Origin::head() {
 void Origin::infile_failed() {
   const net::Bytes payload = data_.substr(at_ + my::kHeaderSize, header_.length);
   if (first_byte(payload) == my::reply::kErr) replace(payload);
+  phase_ = Phase::kFirst;
   broken();
 }
 

@@ -240,12 +240,12 @@ bool SocketStream::peer_closed(CloseReason reason, int error_number) {
     tls_->fail("the peer closed the connection during the TLS handshake");
     return tls_failed();
   }
-  const bool wait =
-      handler_ == nullptr || (paused_ && !rest_.empty() && reason == CloseReason::kEof);
-  if (wait) {
+  const bool behind_bytes = !rest_.empty() && reason == CloseReason::kEof;
+  const bool again = behind_bytes && handler_ != nullptr && !kept_end_ && handler_->on_end_ahead();
+  if (handler_ == nullptr || again || (paused_ && behind_bytes)) {
     kept_end_ = true;
     kept_reason_ = reason;
-    return true;
+    return again ? present_kept() : true;
   }
   return deliver_closed(reason);
 }

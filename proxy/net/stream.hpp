@@ -36,6 +36,10 @@ class StreamHandler {
   /// Returns how many bytes of `data` were used up (0..data.size()). `data` holds all bytes not
   /// used up so far. May write, pause, close, or destroy the stream (return value is then ignored).
   virtual std::size_t on_data(Bytes data) = 0;
+  /// The peer has ended its side behind bytes that on_data has left. True: it is to see them once
+  /// more, for there is something to be done with them though nothing follows; on_closed comes
+  /// when they have been presented.
+  virtual bool on_end_ahead() { return false; }
   /// Called once when the peer is gone; no call follows. Unused bytes are dropped. After kEof one
   /// may still write (the peer may have closed only its own side).
   virtual void on_closed(CloseReason reason) = 0;

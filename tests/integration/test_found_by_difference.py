@@ -25,8 +25,8 @@ def proxy(pg, request):
         yield p
 
 
-def run(sql, name=""):
-    return parse(name, sql) + bind("", name) + execute()
+def run(sql, name="", portal=""):
+    return parse(name, sql) + bind(portal, name) + execute(portal)
 
 
 def talk(c, *steps):
@@ -274,3 +274,38 @@ def test_who_leaves_a_reset_without_its_sync_leaves_no_setting_to_whoever_waits(
         answer = waiting.until_ready()
         assert "S" not in [kind for kind, _ in answer]
         assert [data_row(body) for kind, body in answer if kind == "D"] == [[b"ISO, MDY"]]
+
+
+UNFINISHED = {"alone": run("commit", "c"), "with more behind it": run("commit", "c") + run("select 1") + parse("", "select 2"),
+              "with half a message behind it": run("commit", "c") + parse("", "select 1")[:-4],
+              "with what is no message behind it": run("commit", "c") + message(b"y"),
+              "behind a RESET": run("reset all", "r") + run("commit", "c")}
+
+
+@pytest.mark.parametrize("unfinished", UNFINISHED.values(), ids=UNFINISHED)
+@pytest.mark.parametrize("begin", [query("begin; insert into t values (9)"), run("begin") + run("insert into t values (9)"),
+                                   parse("c", "select 1") + SYNC + close("S", "c") + run("begin") + run("insert into t values (9)")],
+                         ids=["Query", "the same group", "behind a name that is closed"])
+def test_a_commit_is_done_though_its_client_ends_without_a_sync(pg, proxy, begin, unfinished):
+    """Postgres runs each message as it comes."""
+    with Connection.open(proxy.url()) as c:
+        c.send(begin + unfinished)
+        c.socket.shutdown(1)
+        with pytest.raises(Closed):
+            while True:
+                c.receive()
+    with Connection.open(proxy.url()) as c:   # behind it: there is one connection
+        assert c.query("select k from t") == [[b"9"]]
+    pg.psql("truncate t")
+
+
+@pytest.mark.parametrize("ending", [TERMINATE, parse("s", "select 1") + TERMINATE], ids=["Terminate", "more, Terminate"])
+def test_who_leaves_behind_an_unfinished_group_hears_the_answers_before_it(pg, proxy, ending):
+    work = query("select pg_sleep(0.1)") + run("insert into t values (1)") + SYNC + query("insert into t values (2)")
+    got = alike(pg, proxy, (work + run("insert into t values (3)") + ending, -1))
+    assert got.count(("C", b"INSERT 0 1\0")) == 2 and got[-1] == "closed"
+
+
+def test_what_cannot_be_read_ends_the_connection_behind_the_answers_to_an_unfinished_group(pg, proxy):
+    got = alike(pg, proxy, (query("select 1") + run("insert into t values (1)") + parse("s", "select 2") + message(b"y"), -1))
+    assert ("C", b"INSERT 0 1\0") in got and got[-1] == "closed"

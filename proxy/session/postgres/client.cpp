@@ -76,6 +76,12 @@ std::size_t Client::on_data(net::Bytes data) {
   return data.size();
 }
 
+/// Postgres runs each message as it comes: what is whole of a group without an end runs, too.
+bool Client::on_end_ahead() {
+  at_end_ = true;
+  return phase_ == Phase::kReady;
+}
+
 void Client::ask_in_place_of(const Client& other) {
   own_ = true;
   startup_ = other.startup_;
@@ -262,6 +268,10 @@ void Client::replies_drained() {
   }
   if (ended_) return close_politely();
   unblock(Block::kReplies);
+}
+
+void Client::replies_came() {
+  if (ended_ && !answers_are_coming()) close_politely();
 }
 
 void Client::copy_begun() { unblock(Block::kReplies); }

@@ -38,6 +38,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
 
   // --- net::StreamHandler
   std::size_t on_data(net::Bytes data) override;
+  bool on_end_ahead() override;
   void on_closed(net::CloseReason reason) override;
   void on_drained() override;
 
@@ -72,7 +73,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   /// ReadyForQuery is about to be passed on.
   void ready(wire::postgres::TransactionStatus status);
   void replies_drained();
-  void copy_begun();  ///< the origin waits for data
+  void replies_came();  ///< not all of them
+  void copy_begun();    ///< the origin waits for data
   void await_syncs();
   void origin_writable();
   /// The lease is over: the connection is clean and at rest.
@@ -223,6 +225,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool depends_on_replies(net::Bytes group, bool whole) const;
   bool breaks_copy(const Message& message) const;
   bool answers_are_coming() const;
+  void cannot_read(std::string_view what);
   Step break_copy(const wire::postgres::Header& header);
   bool owes_many_replies() const;
   bool awaits_reset(const wire::postgres::Header& header) const;
@@ -377,6 +380,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool leaving_ = false;  // go when the present work is done
   bool ended_ = false;    // the client sends no more: likewise, and it may still read the answers
   bool deaf_ = false;     // it has ended, and does not
+  bool at_end_ = false;   // nothing follows what it has sent
   bool error_in_group_ = false;
   bool recovered_ = false;  // since ReadyForQuery; in a failed transaction only its end succeeds
   bool cancelled_ = false;

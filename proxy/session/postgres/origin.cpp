@@ -312,7 +312,11 @@ void Origin::settle() {
   }
   // Both calls may pass the connection on, so that it belongs to another client afterwards.
   Client* owner = owner_;
-  if (in_flight_.empty()) owner->replies_drained();
+  if (in_flight_.empty()) {
+    owner->replies_drained();
+  } else {
+    owner->replies_came();
+  }
   if (owner_ == owner && copying_in_) owner->copy_begun();
   if (owner_ != owner || !at_rest() || owner->mid_message() || owner->goes_on()) return;
   if (owner->pinned()) return owner->came_to_rest();

@@ -59,7 +59,9 @@ Cut cut_group(net::Bytes data, std::size_t from) {
   while (true) {
     const auto [status, header] = pg::read_header(data.substr(at));
     if (status == pg::ReadStatus::kNeedMore) break;
-    if (!pg::is_frontend_type(header.type) || header.is(Frontend::kPassword)) {
+    const bool known = pg::is_frontend_type(header.type) && !header.is(Frontend::kPassword);
+    if (at > 0 && (!known || status != pg::ReadStatus::kOk)) return {Cut::Kind::kPiece, at, 0, {}};
+    if (!known) {
       return {Cut::Kind::kBroken, 0, 0,
               "invalid frontend message type " +
                   std::to_string(static_cast<unsigned char>(header.type))};
@@ -101,15 +103,12 @@ std::size_t Client::relay(net::Bytes data) {
       break;
     }
     const net::Bytes rest = data.substr(used);
-    const Cut cut = cut_group(rest, scanned_);
+    Cut cut = cut_group(rest, scanned_);
+    if (at_end_ && cut.scanned > 0) cut = {Cut::Kind::kPiece, cut.scanned, 0, {}};
     scanned_ = static_cast<std::uint32_t>(cut.scanned);
     if (cut.kind == Cut::Kind::kNeedMore) break;
     if (cut.kind == Cut::Kind::kBroken) {
-      if (answers_are_coming()) {
-        block(Block::kReplies);
-      } else {
-        protocol_violation(cut.what);
-      }
+      cannot_read(cut.what);
       break;
     }
     if (cut.kind == Cut::Kind::kBig) {
@@ -150,22 +149,6 @@ std::size_t Client::relay(net::Bytes data) {
     shut_down();  // what it waited for came from memory
   }
   return used;
-}
-
-/// Without another word from the client. Who has said all still wants to hear them.
-bool Client::answers_are_coming() const {
-  if (!lease_ || streaming_ > 0 || lease_->open() || lease_->copying_in()) return false;
-  InFlight& queue = lease_->in_flight();
-  if (queue.copies_pending()) return false;
-  // A Sync before the data of a COPY is not answered; there must be one behind it.
-  bool data = false;
-  for (std::size_t i = queue.size(); i > 0; --i) {
-    if (queue[i - 1].kind != ReplyKind::kCopyEnd) {
-      return queue[i - 1].kind != ReplyKind::kSync || !data;
-    }
-    data = true;
-  }
-  return false;
 }
 
 /// While the origin takes COPY data it answers nothing, and the data is still to come.

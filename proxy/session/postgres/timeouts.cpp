@@ -31,6 +31,38 @@ void Client::sweep(std::chrono::steady_clock::time_point now) {
   if (lease_) sweep_lease(now, limits);
 }
 
+/// The end, behind the answers to all that was before.
+void Client::cannot_read(std::string_view what) {
+  if (lease_ && lease_->open() && !lease_->in_flight().empty()) return await_replies();
+  if (answers_are_coming()) return block(Block::kReplies);
+  protocol_violation(what);
+}
+
+/// Without another word from the client. Who has said all still wants to hear them. What is behind
+/// the last Sync is not answered any more.
+bool Client::answers_are_coming() const {
+  if (!lease_ || streaming_ > 0 || lease_->copying_in()) return false;
+  InFlight& queue = lease_->in_flight();
+  if (queue.copies_pending()) return false;
+  // A Sync before the data of a COPY is not answered; there must be one behind it.
+  bool data = false;
+  for (std::size_t i = queue.size(); i > 0; --i) {
+    switch (queue[i - 1].kind) {
+      case ReplyKind::kCopyEnd:
+        data = true;
+        break;
+      case ReplyKind::kSync:
+        return !data;
+      case ReplyKind::kQuery:
+      case ReplyKind::kFunctionCall:
+        return true;
+      default:
+        break;
+    }
+  }
+  return false;
+}
+
 /// Whether somebody still waits for the answer shows only when it is sent: not for long.
 void Client::sweep_ended(std::chrono::steady_clock::time_point now) {
   if (lease_ && !deaf_ && now <= std::max(since_, lease_->last_reply()) + kAnswerPatience) {

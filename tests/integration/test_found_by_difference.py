@@ -309,3 +309,36 @@ def test_who_leaves_behind_an_unfinished_group_hears_the_answers_before_it(pg, p
 def test_what_cannot_be_read_ends_the_connection_behind_the_answers_to_an_unfinished_group(pg, proxy):
     got = alike(pg, proxy, (query("select 1") + run("insert into t values (1)") + parse("s", "select 2") + message(b"y"), -1))
     assert ("C", b"INSERT 0 1\0") in got and got[-1] == "closed"
+
+
+@pytest.mark.parametrize("proxy", ["pin"], indirect=True)
+@pytest.mark.parametrize("sql", ["reset all", "reset timezone"])
+def test_a_reset_in_a_transaction_leaves_its_unnamed_portal_alone(pg, proxy, sql):
+    suspended = parse("", "select generate_series(1, 5)") + bind("", "") + execute("", 2) + SYNC
+    got = alike(pg, proxy, (query("begin") + suspended, 2), (run(sql, "r", "r") + SYNC, 1),
+                (execute("", 2) + SYNC + query("show timezone"), 2), (query("rollback") + query("show timezone"), 2), TimeZone="Asia/Kolkata")
+    assert ("D", b"\0\1\0\0\0\x013") in got
+
+
+def test_a_question_for_lastval_in_a_transaction_leaves_its_unnamed_portal_alone(pg, proxy):
+    pg.psql("create sequence if not exists s")
+    suspended = parse("", "select generate_series(1, 5)") + bind("", "") + execute("", 2) + SYNC
+    with Connection.open(proxy.url()) as other:
+        other.query("select nextval('s')")   # on the connection that the next one gets
+    got = alike(pg, proxy, (query("begin") + suspended, 2), (parse("l", "select lastval()") + SYNC, 1), (execute("", 2) + SYNC, 1),
+                (bind("l", "l") + execute("l") + SYNC, 1), (query("rollback"), 1))
+    assert ("D", b"\0\1\0\0\0\x013") in got and ("C", "55000") in got[-4][1]
+
+
+def test_a_savepoint_brings_back_what_was_before_a_reset_to_its_own_client_only(pg, proxy):
+    work = [query(sql) for sql in ("begin", "set search_path to pg_catalog", "savepoint a", "reset search_path", "show search_path",
+                                   "rollback to a", "show search_path", "commit")]
+    alike(pg, proxy, *((one, 1) for one in work), search_path="public, pg_catalog")
+    assert ("D", b"\0\1\0\0\0\x0f\"$user\", public") in alike(pg, proxy, (query("show search_path"), 1))
+
+
+@pytest.mark.parametrize("proxy", ["pin"], indirect=True)
+def test_a_savepoint_in_one_pipeline_with_a_reset_leaves_nothing_to_others(pg, proxy):
+    work = b"".join(run(sql) for sql in ("begin", "savepoint a", "reset search_path", "select 1", "rollback to a", "commit"))
+    alike(pg, proxy, (query("set search_path to pg_catalog"), 1), (work + SYNC + query("show search_path"), 2), search_path="public, pg_catalog")
+    assert ("D", b"\0\1\0\0\0\x0f\"$user\", public") in alike(pg, proxy, (query("show search_path"), 1))

@@ -168,12 +168,7 @@ Client::Step Client::begin_anew() {
     return Step::kBlocked;
   }
   parsed_ahead_ = false;
-  std::string& out = worker_.scratch;
-  pg::append_empty(out, Frontend::kSync);
-  forward(out);
-  out.clear();
-  lease_->expect(ReplyKind::kSync, ReplyAction::kSwallow);
-  lease_->set_open(false);
+  lease_->end_own_pipeline();
   return Step::kDone;
 }
 

@@ -250,28 +250,38 @@ bool Origin::apply(const SettingsRef& wants) {
 }
 
 bool Origin::apply_in_pipeline(const SettingsRef& wants) {
-  constexpr std::string_view kName = "hyperdrive_settings";
   const auto statements = settings_statements(applied_, wants, dirty_);
   if (!statements) return false;
   applied_ = wants;
   dirty_.clear();
+  for (const std::string& sql : *statements) run_in_pipeline(sql);
+  if (!statements->empty()) worker_->telemetry.add(Counter::kSettingsApplied);
+  return true;
+}
+
+void Origin::run_in_pipeline(std::string_view sql) {
+  constexpr std::string_view kName = "hyperdrive_settings";
   std::string message;
-  for (const std::string& sql : *statements) {
-    pg::append_parse(message, kName, sql, std::span<const std::uint32_t>());
-    pg::append_bind(message, {kName, kName, {}, {}, {}});
-    pg::append_execute(message, kName, 0);
-    pg::append_close(message, pg::Target::kPortal, kName);
-    pg::append_close(message, pg::Target::kStatement, kName);
-    for (const ReplyKind kind : {ReplyKind::kParse, ReplyKind::kBind, ReplyKind::kExecute,
-                                 ReplyKind::kClose, ReplyKind::kClose}) {
-      expect(kind, ReplyAction::kSwallow);
-    }
+  pg::append_parse(message, kName, sql, std::span<const std::uint32_t>());
+  pg::append_bind(message, {kName, kName, {}, {}, {}});
+  pg::append_execute(message, kName, 0);
+  pg::append_close(message, pg::Target::kPortal, kName);
+  pg::append_close(message, pg::Target::kStatement, kName);
+  for (const ReplyKind kind : {ReplyKind::kParse, ReplyKind::kBind, ReplyKind::kExecute,
+                               ReplyKind::kClose, ReplyKind::kClose}) {
+    expect(kind, ReplyAction::kSwallow);
   }
-  if (message.empty()) return true;
   write(message);
   open_ = true;
-  worker_->telemetry.add(Counter::kSettingsApplied);
-  return true;
+}
+
+void Origin::end_own_pipeline() {
+  if (!open_) return;
+  std::string message;
+  pg::append_empty(message, pg::Frontend::kSync);
+  write(message);
+  expect(ReplyKind::kSync, ReplyAction::kSwallow);
+  open_ = false;
 }
 
 void Origin::forget_statements() {

@@ -95,6 +95,10 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   bool apply(const SettingsRef& wants);
   /// Likewise in an open pipeline, whose transaction they become a part of; false: not possible.
   bool apply_in_pipeline(const SettingsRef& wants);
+  /// Of the proxy's own, under names of its own: what is unnamed stays as it is.
+  void run_in_pipeline(std::string_view sql);
+  /// Ends a pipeline in which there is nothing of the client's.
+  void end_own_pipeline();
   void expect_settings_reset();
   /// The client's own RESET ALL, which leaves whom the session is, and its DISCARD ALL.
   void expect_reset_all();

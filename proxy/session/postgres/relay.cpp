@@ -360,14 +360,20 @@ void Client::reapply() {
   const std::vector<std::string> others = lease_->set_dirty_aside(reset_names_);
   const SettingsRef wants =
       reset_names_.empty() ? settings_ : with_those_of(lease_->applied(), settings_, reset_names_);
-  if (!lease_->open()) {
-    reapplied_ = lease_->status() != pg::TransactionStatus::kIdle;
-    reapplies(false);
-    if (lease_->apply(wants) && must_be_confirmed(wants)) block(Block::kSettings);
-  } else if (!must_be_confirmed(wants) && lease_->apply_in_pipeline(wants)) {
+  const bool open = lease_->open();
+  const bool in_transaction = lease_->status() != pg::TransactionStatus::kIdle;
+  // A Query would take the unnamed portal of the transaction with it.
+  if ((open || in_transaction) && !must_be_confirmed(wants) && lease_->apply_in_pipeline(wants)) {
+    if (!open) lease_->end_own_pipeline();
     reapplied_ = true;
     reapplies(false);
+  } else if (!open) {
+    reapplied_ = in_transaction;
+    reapplies(false);
+    if (lease_->apply(wants) && must_be_confirmed(wants)) block(Block::kSettings);
   }
+  // A savepoint would bring back what was before.
+  lease_->left.hidden |= in_transaction;
   for (const std::string& name : others) lease_->mark_dirty(name);
 }
 

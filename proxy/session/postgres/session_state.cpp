@@ -162,13 +162,19 @@ void Client::own_sequences(const TextInfo& text) {
 
 void Client::forget_sequences() {
   if (lease_->sequences_of == serial_) return;
+  lease_->sequences_of = serial_;
+  constexpr std::string_view kForget = "DISCARD SEQUENCES";
+  if (lease_->status() != pg::TransactionStatus::kIdle) {
+    // A Query would take the unnamed portal with it.
+    lease_->run_in_pipeline(kForget);
+    return lease_->end_own_pipeline();
+  }
   std::string& out = worker_.scratch;
-  pg::append_query(out, "DISCARD SEQUENCES");
+  pg::append_query(out, kForget);
   forward(out);
   out.clear();
   lease_->expect(ReplyKind::kQuery, ReplyAction::kSwallow);
   lease_->unnamed_serial = Origin::kNone;
-  lease_->sequences_of = serial_;
 }
 
 Client::Step Client::refuse_with(const Message& message, std::string_view sqlstate,
@@ -286,6 +292,7 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
     case Effect::kRollbackTo:
       end_unpins(false);
       roll_back_to(statement.argument);
+      if (lease_) lease_->left.hidden |= reapplied_;
       break;
     case Effect::kReset:
       if (statement.settings.empty()) {

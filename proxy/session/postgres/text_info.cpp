@@ -92,6 +92,12 @@ bool is_suspicious(std::string_view text, std::uint32_t words) {
   return (words & kLeavesState) != 0 || ((words & kSemicolon) != 0 && has_second_statement(text));
 }
 
+/// It moves no sequence, whatever is asked for in the transaction behind it.
+bool begins_only(const sql::Analysis& analysis) {
+  return analysis.statements.size() == 1 &&
+         analysis.statements.front().effect == sql::Effect::kBegin;
+}
+
 Glance glance_at(std::string_view text, std::uint32_t words) {
   std::size_t at = skip_blanks(text, 0);
   while (at < text.size() && text[at] == '(') at = skip_blanks(text, at + 1);
@@ -119,7 +125,7 @@ void TextMemo::look_at(TextInfo& info) {
   info.asks_sequences = (words & kAsksSequences) != 0;
   info.moves_sequences = !info.read_only || (words & kMovesSequences) != 0;
   info.may_copy_in = !seen.plain && (words & kCopies) != 0;
-  if (!seen.plain) analysis(info);
+  if (!seen.plain && begins_only(analysis(info))) info.moves_sequences = false;
 }
 
 const sql::Analysis& TextMemo::analysis(TextInfo& info) {

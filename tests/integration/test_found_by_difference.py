@@ -342,3 +342,18 @@ def test_a_savepoint_in_one_pipeline_with_a_reset_leaves_nothing_to_others(pg, p
     work = b"".join(run(sql) for sql in ("begin", "savepoint a", "reset search_path", "select 1", "rollback to a", "commit"))
     alike(pg, proxy, (query("set search_path to pg_catalog"), 1), (work + SYNC + query("show search_path"), 2), search_path="public, pg_catalog")
     assert ("D", b"\0\1\0\0\0\x0f\"$user\", public") in alike(pg, proxy, (query("show search_path"), 1))
+
+
+def test_a_prepared_fetch_is_not_what_another_client_had_when_there_was_a_cursor(pg, proxy):
+    fetch = parse("f", "fetch all from shared_cur")
+    begin = query("begin") + query("declare shared_cur cursor for select 1, 2")
+    alike(pg, proxy, (begin + fetch + SYNC + query("rollback"), 4))
+    got = alike(pg, proxy, (fetch + describe("S", "f") + bind("", "f") + execute() + SYNC, 1))
+    assert ("n", b"") in got
+
+
+@pytest.mark.parametrize("proxy", ["pin"], indirect=True)
+def test_a_prepared_execute_is_not_what_another_client_had_when_there_was_a_statement(pg, proxy):
+    work = parse("e", "execute shared_sa") + describe("S", "e") + bind("", "e") + execute() + SYNC
+    alike(pg, proxy, (query("prepare shared_sa as select 1"), 1), (work, 1))
+    assert ("n", b"") in alike(pg, proxy, (work, 1))

@@ -31,6 +31,19 @@ std::uint64_t Client::reading() {
   return own_reading_ == 0 ? agreed : mix(agreed, own_reading_);
 }
 
+namespace {
+
+/// Whether Parse looks for something that only its session has: a cursor, a statement that SQL has
+/// prepared, a setting that the server does not know.
+bool depends_on_session(const TextInfo& text) {
+  if (text.plain || !text.analysis || text.analysis->statements.size() != 1) return false;
+  const sql::Statement& statement = text.analysis->statements.front();
+  return statement.effect == sql::Effect::kFetch || statement.effect == sql::Effect::kExecute ||
+         (statement.effect == sql::Effect::kShow && text.text.find('.') != std::string::npos);
+}
+
+}  // namespace
+
 StatementRef Client::statement_for(TextInfo& text, std::span<const std::uint32_t> types) {
   // Who prepares after a DDL must be told the new shape: nothing from before it will do.
   const std::uint64_t definitions = worker_.service.definitions();
@@ -39,7 +52,8 @@ StatementRef Client::statement_for(TextInfo& text, std::span<const std::uint32_t
     text.definitions = definitions;
   }
   const std::uint64_t understood = reading();
-  const std::uint64_t fingerprint = mix(mix(understood, definitions), own_definitions_);
+  std::uint64_t fingerprint = mix(mix(understood, definitions), own_definitions_);
+  if (depends_on_session(text)) fingerprint = mix(fingerprint, own_number());
   for (auto at = text.statements.begin(); at != text.statements.end(); ++at) {
     if ((*at)->retired.load(std::memory_order_relaxed)) {
       text.statements.erase(at);

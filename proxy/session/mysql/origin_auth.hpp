@@ -3,7 +3,7 @@
 // mysql_native_password and caching_sha2_password by their scrambles; client_ed25519; the password
 // itself (the full path of caching_sha2_password, sha256_password) only inside TLS, or under the
 // origin's RSA key where nobody can sit in between: on loopback. mysql_clear_password only inside
-// TLS with a verified certificate, or on loopback (docs/decisions/066).
+// TLS with a verified certificate, or on loopback (docs/decisions/067).
 #pragma once
 
 #include <optional>

@@ -306,6 +306,20 @@ def test_who_leaves_behind_an_unfinished_group_hears_the_answers_before_it(pg, p
     assert got.count(("C", b"INSERT 0 1\0")) == 2 and got[-1] == "closed"
 
 
+def test_who_leaves_faster_than_the_origin_reads_harms_nobody(pg, proxy):
+    """The answer before the unfinished group comes while there is still much of the group to be sent."""
+    process = proxy.process
+    with Connection.open(proxy.url()) as c:
+        c.send(query("begin; insert into t values (9); select pg_sleep(0.3)") + run("commit") + parse("", f"select '{'x' * 16_000_000}'"))
+        c.socket.shutdown(1)
+        with pytest.raises(Closed):
+            while True:
+                c.receive()
+    with Connection.open(proxy.url()) as c:   # behind it: there is one connection
+        assert c.query("delete from t returning k") == [[b"9"]]
+    assert process.poll() is None
+
+
 def test_what_cannot_be_read_ends_the_connection_behind_the_answers_to_an_unfinished_group(pg, proxy):
     got = alike(pg, proxy, (query("select 1") + run("insert into t values (1)") + parse("s", "select 2") + message(b"y"), -1))
     assert ("C", b"INSERT 0 1\0") in got and got[-1] == "closed"

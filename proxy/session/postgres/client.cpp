@@ -287,7 +287,7 @@ void Client::unblock(Block reason) {
   if (block_ != reason) return;
   block_ = Block::kNone;
   goes_on_ = reason == Block::kSettings && lease_;
-  stream_->resume_reading();
+  if (stream_) stream_->resume_reading();  // else it is being closed, by what ends the lease, too
 }
 
 void Client::retry_group() { unblock(Block::kGate); }

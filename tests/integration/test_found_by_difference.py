@@ -3,6 +3,8 @@
 Each conversation is also held with Postgres itself, and must be answered alike.
 """
 
+import struct
+
 import pytest
 from support.differential.sides import normalise
 from support.pgwire import (COPY_DONE, FLUSH, SYNC, TERMINATE, Closed, Connection, bind, close, copy_data, copy_fail, data_row, describe, execute,
@@ -371,3 +373,13 @@ def test_a_prepared_execute_is_not_what_another_client_had_when_there_was_a_stat
     work = parse("e", "execute shared_sa") + describe("S", "e") + bind("", "e") + execute() + SYNC
     alike(pg, proxy, (query("prepare shared_sa as select 1"), 1), (work, 1))
     assert ("n", b"") in alike(pg, proxy, (work, 1))
+
+
+LENGTH_OF_2 = message(b"F", struct.pack(">IHHi", 1257, 0, 1, 1) + b"2\0\0")
+
+
+@pytest.mark.parametrize("proxy", ["pin"], indirect=True)
+@pytest.mark.parametrize("end", [query("select 1"), LENGTH_OF_2, SYNC], ids=["query", "function call", "sync"])
+def test_a_portal_that_was_run_is_gone_behind_whatever_ends_its_pipeline(pg, proxy, end):
+    got = alike(pg, proxy, (run("deallocate all", "d", "p") + end + execute("p") + SYNC, 2))
+    assert ("C", "34000") in got[-2][1]

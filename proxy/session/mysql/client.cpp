@@ -234,7 +234,7 @@ void Client::block(Block reason) {
 void Client::unblock(Block reason) {
   if (block_ != reason) return;
   block_ = Block::kNone;
-  stream_->resume_reading();
+  if (stream_) stream_->resume_reading();  // else it is being closed, by what ends the lease, too
 }
 
 // --- to the client ------------------------------------------------------------------------------

@@ -287,14 +287,17 @@ bool ends_transaction(const TextInfo& text) {
 
 }  // namespace
 
-/// Whether it depends on unanswered messages that there still is this portal: an earlier Sync or
-/// COMMIT may have ended its transaction. Of importance only to what is decided here by its text.
+/// Whether it depends on unanswered messages that there still is this portal: an earlier Sync,
+/// whatever has one in it, or COMMIT may have ended its transaction. Of importance only to what is
+/// decided here by its text.
 bool Client::portal_uncertain(const Portal& portal) const {
   if (!portal.text || (portal.text->plain && !portal.spent) || !lease_) return false;
   InFlight& queue = lease_->in_flight();
   for (std::size_t i = 0; i < queue.size(); ++i) {
     const Expected& entry = queue[i];
-    if (entry.kind == ReplyKind::kSync) return true;
+    const bool syncs = entry.kind == ReplyKind::kSync || entry.kind == ReplyKind::kQuery ||
+                       entry.kind == ReplyKind::kFunctionCall;
+    if (syncs) return true;
     if (entry.kind == ReplyKind::kExecute && entry.text && ends_transaction(*entry.text)) {
       return true;
     }

@@ -30,7 +30,8 @@ def _template_folder() -> str:
         atexit.register(shutil.rmtree, _template, ignore_errors=True)
         unprivileged.run([INSTALL_DB, "--no-defaults", f"--datadir={_template}/data", "--skip-test-db",
                           "--auth-root-authentication-method=normal", "--innodb-log-file-size=8M",
-                          "--innodb-flush-log-at-trx-commit=0", "--innodb-fast-shutdown=0"])
+                          # As below: of the temporary folder of all others it would take tables away.
+                          f"--tmpdir={_template}", "--innodb-flush-log-at-trx-commit=0", "--innodb-fast-shutdown=0"])
     return os.path.join(_template, "data")
 
 

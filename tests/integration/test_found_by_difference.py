@@ -153,10 +153,7 @@ def test_a_copy_behind_a_begin_that_is_sent_with_it_waits_for_nothing(pg, sync):
 def test_work_without_a_sync_is_undone_when_its_client_leaves(pg, proxy, ending):
     with Connection.open(proxy.url()) as c:
         c.send(run("insert into t values (8)") + ending)
-        c.socket.shutdown(1)
-        with pytest.raises(Closed):
-            while True:
-                c.receive()
+        ends_its_side(c)
     with Connection.open(proxy.url()) as c:   # behind it: there is one connection
         assert c.query("select k from t") == []
 
@@ -278,6 +275,14 @@ def test_who_leaves_a_reset_without_its_sync_leaves_no_setting_to_whoever_waits(
         assert [data_row(body) for kind, body in answer if kind == "D"] == [[b"ISO, MDY"]]
 
 
+def ends_its_side(c):
+    """… and hears what is still said, to the end."""
+    c.socket.shutdown(1)
+    with pytest.raises(Closed):
+        while True:
+            c.receive()
+
+
 UNFINISHED = {"alone": run("commit", "c"), "with more behind it": run("commit", "c") + run("select 1") + parse("", "select 2"),
               "with half a message behind it": run("commit", "c") + parse("", "select 1")[:-4],
               "with what is no message behind it": run("commit", "c") + message(b"y"),
@@ -292,10 +297,7 @@ def test_a_commit_is_done_though_its_client_ends_without_a_sync(pg, proxy, begin
     """Postgres runs each message as it comes."""
     with Connection.open(proxy.url()) as c:
         c.send(begin + unfinished)
-        c.socket.shutdown(1)
-        with pytest.raises(Closed):
-            while True:
-                c.receive()
+        ends_its_side(c)
     with Connection.open(proxy.url()) as c:   # behind it: there is one connection
         assert c.query("select k from t") == [[b"9"]]
     pg.psql("truncate t")
@@ -313,10 +315,7 @@ def test_who_leaves_faster_than_the_origin_reads_harms_nobody(pg, proxy):
     process = proxy.process
     with Connection.open(proxy.url()) as c:
         c.send(query("begin; insert into t values (9); select pg_sleep(0.3)") + run("commit") + parse("", f"select '{'x' * 16_000_000}'"))
-        c.socket.shutdown(1)
-        with pytest.raises(Closed):
-            while True:
-                c.receive()
+        ends_its_side(c)
     with Connection.open(proxy.url()) as c:   # behind it: there is one connection
         assert c.query("delete from t returning k") == [[b"9"]]
     assert process.poll() is None

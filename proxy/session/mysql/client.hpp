@@ -9,7 +9,9 @@
 //
 //   need_origin()  a connection of the pool, of the right kind (FOUND_ROWS …), brought to this
 //                  session's state by commands of the proxy's own (the prelude)
-//   relay.cpp      cuts commands, dispatches them     statement_commands.cpp  COM_STMT_…
+//   lease.cpp      need_origin() and what goes with it
+//   relay.cpp      cuts commands                      statement_commands.cpp  COM_STMT_…
+//   commands.cpp   dispatches them                    assignments.cpp  what SET has changed
 //   effects.cpp    what a finished text did to the session, and what that means for the lease
 #pragma once
 
@@ -170,6 +172,9 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::size_t stream_rest(net::Bytes data);
   std::size_t stream_infile(net::Bytes data);
   std::size_t drop_infile(const wire::mysql::Header& header, std::size_t here);
+  void start_streaming(const Message& message, bool drops);
+
+  // commands.cpp
   Step command(const Message& message);
   Step run_command(const Message& message);
   TextRef text_of(const Message& message);
@@ -185,6 +190,9 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step kill(std::uint32_t id, bool connection);
   bool offered(const Question& question, Step& step);
   bool cleared(TextInfo& text, const StateRef& state);
+  void forward(const Message& message, Reply reply, net::Bytes payload = {});
+
+  // lease.cpp
   bool need_origin(TextInfo* text);
   bool prepare_lease(TextInfo* text);
   bool needs_fresh(TextInfo& text) const;
@@ -195,8 +203,6 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   static bool tells_of_state(const sql::Statement& statement);
   void reopen();
   void reopened(LoginResult result);
-  void forward(const Message& message, Reply reply, net::Bytes payload = {});
-  void start_streaming(const Message& message, bool drops);
 
   // statement_commands.cpp
   Step stmt_prepare(const Message& message);

@@ -7,7 +7,7 @@
 //             is rolled back, leftovers are reset; then it goes home to the pool
 //
 // A reply is translated packet by packet (replies.cpp): what both ends agreed on differs. Rows pass
-// in runs; only headers are read, and their sequence numbers rewritten where EOFs were added or
+// in runs (reply_stream.cpp); only headers are read, and their sequence numbers rewritten where EOFs were added or
 // dropped before them.
 //
 // Belongs to its worker's thread. Owned by the pool, the client's lease, or Worker::finish.
@@ -203,9 +203,22 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
     kInfile,
   };
 
-  // replies.cpp
+  // reply_stream.cpp
   bool step();
   bool rows();
+  void pass();
+  void replace(net::Bytes payload);
+  void insert(net::Bytes payload);
+  void drop();
+  void emit(net::Bytes payload, std::uint8_t sequence);
+  Run run() const;
+  void flush();
+  void flush_and_emit(net::Bytes payload, std::uint8_t sequence);
+  void spare_client();
+  void broken();
+  bool forwards() const;
+
+  // replies.cpp
   bool row();
   void head();
   void first();
@@ -225,19 +238,8 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void end_behind(net::Bytes payload);
   void before_end();
   void after_end();
-  void pass();
-  void replace(net::Bytes payload);
-  void insert(net::Bytes payload);
-  void drop();
-  void emit(net::Bytes payload, std::uint8_t sequence);
-  Run run() const;
-  void flush();
-  void flush_and_emit(net::Bytes payload, std::uint8_t sequence);
-  void spare_client();
-  void broken();
   std::string end_packet(const wire::mysql::Ok& ok) const;
   std::string columns_eof() const;
-  bool forwards() const;
   bool origin_has(std::uint64_t capability) const {
     return (identity_.capabilities & capability) != 0;
   }

@@ -233,12 +233,21 @@ TEST_CASE("while another connection lives, a failed attempt refuses nobody") {
   CHECK(waiter.has());
 }
 
+namespace {
+
+/// The origin has answered before; now nobody holds a connection of it.
+void was_there(Bench& bench) {
+  Client client(bench, 0);
+  client.ask();
+  bench.succeed();
+  client.leave();
+}
+
+}  // namespace
+
 TEST_CASE("after failures attempts become rarer, and none is made before its time") {
   Bench bench(limited(2));
-  Client first(bench, 0);
-  first.ask();
-  bench.succeed();
-  first.leave();
+  was_there(bench);
   Client waiter(bench, 0);
   waiter.ask();
   // An origin that was there and is gone for a moment: the waiter outlasts it, attempts follow.
@@ -262,10 +271,7 @@ TEST_CASE("after failures attempts become rarer, and none is made before its tim
 
 TEST_CASE("an origin that was there and does not answer any more is waited for two seconds") {
   Bench bench(limited(2));
-  Client first(bench, 0);
-  first.ask();
-  bench.succeed();
-  first.leave();
+  was_there(bench);
   Client waiter(bench, 0);
   const auto begin = std::chrono::steady_clock::now();
   waiter.ask();
@@ -278,11 +284,9 @@ TEST_CASE("an origin that was there and does not answer any more is waited for t
   CHECK(waited < 4s);
   // It is known now: the next one hears it after one more attempt.
   Client next(bench, 0);
-  const auto again = std::chrono::steady_clock::now();
   next.ask();
   bench.fail(nobody_there());
-  REQUIRE(eventually([&] { return next.was_refused(); }));
-  CHECK(std::chrono::steady_clock::now() - again < 1s);
+  CHECK(eventually([&] { return next.was_refused(); }));
 }
 
 TEST_CASE("idle connections are closed after their time, the last used first kept") {
@@ -481,10 +485,7 @@ TEST_CASE(
   Bench bench(limited(3), 4);
   std::atomic<bool> over = false;
   std::thread origin([&] {
-    while (!over) {
-      if (bench.attempts() > 0) bench.succeed();
-      std::this_thread::sleep_for(100us);
-    }
+    while (eventually([&] { return over || bench.attempts() > 0; }) && !over) bench.succeed();
   });
   std::atomic<int> served = 0, most = 0;
   std::vector<std::thread> threads;

@@ -111,6 +111,21 @@ std::unique_ptr<OriginConnection> Pool::acquire(Waiter& waiter) {
   return nullptr;
 }
 
+void Pool::acquire_returning(Waiter& waiter) {
+  waiter.since_ = workers_[waiter.worker_].loop->now();
+  waiter.waiting_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    returning_.push(waiter);
+  }
+  arm(waiter.worker_);
+}
+
+bool Pool::prefers(const Waiter& waiter, const OriginConnection& connection) {
+  return (waiter.claim_ != nullptr && connection.claim_.lock() == waiter.claim_) ||
+         waiter.misses(connection);
+}
+
 void Pool::forget(Waiter& waiter) {
   if (!waiter.waiting_) return;
   waiter.waiting_ = false;
@@ -150,6 +165,8 @@ void Pool::release(std::unique_ptr<OriginConnection> connection) {
 
 Waiter* Pool::next_for(const OriginConnection& connection) const {
   if (!waiting_.empty()) return waiting_.oldest();
+  Waiter* had_it = returning_.find([&](const Waiter& one) { return prefers(one, connection); });
+  if (had_it != nullptr) return had_it;
   return is_claimed(connection) ? nullptr : seeking_.oldest();
 }
 
@@ -239,6 +256,10 @@ void Pool::deliver(std::size_t worker) {
     next.waiter->waiting_ = false;
     if (next.refusal) {
       next.waiter->refused(*next.refusal);
+      continue;
+    }
+    if (!next.connection) {
+      next.waiter->stayed_away();
       continue;
     }
     if (next.attach) {

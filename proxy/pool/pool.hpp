@@ -75,6 +75,11 @@ class Pool {
   /// either: there is none to be had now. A waiter for whom none can be opened, or not within a
   /// second, is refused.
   std::unique_ptr<OriginConnection> acquire_unclaimed(Waiter& waiter);
+  /// Waits a little for a connection that is on its way back and that the waiter prefers: its own,
+  /// or one that suits. Whoever wants any connection comes first all the same.
+  void acquire_returning(Waiter& waiter);
+  /// Whether the waiter prefers it to others.
+  static bool prefers(const Waiter& waiter, const OriginConnection& connection);
   /// Takes a place under the limit for a connection that is not the pool's; an idle connection is
   /// closed for it if need be. `taken`, at once or later: false: all are in use, or somebody waits.
   /// Given back by discard(nullptr). On the thread of `worker`.
@@ -152,6 +157,7 @@ class Pool {
   void refuse(Waiter& waiter, std::shared_ptr<const Refusal> refusal,
               std::vector<std::size_t>& told);
   bool wants_more() const;
+  bool somebody_waits() const;
   std::size_t idle_elsewhere(std::size_t here) const;
   bool over_limit() const;
 
@@ -163,7 +169,8 @@ class Pool {
   Opener& opener_;
   PoolOptions options_;
   WaitQueue waiting_;
-  WaitQueue seeking_;  // those who want an unclaimed one
+  WaitQueue seeking_;    // those who want an unclaimed one
+  WaitQueue returning_;  // those who want the one that they had
   std::size_t total_ = 0;
   std::size_t opening_ = 0;
   std::size_t moving_ = 0;   // on their way between workers

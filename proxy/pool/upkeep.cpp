@@ -10,6 +10,8 @@ namespace {
 
 /// How long one who can do with any connection waits for one that nobody has claimed.
 constexpr std::chrono::milliseconds kSeekPatience{1'000};
+/// How long one waits for the connection that it had, while that is being cleaned.
+constexpr std::chrono::milliseconds kReturnPatience{1'000};
 /// Longer than any process lives, and no danger to a sum of times.
 constexpr std::chrono::milliseconds kForever = std::chrono::hours(24 * 365 * 100);
 
@@ -24,7 +26,7 @@ std::chrono::milliseconds Pool::jittered(std::chrono::milliseconds limit) {
 
 std::chrono::milliseconds Pool::period(const Worker& worker) const {
   using std::chrono::milliseconds;
-  if (!waiting_.empty() || !seeking_.empty()) return milliseconds(25);
+  if (somebody_waits()) return milliseconds(25);
   if (worker.idle.empty()) return milliseconds(0);
   auto shortest = milliseconds(5'000);
   if (options_.idle_timeout.count() > 0) shortest = std::min(shortest, options_.idle_timeout / 32);
@@ -32,9 +34,13 @@ std::chrono::milliseconds Pool::period(const Worker& worker) const {
   return std::max(shortest, milliseconds(25));
 }
 
+bool Pool::somebody_waits() const {
+  return !waiting_.empty() || !seeking_.empty() || !returning_.empty();
+}
+
 /// In how long the timer of this worker must fire; nothing: it may be left as it is.
 std::optional<std::chrono::milliseconds> Pool::next_tick(Worker& worker) {
-  const bool fast = !waiting_.empty() || !seeking_.empty();
+  const bool fast = somebody_waits();
   if (worker.timer->armed() && (!fast || worker.ticking_fast)) return std::nullopt;
   const auto wait = period(worker);
   if (wait.count() == 0) return std::nullopt;
@@ -69,6 +75,9 @@ void Pool::tick(std::size_t worker) {
     };
     if (options_.wait_timeout.count() > 0) refuse_late(waiting_, options_.wait_timeout);
     refuse_late(seeking_, kSeekPatience);
+    while (!returning_.empty() && now >= returning_.oldest()->since_ + kReturnPatience) {
+      refuse(*returning_.oldest(), nullptr, told);
+    }
     auto& idle = workers_[worker].idle;
     const auto keep = std::stable_partition(idle.begin(), idle.end(), [&](const auto& held) {
       return now < held->expires_ && now < held->idle_until_;
@@ -143,7 +152,7 @@ void Pool::renew() {
 
 PoolGauges Pool::gauges() const {
   const std::lock_guard lock(mutex_);
-  PoolGauges gauges{total_, opening_, 0, waiting_.size() + seeking_.size()};
+  PoolGauges gauges{total_, opening_, 0, waiting_.size() + seeking_.size() + returning_.size()};
   for (const Worker& worker : workers_) gauges.idle += worker.idle.size();
   return gauges;
 }
@@ -162,7 +171,7 @@ void Pool::close(std::size_t worker, bool refuse_waiters) {
     workers_[worker].closing = workers_[worker].closing || refuse_waiters;
     leaving.swap(workers_[worker].idle);
     const auto closing = std::make_shared<const Refusal>(Refusal{Refusal::Why::kClosing, {}, {}});
-    for (WaitQueue* queue : {&waiting_, &seeking_}) {
+    for (WaitQueue* queue : {&waiting_, &seeking_, &returning_}) {
       while (refuse_waiters && !queue->empty()) refuse(*queue->oldest(), closing, told);
     }
   }

@@ -45,9 +45,13 @@ class Waiter {
   /// On the waiter's worker, exactly one of the two for each acquire() that returned nothing.
   virtual void granted(std::unique_ptr<OriginConnection> connection) = 0;
   virtual void refused(const Refusal& refusal) = 0;
+  /// Instead of both, after acquire_returning(): what it waited for has not come back in time.
+  virtual void stayed_away() {}
 
   /// Of several idle connections one that suits is taken; there may be none.
   virtual bool suits(const OriginConnection&) const { return true; }
+  /// Whether what it left on this connection is not to be had on others.
+  virtual bool misses(const OriginConnection&) const { return false; }
 
   bool waiting() const { return waiting_; }
   std::chrono::steady_clock::time_point since() const { return since_; }
@@ -70,6 +74,13 @@ class WaitQueue {
   bool empty() const { return head_ == nullptr; }
   std::size_t size() const { return size_; }
   Waiter* oldest() const { return head_; }
+  /// The oldest of whom `wanted` holds; null: none.
+  template <class Wanted>
+  Waiter* find(const Wanted& wanted) const {
+    Waiter* one = head_;
+    while (one != nullptr && !wanted(*one)) one = one->next_;
+    return one;
+  }
 
   void push(Waiter& waiter) {
     waiter.queue_ = this;

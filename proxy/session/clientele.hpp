@@ -46,6 +46,8 @@ class Clientele : public PlaneWorker {
   /// Looks after a connection whose client is gone until it can go home.
   void finish(std::unique_ptr<Origin> origin);
   std::unique_ptr<Origin> take_finishing(Origin& origin);
+  /// One that goes home and that this client prefers to others.
+  bool is_finishing_one_for(const Client& client) const;
   /// Has the origin end what it does for this connection; `done` when that can hit nobody any more.
   /// It may go meanwhile. A few are sent at a time, the others wait for them. False: one is under
   /// way.

@@ -17,6 +17,7 @@ inline constexpr std::size_t kMaxCancels = 16;
 /// When to look again whether the proxy's own words are out of a cancel's way.
 inline constexpr std::chrono::milliseconds kOwnWords{2};
 /// How long a statement may go on whose client has left, and then how long its cancel may take.
+inline constexpr std::chrono::seconds kCleaningPatience{1};
 inline constexpr std::chrono::seconds kOrphanPatience{10};
 inline constexpr std::chrono::seconds kCancelPatience{5};
 
@@ -116,6 +117,15 @@ std::unique_ptr<Origin> Clientele<Client, Origin>::take_finishing(Origin& origin
   finishing_.erase(found);
   if (draining_ && finishing_.empty()) schedule_burial();
   return taken;
+}
+
+template <class Client, class Origin>
+bool Clientele<Client, Origin>::is_finishing_one_for(const Client& client) const {
+  // One that takes long is busy with what its client has left.
+  return std::any_of(finishing_.begin(), finishing_.end(), [&](const auto& held) {
+    return loop.now() < held->finishing_since + kCleaningPatience &&
+           pool::Pool::prefers(client, *held);
+  });
 }
 
 template <class Client, class Origin>

@@ -193,3 +193,19 @@ def test_lastval_is_never_another_sessions(origin, features, extended):
         assert ask(one, "insert into numbered (who) values ('one')") == []
         assert ask(one, "select currval('numbered_id_seq')") == [b"3"]
         one.query("commit")
+
+
+@pytest.mark.parametrize("features", ["pin", "hyperdrive"])
+def test_a_session_waits_for_the_connection_that_is_cleaned_after_it(origin, features):
+    """An insert into a table of which nothing is known yet may have run anything."""
+    with Proxy(origin, origin_connection_limit=4, local={"session_features": features}) as p, \
+            w.Connection.open(p.url()) as other, w.Connection.open(p.url()) as client:
+        other.query("begin; select 1")
+        other.query("commit")
+        for i in range(20):
+            client.query("drop table if exists fresh")
+            client.query("create table fresh (id serial, t text)")
+            client.send(w.parse(f"s{i}", "insert into fresh (t) values ('x')") + w.bind("", f"s{i}") + w.execute() + w.SYNC)
+            client.until_ready()
+            client.send(w.query("select lastval()"))
+            assert [w.data_row(body)[0] for kind, body in client.until_ready() if kind == "D"] == [b"1"]

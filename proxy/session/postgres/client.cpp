@@ -45,7 +45,11 @@ Client::~Client() = default;
 
 /// Who asks for lastval() is best served where it was moved.
 bool Client::suits(const pool::OriginConnection& connection) const {
-  return !asks_sequences_ || static_cast<const Origin&>(connection).sequences_of == serial_;
+  return !asks_sequences_ || misses(connection);
+}
+
+bool Client::misses(const pool::OriginConnection& connection) const {
+  return asks_sequences_ && static_cast<const Origin&>(connection).sequences_of == serial_;
 }
 
 Client::Session& Client::session() {
@@ -326,6 +330,11 @@ void Client::refused(const pool::Refusal& refusal) {
     worker_.telemetry.add(Counter::kWaitTimeouts);
   }
   fail_group(refusal);
+}
+
+void Client::stayed_away() {
+  stayed_away_ = true;
+  unblock(Block::kLease);
 }
 
 /// No connection came: the group that wanted one fails, the session lives on.

@@ -45,7 +45,9 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   // --- pool::Waiter
   void granted(std::unique_ptr<pool::OriginConnection> connection) override;
   void refused(const pool::Refusal& refusal) override;
+  void stayed_away() override;
   bool suits(const pool::OriginConnection& connection) const override;
+  bool misses(const pool::OriginConnection& connection) const override;
 
   // --- from its origin connection
   net::Stream& stream() { return *stream_; }
@@ -369,6 +371,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Block block_ = Block::kNone;
   bool goes_on_ = false;
   bool skip_to_sync_ = false;    // without an origin: after a refusal
+  bool stayed_away_ = false;     // what it waited for: the next connection may be any
   bool asks_sequences_ = false;  // has asked for lastval() or currval()
   bool begins_ = false;          // a BEGIN is on its way, or begun_
   bool begin_lost_ = false;      // begun_ was never sent, and its transaction has failed

@@ -340,6 +340,12 @@ bool Client::skipping() const { return skip_to_sync_ || (lease_ && lease_->ignor
 
 bool Client::need_origin() {
   if (!lease_) {
+    // What it had is being cleaned: its process id and lastval() are there and nowhere else.
+    if (!std::exchange(stayed_away_, false) && worker_.is_finishing_one_for(*this)) {
+      worker_.pool().acquire_returning(*this);
+      block(Block::kLease);
+      return false;
+    }
     auto origin = worker_.pool().acquire(*this);
     if (!origin) {
       block(Block::kLease);

@@ -153,11 +153,14 @@ void Pool::release(std::unique_ptr<OriginConnection> connection) {
   const std::size_t worker = connection->worker_;
   const bool expired = workers_[worker].loop->now() >= connection->expires_;
   bool surplus = false;
+  bool is_missed = false;
   {
     const std::lock_guard lock(mutex_);
     surplus = over_limit() || workers_[worker].closing || connection->generation_ != generation_ ||
               (winding_down_ && waiting_.empty());
+    is_missed = !returning_.empty() && (surplus || expired || !waiting_.empty());
   }
+  if (is_missed) send_on(*connection);
   if (!connection->is_reusable()) return discard(std::move(connection));
   if (expired || surplus) return retire(std::move(connection));
   serve(worker, std::move(connection), false);
@@ -283,7 +286,19 @@ void Pool::steal(std::size_t from) {
   consider_opening(from);
 }
 
+/// The connection goes to somebody else, or nowhere: who waits for it to return need not any more.
+void Pool::send_on(const OriginConnection& connection) {
+  std::vector<std::size_t> told;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto wants_it = [&](const Waiter& one) { return prefers(one, connection); };
+    while (Waiter* waiter = returning_.find(wants_it)) refuse(*waiter, nullptr, told);
+  }
+  for (const std::size_t each : told) post_deliver(each);
+}
+
 void Pool::discard(std::unique_ptr<OriginConnection> connection) {
+  if (connection) send_on(*connection);
   connection.reset();
   {
     const std::lock_guard lock(mutex_);

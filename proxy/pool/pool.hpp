@@ -158,6 +158,7 @@ class Pool {
               std::vector<std::size_t>& told);
   bool wants_more() const;
   bool somebody_waits() const;
+  void send_on(const OriginConnection& connection);
   std::size_t idle_elsewhere(std::size_t here) const;
   bool over_limit() const;
 

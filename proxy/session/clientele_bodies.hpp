@@ -16,8 +16,9 @@ inline constexpr std::size_t kMany = 256;
 inline constexpr std::size_t kMaxCancels = 16;
 /// When to look again whether the proxy's own words are out of a cancel's way.
 inline constexpr std::chrono::milliseconds kOwnWords{2};
-/// How long a statement may go on whose client has left, and then how long its cancel may take.
+/// How long cleaning takes at most, of a connection to which nothing else happens.
 inline constexpr std::chrono::seconds kCleaningPatience{1};
+/// How long a statement may go on whose client has left, and then how long its cancel may take.
 inline constexpr std::chrono::seconds kOrphanPatience{10};
 inline constexpr std::chrono::seconds kCancelPatience{5};
 

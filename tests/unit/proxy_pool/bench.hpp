@@ -153,6 +153,12 @@ class Client final : public pool::Waiter {
       if (auto connection = bench_.pool().acquire_unclaimed(*this)) granted(std::move(connection));
     });
   }
+  /// Somebody else cleans its connection, and it waits for that one.
+  std::unique_ptr<pool::OriginConnection> have_cleaned() {
+    auto cleaned = std::move(connection_);
+    bench_.on(worker_, [&] { bench_.pool().acquire_returning(*this); });
+    return cleaned;
+  }
   void give_back() {
     bench_.on(worker_, [&] {
       if (connection_) bench_.pool().release(std::move(connection_));
@@ -183,8 +189,10 @@ class Client final : public pool::Waiter {
     order.push_back(name_);
   }
   void refused(const pool::Refusal& refusal) override { refusals.push_back(refusal); }
+  void stayed_away() override { waited_in_vain = true; }
 
   std::vector<pool::Refusal> refusals;
+  std::atomic<bool> waited_in_vain = false;
   inline static std::mutex order_mutex;
   inline static std::vector<std::string> order;
 

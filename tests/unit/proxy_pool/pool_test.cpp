@@ -194,6 +194,59 @@ TEST_CASE("an opened connection goes to who waits for any before who seeks an un
   CHECK(seeker.has());
 }
 
+TEST_CASE("who waits for its own connection gets no other one, and that one as it comes back") {
+  Bench bench(limited(2), 2);
+  Client owner(bench, 0), other(bench, 1);
+  other.ask();
+  owner.seek();
+  bench.succeed();
+  bench.succeed();
+  REQUIRE(eventually([&] { return owner.has() && other.has(); }));
+  auto* own = &owner.connection();
+  auto cleaned = owner.have_cleaned();
+  CHECK(bench.pool().gauges().waiting == 1);
+  other.give_back();
+  CHECK_FALSE(owner.has());
+  bench.on(0, [&] { bench.pool().release(std::move(cleaned)); });
+  CHECK(&owner.connection() == own);
+  CHECK_FALSE(owner.waited_in_vain);
+}
+
+TEST_CASE("who waits for its own connection hears when it does not come back") {
+  Bench bench(limited(1), 2);
+  Client owner(bench, 0), other(bench, 1);
+  owner.seek();
+  bench.succeed();
+  auto cleaned = owner.have_cleaned();
+  SECTION("because it is gone") {
+    bench.on(0, [&] { bench.pool().discard(std::move(cleaned)); });
+    CHECK(bench.pool().gauges().waiting == 0);
+  }
+  SECTION("because it is of no more use") {
+    static_cast<FakeConnection&>(*cleaned).reusable = false;
+    bench.on(0, [&] { bench.pool().release(std::move(cleaned)); });
+    CHECK(bench.pool().gauges().waiting == 0);
+  }
+  SECTION("because somebody who wants any has waited for it") {
+    other.ask();
+    bench.on(0, [&] { bench.pool().release(std::move(cleaned)); });
+    CHECK(bench.pool().gauges().waiting == 0);
+  }
+  CHECK(eventually([&] { return owner.waited_in_vain.load(); }));
+}
+
+TEST_CASE("who waits for its own connection does not wait long") {
+  Bench bench(limited(1));
+  Client owner(bench, 0);
+  owner.seek();
+  bench.succeed();
+  auto cleaned = owner.have_cleaned();
+  CHECK(eventually([&] { return owner.waited_in_vain.load(); }));
+  CHECK_FALSE(owner.was_refused());
+  bench.on(0, [&] { bench.pool().release(std::move(cleaned)); });
+  CHECK_FALSE(owner.has());
+}
+
 TEST_CASE("who waits too long is refused, and the others go on waiting") {
   pool::PoolOptions options = limited(1);
   options.wait_timeout = 300ms;

@@ -195,14 +195,17 @@ bool Client::is_reset(std::string_view setting) const {
 std::optional<std::string> Client::report(const SettingsRef& reports, std::string_view reported) {
   const bool undone = reapplied_ && (error_in_group_ || rolled_back_);
   if ((reapply_ || undone) && startup_ && told_at_login_) {
-    // A RESET took the connection to its own defaults; this session's are on their way back.
+    // A RESET took the connection to its own defaults; this session's are on their way back. What
+    // is undone with it has what it had before.
+    const SettingsRef& held = undone && error_in_group_ ? snapshot_ : settings_;
     SettingsRef now = reports;
     for (const auto& [name, value] : told_at_login_->pairs()) {
       const std::string* initial = startup_->find(lower(name));
       if (initial == nullptr || !is_reset(lower(name))) continue;
       // Not what the session has set otherwise since, and keeps.
-      const std::string* wanted = settings_ ? settings_->find(lower(name)) : nullptr;
+      const std::string* wanted = held ? held->find(lower(name)) : nullptr;
       const bool kept = wanted != nullptr && *wanted != *initial;
+      if (kept && undone) continue;
       const std::string* before = told_ ? told_->find(name) : nullptr;
       now = with(now, name, kept && before != nullptr ? *before : value);
     }

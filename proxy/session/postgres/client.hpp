@@ -296,7 +296,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step apply_policy(const Message& message, TextInfo& text, bool& handled);
   Step clean_up(const Message& message, TextInfo& text, const sql::Statement& statement,
                 bool& handled);
-  Step deallocate_there(const Statement& statement, TextInfo& text);
+  Step deallocate_there(std::string_view name, TextInfo& text);
   Step refuse(const Message& message, const Refused& refusal);
   Step refuse_with(const Message& message, std::string_view sqlstate, const std::string& text);
   Step answer_here(const Message& message, std::string_view tag);

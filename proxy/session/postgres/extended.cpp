@@ -356,9 +356,7 @@ Client::Step Client::describe(const Message& message) {
   if (what->name.empty()) {
     ensure_unnamed(message.whole);  // "describes": no check needed
     forward_extended(message.whole);
-    Expected& entry = lease_->expect(ReplyKind::kDescribeStatement);
-    entry.unnamed = true;
-    entry.text = unnamed_.text;
+    lease_->expect(ReplyKind::kDescribeStatement).unnamed = true;
     return Step::kDone;
   }
   const auto found = names_.find(std::string(what->name));
@@ -384,8 +382,10 @@ void Client::described(Expected& entry, const Shape& shape) {
     entry.named->told.rows = shape.rows;
     return;
   }
-  if (unnamed_.text == entry.text) unnamed_.told = shape;
-  if (confirmed_.text == entry.text) confirmed_.told = shape;
+  // Answers come in order: this one is of the Parse that was confirmed last. A later one may have
+  // the same text and other types.
+  confirmed_.told = shape;
+  if (unnamed_.serial == confirmed_.serial) unnamed_.told = shape;
 }
 
 Client::Step Client::execute(const Message& message) {

@@ -13,8 +13,6 @@ using pg::Target;
 namespace {
 
 constexpr std::string_view kPoison = "SELECT \"hyperdrive_refused\"";
-/// A name under which the origin is asked what it thinks of a text.
-constexpr std::string_view kProbe = "hyperdrive_probe";
 
 /// Whether one of the messages that follow in this group is a Describe.
 bool describes(net::Bytes rest) {

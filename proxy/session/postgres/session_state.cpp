@@ -102,6 +102,8 @@ Client::Step Client::clean_up(const Message& message, TextInfo& text,
     return Step::kBlocked;
   }
   const bool failed = in_failed_transaction();
+  // Of a group without a Sync only the origin knows what state it leaves the transaction in.
+  const bool ask_status = simple && lease_ && lease_->open();
   if (discard && !lease_ && !begun_ && simple) {
     forget_all();
     handled = true;
@@ -114,8 +116,8 @@ Client::Step Client::clean_up(const Message& message, TextInfo& text,
   if (failed) return Step::kDone;
   if (statement.argument.empty()) {
     names_.clear();
-    if ((pins_ & bit(Feature::kPrepare)) != 0) {
-      // What SQL prepared is there: it goes with everything else.
+    if ((pins_ & bit(Feature::kPrepare)) != 0 || ask_status) {
+      // What is prepared there, by SQL too, goes with everything else.
       lease_->prepared().clear();
       return Step::kDone;
     }
@@ -127,7 +129,12 @@ Client::Step Client::clean_up(const Message& message, TextInfo& text,
     names_.erase(found);
     handled = true;
     if (simple && lease_ && lease_->prepared().use(statement_there->id)) {
-      return deallocate_there(*statement_there, text);
+      lease_->prepared().remove(statement_there->id);
+      return deallocate_there(statement_there->name, text);
+    }
+    if (ask_status) {
+      probe({}, ReplyAction::kSwallow);
+      return deallocate_there(kProbe, text);
     }
     return answer_here(message, "DEALLOCATE");
   }
@@ -140,12 +147,11 @@ Client::Step Client::clean_up(const Message& message, TextInfo& text,
 }
 
 /// Who holds a connection may look into pg_prepared_statements: what was deallocated is gone there.
-Client::Step Client::deallocate_there(const Statement& statement, TextInfo& text) {
+Client::Step Client::deallocate_there(std::string_view name, TextInfo& text) {
   std::string& out = worker_.scratch;
-  pg::append_query(out, "DEALLOCATE " + statement.name);
+  pg::append_query(out, "DEALLOCATE " + std::string(name));
   forward(out);
   out.clear();
-  lease_->prepared().remove(statement.id);
   lease_->expect(ReplyKind::kQuery).text = TextRef(&text);
   query_sent();
   return Step::kDone;

@@ -42,6 +42,8 @@ struct Statement {
 using StatementRef = std::shared_ptr<const Statement>;
 
 inline constexpr std::string_view kStatementPrefix = "hyperdrive_";
+/// The name of one that goes as soon as it has been of use.
+inline constexpr std::string_view kProbe = "hyperdrive_probe";
 
 /// Bounded by count and by the bytes of the texts; the least recently asked for goes first.
 /// Sessions keep alive what they use.

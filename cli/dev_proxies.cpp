@@ -153,7 +153,8 @@ void DevProxies::stop() {
   // First the proxies, then the watchers: a stream ends with its proxy, so the last lines are seen.
   for (const Proxy& proxy : proxies_) {
     if (!proxy.ours || !home) continue;
-    auto stopped = core::stop_proxy(*home, proxy.id);
+    const auto patience = proxy.bound->config.local.drain_timeout + core::kAfterDrain;
+    auto stopped = core::stop_proxy(*home, proxy.id, patience);
     if (!stopped) context_.out().warn(stopped.error().message);
   }
   ending_ = true;

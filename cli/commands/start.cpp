@@ -29,7 +29,7 @@ constexpr Flag kStartFlags[] = {
 constexpr Flag kStopFlags[] = {
     {.name = "force",
      .kind = FlagKind::kBoolean,
-     .help = "Kill it at once instead of letting its queries end"},
+     .help = "End it at once: what runs is cancelled instead of waited for"},
 };
 
 constexpr Example kStartExamples[] = {
@@ -105,10 +105,11 @@ core::Result<ordered_json> restart_one(Context& context, const core::Config& con
 core::Result<ordered_json> stop_one(Context& context, const core::Config& config) {
   auto home = context.home();
   if (!home) return tl::unexpected(home.error());
+  const auto patience = config.local.drain_timeout + core::kAfterDrain;
   auto stopped = [&] {
     const Progress progress(context.out(), fmt::format("Stopping the proxy of {}", config.name));
     return context.args().on("force") ? core::kill_proxy(*home, config.id)
-                                      : core::stop_proxy(*home, config.id);
+                                      : core::stop_proxy(*home, config.id, patience);
   }();
   if (!stopped) return tl::unexpected(stopped.error());
   context.out().say(*stopped ? fmt::format("✅ {} is stopped", config.name)

@@ -8,7 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -27,6 +29,9 @@ using Milliseconds = std::chrono::milliseconds;
 constexpr Milliseconds kPoll{10};
 constexpr Milliseconds kHandoverPatience{3000};
 constexpr Milliseconds kSilence{2000};
+/// Somewhat more than the proxy waits for the origin.
+constexpr Milliseconds kForcePatience{3000};
+constexpr Milliseconds kKillPatience{5000};
 
 /// "running" or "draining", in the proxy's own words; nothing when it does not answer.
 std::optional<std::string> told_state(const StateFile& state) {
@@ -254,16 +259,19 @@ Result<Started> succeed(const ProxyFiles& files, Launch launch, Handover handove
 // --- stop
 // -----------------------------------------------------------------------------------------
 
-/// A signal to exactly the process that the file names, not to a later one with its pid.
-bool send_signal(const StateFile& state, int number) {
+/// To exactly the process that the file names, not to a later one with its pid.
+bool send_signals(const StateFile& state, std::initializer_list<int> signals) {
   Descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, state.pid, 0)));
   if (!process || !is_alive(state)) return false;
-  return ::syscall(SYS_pidfd_send_signal, process.get(), number, nullptr, 0) == 0;
+  return std::all_of(signals.begin(), signals.end(), [&](int number) {
+    return ::syscall(SYS_pidfd_send_signal, process.get(), number, nullptr, 0) == 0;
+  });
 }
 
 /// Ends the proxy that runs now and those that take over from it meanwhile; not one that somebody
 /// starts after its end.
-Result<bool> end_proxy(const Home& home, const std::string& id, int number, Milliseconds timeout) {
+Result<bool> end_proxy(const Home& home, const std::string& id, std::initializer_list<int> signals,
+                       Milliseconds timeout) {
   const ProxyFiles files(home, id);
   const Clock::time_point deadline = Clock::now() + timeout;
   bool signalled = false;
@@ -273,7 +281,7 @@ Result<bool> end_proxy(const Home& home, const std::string& id, int number, Mill
     const auto state = living_state(files);
     if (state && signalled && state->lineage != lineage) return true;
     if (state && state->pid != told) {
-      const bool sent = send_signal(*state, number);
+      const bool sent = send_signals(*state, signals);
       if (sent) {
         told = state->pid;
         lineage = state->lineage;
@@ -328,11 +336,15 @@ Result<Started> start_attached_proxy(const Home& home, Launch launch, Millisecon
 }
 
 Result<bool> stop_proxy(const Home& home, const std::string& id, Milliseconds timeout) {
-  return end_proxy(home, id, SIGTERM, timeout);
+  return end_proxy(home, id, {SIGTERM}, timeout);
 }
 
 Result<bool> kill_proxy(const Home& home, const std::string& id) {
-  return end_proxy(home, id, SIGKILL, std::chrono::seconds(5));
+  // Two of the same could become one before they are read.
+  auto ended = end_proxy(home, id, {SIGTERM, SIGINT}, kForcePatience);
+  if (ended) return ended;
+  ended = end_proxy(home, id, {SIGKILL}, kKillPatience);
+  return ended ? Result<bool>(true) : ended;
 }
 
 Result<Started> restart_proxy(const Home& home, Launch launch, Milliseconds timeout) {

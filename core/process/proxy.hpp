@@ -71,11 +71,16 @@ Result<Started> start_proxy(const Home& home, Launch launch,
 Result<Started> start_attached_proxy(const Home& home, Launch launch,
                                      std::chrono::milliseconds timeout = std::chrono::seconds(20));
 
+/// How much longer than its drain the end of a proxy may take: what is cut off then is cancelled at
+/// the origin, which is waited for a moment.
+inline constexpr std::chrono::milliseconds kAfterDrain{5'000};
+
 /// SIGTERM, then waits for the drain to end. At the deadline an error, the proxy still draining.
 /// Nothing running is success (`false`).
 Result<bool> stop_proxy(const Home& home, const std::string& id,
-                        std::chrono::milliseconds timeout = std::chrono::seconds(35));
-/// SIGKILL, for `stop --force`.
+                        std::chrono::milliseconds timeout = std::chrono::seconds(30) + kAfterDrain);
+/// For `stop --force`: both of the signals that end it, so that it waits for nobody, but has the
+/// origin end what runs there; SIGKILL if that does not help.
 Result<bool> kill_proxy(const Home& home, const std::string& id);
 
 /// A new proxy takes over the listening sockets, then the old one drains (handover.hpp). Not

@@ -194,8 +194,7 @@ void Proxy::worker_empty() {
 
 void Proxy::stop_now() {
   draining_ = true;
-  hurry_ = true;
-  at_once_ = true;
+  at_once_ = hurry_.exchange(true);
   end_loops();
 }
 

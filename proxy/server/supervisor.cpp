@@ -80,7 +80,7 @@ void Supervisor::on_signal() {
       continue;
     }
     if (++terminations_ > 1) {
-      spdlog::warn("second signal {}: ending at once", info.ssi_signo);
+      spdlog::warn("signal {} again: nobody is waited for", info.ssi_signo);
       proxy_.stop_now();
       return;
     }

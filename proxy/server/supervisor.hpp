@@ -1,6 +1,6 @@
 // What the main thread does while the workers work: signals, the hand-over to a successor, the end.
 //
-//   SIGTERM, SIGINT   drain; a second one ends at once
+//   SIGTERM, SIGINT   drain; a second one cuts everybody off, one more ends at once
 //   SIGHUP            reads the certificate files again, all or nothing, and reopens the log; a new
 //                     configuration comes by the admin socket, for it holds secrets
 //                     (docs/decisions/021-sighup.md)

@@ -164,6 +164,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
     kReader,    ///< the client does not read what it was answered
   };
   enum class Step : std::uint8_t { kDone, kBlocked, kGone };
+  enum class Asked : std::uint8_t { kNothing, kTls, kGss };  // of encryption, last
   struct Unnamed {
     TextRef text;
     StatementRef statement;  // null: no declared types
@@ -190,6 +191,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::size_t startup(net::Bytes data);
   std::size_t encryption_request(const wire::postgres::StartupRead& read, net::Bytes data);
   void direct_tls(net::Bytes data);
+  void unsupported(wire::postgres::Version version);
   void begin_login(const wire::postgres::StartupRead& read);
   void offer_sasl();
   std::size_t sasl(net::Bytes data);
@@ -368,6 +370,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::uint16_t unpins_ = 0;           // likewise: those that end if the transaction commits
   bool defines_ = false;               // the present transaction has changed definitions
   Phase phase_ = Phase::kStartup;
+  Asked asked_ = Asked::kNothing;
   Block block_ = Block::kNone;
   bool goes_on_ = false;
   bool skip_to_sync_ = false;    // without an origin: after a refusal

@@ -1,6 +1,10 @@
 // Client: from the first byte to the first ReadyForQuery.
 #include "proxy/session/postgres/login.hpp"
 
+#include <algorithm>
+#include <optional>
+#include <utility>
+
 #include "proxy/session/postgres/client.hpp"
 #include "proxy/session/postgres/origin_login.hpp"
 #include "proxy/session/postgres/setting_text.hpp"
@@ -10,6 +14,26 @@ namespace hyperdrive::proxy::session::postgres {
 namespace pg = wire::postgres;
 using pg::Authentication;
 using pg::StartupRead;
+
+namespace {
+
+/// As Postgres reads one: any beginning that is no other's. Nothing: it is none.
+std::optional<bool> boolean_of(std::string_view value) {
+  static constexpr std::pair<std::string_view, bool> kWords[] = {
+      {"true", true}, {"false", false}, {"yes", true}, {"no", false},
+      {"on", true},   {"off", false},   {"1", true},   {"0", false}};
+  if (value.empty() || value == "o" || value == "O") return std::nullopt;
+  for (const auto& [word, meant] : kWords) {
+    const bool begins = value.size() <= word.size() &&
+                        std::equal(value.begin(), value.end(), word.begin(), [](char a, char b) {
+                          return (a >= 'A' && a <= 'Z' ? a | 0x20 : a) == b;
+                        });
+    if (begins) return meant;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
 
 std::size_t Client::startup(net::Bytes data) {
   const StartupRead read = pg::read_startup(data);
@@ -26,37 +50,62 @@ std::size_t Client::startup(net::Bytes data) {
       cancel_request(read.cancel);
       return data.size();
     case StartupRead::Kind::kUnsupportedVersion:
-      send_error("FATAL", pg::sqlstate::kFeatureNotSupported,
-                 "unsupported frontend protocol " + std::to_string(read.startup.version.major) +
-                     "." + std::to_string(read.startup.version.minor) +
-                     ": server supports 3.0 to 3.2");
-      break;
+      unsupported(read.startup.version);
+      return data.size();
     case StartupRead::Kind::kStartup:
       begin_login(read);
       return read.size;
-    case StartupRead::Kind::kMalformed:
-    case StartupRead::Kind::kTooLong:
-      send_error("FATAL", pg::sqlstate::kProtocolViolation, "invalid startup packet");
+    case StartupRead::Kind::kBadLayout:
+      send_error("FATAL", pg::sqlstate::kProtocolViolation,
+                 "invalid startup packet layout: expected terminator as last byte");
       break;
+    case StartupRead::Kind::kNonsense:
+      break;  // whoever that is speaks another language
   }
   close_politely();
   return data.size();
 }
 
-/// Whatever follows such a request in the clear could have been put there by a stranger.
+void Client::unsupported(pg::Version version) {
+  const std::string text = "unsupported frontend protocol " + std::to_string(version.major) + "." +
+                           std::to_string(version.minor) + ": server supports 3.0 to 3.2";
+  if (version.major == 1 || version.major == 2) {
+    // Such a client knows no fields.
+    stream_->write(static_cast<char>(pg::Backend::kErrorResponse) + ("FATAL:  " + text + '\n') +
+                   '\0');
+    worker_.telemetry.add(Counter::kErrors);
+  } else {
+    send_error("FATAL", pg::sqlstate::kFeatureNotSupported, text);
+  }
+  close_politely();
+}
+
+/// Once, and after a refusal the other one, as with Postgres; not within TLS. Whatever follows such
+/// a request in the clear could have been put there by a stranger.
 std::size_t Client::encryption_request(const StartupRead& read, net::Bytes data) {
+  const bool asks_tls = read.kind == StartupRead::Kind::kSslRequest;
+  const Asked asks = asks_tls ? Asked::kTls : Asked::kGss;
+  if (stream_->is_tls() || asked_ == asks) {
+    unsupported(read.startup.version);
+    return data.size();
+  }
+  asked_ = asks;
+  const bool tls = asks_tls && worker_.options->client_tls;
+  const char answer = tls ? pg::kEncryptionAccepted : pg::kEncryptionRefused;
+  if (!tls || data.size() == read.size) stream_->write(net::Bytes(&answer, 1));
   if (data.size() > read.size) {
-    send_error("FATAL", pg::sqlstate::kProtocolViolation,
-               "received unencrypted data after SSL request",
-               "This could be either a client-software bug or evidence of an attempted "
-               "man-in-the-middle attack.");
+    std::string out;
+    pg::append_error_response(
+        out, {"FATAL", pg::sqlstate::kProtocolViolation,
+              asks_tls ? "received unencrypted data after SSL request"
+                       : "received unencrypted data after GSSAPI encryption request",
+              "This could be either a client-software bug or evidence of an attempted "
+              "man-in-the-middle attack."});
+    stream_->write(out);
+    worker_.telemetry.add(Counter::kErrors);
     close_politely();
     return data.size();
   }
-  const bool tls = read.kind == StartupRead::Kind::kSslRequest && worker_.options->client_tls &&
-                   !stream_->is_tls();
-  const char answer = tls ? pg::kEncryptionAccepted : pg::kEncryptionRefused;
-  stream_->write(net::Bytes(&answer, 1));
   if (tls) {
     phase_ = Phase::kEncrypting;
     net::start_tls_server(*stream_, worker_.options->client_tls, "", {}, [this](std::string error) {
@@ -90,12 +139,18 @@ void Client::begin_login(const StartupRead& read) {
     send_error("FATAL", sqlstate, message, hint);
     close_politely();
   };
-  const std::string_view replication = startup.get("replication");
-  if (!(replication.empty() || replication == "false" || replication == "off" ||
-        replication == "no" || replication == "0")) {
-    return refuse(pg::sqlstate::kFeatureNotSupported,
-                  "replication connections are not supported by the proxy",
-                  "Connect to the origin directly.");
+  if (const auto* asked = startup.find("replication")) {
+    const auto wanted = *asked == "database" ? true : boolean_of(*asked);
+    if (!wanted) {
+      return refuse(pg::sqlstate::kInvalidParameterValue,
+                    "invalid value for parameter \"replication\": \"" + std::string(*asked) + '"',
+                    "Valid values are: \"false\", 0, \"true\", 1, \"database\".");
+    }
+    if (*wanted) {
+      return refuse(pg::sqlstate::kFeatureNotSupported,
+                    "replication connections are not supported by the proxy",
+                    "Connect to the origin directly.");
+    }
   }
   if (worker_.draining()) {
     return refuse(pg::sqlstate::kCannotConnectNow, "the database system is shutting down");
@@ -111,6 +166,10 @@ void Client::begin_login(const StartupRead& read) {
                   "the proxy takes only TLS connections on this address",
                   "Add sslmode=require to the connection string.");
   }
+  if (startup.get("user").empty()) {
+    return refuse(pg::sqlstate::kInvalidAuthorization,
+                  "no PostgreSQL user name specified in startup packet");
+  }
   auto settings = startup_settings(startup);
   if (!settings) {
     return refuse(pg::sqlstate::kSyntaxError, settings.error().message, settings.error().hint);
@@ -121,10 +180,6 @@ void Client::begin_login(const StartupRead& read) {
   if (login_->database.empty()) login_->database = login_->user;
   login_->application_name = startup.get("application_name");
   startup_ = settings_ = snapshot_ = *settings;
-  if (login_->user.empty()) {
-    return refuse(pg::sqlstate::kInvalidAuthorization,
-                  "no PostgreSQL user name specified in startup packet");
-  }
   const pg::Negotiation negotiation = pg::negotiate(startup);
   login_->version = negotiation.version;
   if (negotiation.tell_client) {
@@ -162,8 +217,13 @@ std::size_t Client::sasl(net::Bytes data) {
   while (phase_ == Phase::kSasl) {
     const auto [status, header, body] = pg::read_message(data.substr(used), pg::kMaxAuthMessage);
     if (status == pg::ReadStatus::kNeedMore) return used;
-    if (status != pg::ReadStatus::kOk || !header.is(pg::Frontend::kPassword)) {
-      protocol_violation("expected SASL response");
+    if (!header.is(pg::Frontend::kPassword)) {
+      protocol_violation("expected SASL response, got message type " +
+                         std::to_string(static_cast<unsigned char>(header.type)));
+      return data.size();
+    }
+    if (status != pg::ReadStatus::kOk) {
+      wrong_password();  // so Postgres calls it
       return data.size();
     }
     used += header.size();
@@ -186,10 +246,20 @@ void Client::sasl_step(net::Bytes body) {
   };
   std::string message;
   if (!login_->started) {
-    const auto initial = pg::parse_sasl_initial_response(body);
-    if (!initial || !initial->data) return protocol_violation("malformed SASL message");
+    if (login_->mechanism.empty()) {
+      const auto initial = pg::parse_sasl_initial_response(body);
+      if (!initial) return protocol_violation("invalid message format");
+      login_->mechanism = initial->mechanism;
+      if (!initial->data) {
+        // Its first message comes when it has been asked for.
+        pg::append_authentication(message, Authentication::kSaslContinue, {});
+        stream_->write(message);
+        return;
+      }
+      body = *initial->data;
+    }
     login_->started = true;
-    const auto answer = login_->scram->first(initial->mechanism, *initial->data);
+    const auto answer = login_->scram->first(login_->mechanism, body);
     if (!answer) return fail(answer.error());
     pg::append_authentication(message, Authentication::kSaslContinue, *answer);
     stream_->write(message);
@@ -325,6 +395,7 @@ void Client::welcome() {
 }
 
 void Client::cancel_request(const pg::CancelRequest& request) {
+  if (request.key.empty()) return close_politely();
   phase_ = Phase::kCancel;
   Service& service = worker_.service;
   // The asker hears nothing but the end of its connection, when the cancel has been passed on.

@@ -17,6 +17,7 @@ struct Login {
   wire::postgres::Version version = wire::postgres::kVersion30;
   wire::postgres::ScramVerifier mock;  ///< for a user who does not exist
   std::unique_ptr<wire::postgres::ScramServer> scram;
+  std::string mechanism;  ///< chosen by the client
   bool started = false;
   bool profile_known = false;  ///< what a session with these settings is told need not be asked
   bool seeking_home = false;   ///< see Client::seek_home

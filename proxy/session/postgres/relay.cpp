@@ -46,29 +46,32 @@ bool may_begin(const pg::Header& header, net::Bytes data) {
          pg::peek_bind_names(data.substr(pg::kHeaderSize)).has_value();
 }
 
+bool may_come(char type) {
+  return pg::is_frontend_type(type) && type != static_cast<char>(Frontend::kPassword);
+}
+
 struct Cut {
   enum class Kind { kNeedMore, kGroup, kPiece, kBig, kBroken } kind = Kind::kNeedMore;
   std::size_t size = 0;
   std::size_t scanned = 0;
-  std::string what;
+  std::string what;  // kBroken: to be told; of a length that cannot be Postgres says nothing
 };
 
 /// Where the first group of `data` ends; `from`: what was looked at before.
 Cut cut_group(net::Bytes data, std::size_t from) {
   std::size_t at = from;
   while (true) {
+    if (at == data.size()) break;
+    const bool known = may_come(data[at]);
     const auto [status, header] = pg::read_header(data.substr(at));
-    if (status == pg::ReadStatus::kNeedMore) break;
-    const bool known = pg::is_frontend_type(header.type) && !header.is(Frontend::kPassword);
+    if (status == pg::ReadStatus::kNeedMore && known) break;
     if (at > 0 && (!known || status != pg::ReadStatus::kOk)) return {Cut::Kind::kPiece, at, 0, {}};
     if (!known) {
-      return {Cut::Kind::kBroken, 0, 0,
-              "invalid frontend message type " +
-                  std::to_string(static_cast<unsigned char>(header.type))};
+      return {
+          Cut::Kind::kBroken, 0, 0,
+          "invalid frontend message type " + std::to_string(static_cast<unsigned char>(data[at]))};
     }
-    if (status != pg::ReadStatus::kOk) {
-      return {Cut::Kind::kBroken, 0, 0, "invalid message length"};
-    }
+    if (status != pg::ReadStatus::kOk) return {Cut::Kind::kBroken, 0, 0, {}};
     if (is_copy(header.type) && at > 0) return {Cut::Kind::kPiece, at, 0, {}};
     if (data.size() - at < header.size()) {
       if (!may_be_sliced(header.type) || header.size() < kSlice) break;

@@ -35,7 +35,7 @@ void Client::sweep(std::chrono::steady_clock::time_point now) {
 void Client::cannot_read(std::string_view what) {
   if (lease_ && lease_->open() && !lease_->in_flight().empty()) return await_replies();
   if (answers_are_coming()) return block(Block::kReplies);
-  protocol_violation(what);
+  what.empty() ? close_politely() : protocol_violation(what);
 }
 
 /// Without another word from the client. Who has said all still wants to hear them. What is behind

@@ -5,9 +5,7 @@ namespace {
 
 constexpr std::size_t kStartupPrefix = 8;  // length, version
 constexpr Bytes kProtocolOptionPrefix = "_pq_.";
-// An SSLRequest has no body; a CancelRequest has the process id and a key.
-constexpr std::size_t kRequestSize = 8;
-constexpr std::size_t kCancelPrefix = 12;
+constexpr std::size_t kCancelPrefix = 12;  // and the process id; a key follows
 
 bool parse_parameters(Bytes body, StartupParameters& startup) {
   Cursor cursor(body);
@@ -24,17 +22,32 @@ bool parse_parameters(Bytes body, StartupParameters& startup) {
   }
 }
 
-StartupRead read_request(Bytes packet, std::uint16_t minor) {
-  using Kind = StartupRead::Kind;
-  StartupRead read{Kind::kMalformed, packet.size(), {}, {}};
-  if (minor == kSslRequestMinor && packet.size() == kRequestSize) read.kind = Kind::kSslRequest;
-  if (minor == kGssEncRequestMinor && packet.size() == kRequestSize) {
-    read.kind = Kind::kGssEncRequest;
+CancelRequest cancel_request(Bytes packet) {
+  if (packet.size() < kCancelPrefix + kShortCancelKey ||
+      packet.size() > kCancelPrefix + kMaxCancelKey) {
+    return {};
   }
-  if (minor == kCancelRequestMinor && packet.size() >= kCancelPrefix + kShortCancelKey &&
-      packet.size() <= kCancelPrefix + kMaxCancelKey) {
-    read.kind = Kind::kCancelRequest;
-    read.cancel = {load_u32(packet.data() + kStartupPrefix), packet.substr(kCancelPrefix)};
+  return {load_u32(packet.data() + kStartupPrefix), packet.substr(kCancelPrefix)};
+}
+
+/// What it has behind its number is nobody's concern, as with Postgres.
+StartupRead read_request(Bytes packet, Version version) {
+  using Kind = StartupRead::Kind;
+  StartupRead read{Kind::kUnsupportedVersion, packet.size(), {}, {}};
+  read.startup.version = version;
+  switch (version.minor) {
+    case kSslRequestMinor:
+      read.kind = Kind::kSslRequest;
+      break;
+    case kGssEncRequestMinor:
+      read.kind = Kind::kGssEncRequest;
+      break;
+    case kCancelRequestMinor:
+      read.kind = Kind::kCancelRequest;
+      read.cancel = cancel_request(packet);
+      break;
+    default:
+      break;
   }
   return read;
 }
@@ -62,9 +75,14 @@ bool valid_formats(const Formats& formats, std::size_t count) {
 }  // namespace
 
 Bytes StartupParameters::get(Bytes name) const {
-  Bytes found;
+  const Bytes* found = find(name);
+  return found == nullptr ? Bytes{} : *found;
+}
+
+const Bytes* StartupParameters::find(Bytes name) const {
+  const Bytes* found = nullptr;
   for (const auto& [key, value] : values) {
-    if (key == name) found = value;
+    if (key == name) found = &value;
   }
   return found;
 }
@@ -75,23 +93,24 @@ StartupRead read_startup(Bytes bytes) {
   // A length that begins with this byte would be far over the limit, so nothing else is meant.
   if (bytes[0] == kTlsHandshake) return {Kind::kDirectTls, 0, {}, {}};
   // The highest byte of any acceptable length is zero: other protocols are recognised at once.
-  if (bytes[0] != 0) return {Kind::kMalformed, 0, {}, {}};
+  if (bytes[0] != 0) return {Kind::kNonsense, 0, {}, {}};
   if (bytes.size() < 4) return {Kind::kNeedMore, 0, {}, {}};
   const std::size_t length = load_u32(bytes.data());
-  if (length > kMaxStartupPacket) return {Kind::kTooLong, 0, {}, {}};
-  if (length < kStartupPrefix) return {Kind::kMalformed, 0, {}, {}};
+  if (length < kStartupPrefix || length - 4 > kMaxStartupPacket) {
+    return {Kind::kNonsense, 0, {}, {}};
+  }
   if (bytes.size() < length) return {Kind::kNeedMore, 0, {}, {}};
 
   const Bytes packet = bytes.substr(0, length);
   const Version version = Version::unpack(load_u32(packet.data() + 4));
-  if (version.major == kRequestMajor) return read_request(packet, version.minor);
+  if (version.major == kRequestMajor) return read_request(packet, version);
 
   StartupRead read{Kind::kStartup, length, {}, {}};
   read.startup.version = version;
   if (version.major != kVersion30.major) {
     read.kind = Kind::kUnsupportedVersion;
   } else if (!parse_parameters(packet.substr(kStartupPrefix), read.startup)) {
-    read.kind = Kind::kMalformed;
+    read.kind = Kind::kBadLayout;
   }
   return read;
 }

@@ -23,6 +23,7 @@ struct StartupParameters {
 
   /// The last one of that name counts, as in Postgres; empty when absent.
   Bytes get(Bytes name) const;
+  const Bytes* find(Bytes name) const;  ///< likewise; null when absent
 };
 
 struct CancelRequest {
@@ -33,10 +34,9 @@ struct CancelRequest {
 struct StartupRead {
   enum class Kind {
     kNeedMore,
-    kMalformed,           ///< not a startup packet, or parameters that do not parse
-    kTooLong,             ///< over kMaxStartupPacket
-    kUnsupportedVersion,  ///< a StartupMessage whose major version is not 3; `startup.version` is
-                          ///< set
+    kNonsense,            ///< not a startup packet: a length out of bounds
+    kBadLayout,           ///< parameters that do not end as they should
+    kUnsupportedVersion,  ///< neither of major version 3 nor a request; `startup.version` is set
     kDirectTls,           ///< a TLS handshake begins here; nothing is used up
     kSslRequest,
     kGssEncRequest,
@@ -45,7 +45,7 @@ struct StartupRead {
   } kind;
   std::size_t size = 0;  ///< bytes used up
   StartupParameters startup;
-  CancelRequest cancel;
+  CancelRequest cancel;  ///< without a key: no such key can be
 };
 
 StartupRead read_startup(Bytes bytes);

@@ -130,7 +130,8 @@ inline constexpr char kTlsHandshake = 0x16;
 /// The ALPN name that direct TLS must offer.
 inline constexpr std::string_view kAlpn = "postgresql";
 
-/// Limits. A startup packet: MAX_STARTUP_PACKET_LENGTH; a message: PQ_LARGE_MESSAGE_LIMIT, 1 GB.
+/// Limits. A startup packet behind its length: MAX_STARTUP_PACKET_LENGTH; a message:
+/// PQ_LARGE_MESSAGE_LIMIT, 1 GB.
 inline constexpr std::size_t kMaxStartupPacket = 10'000;
 inline constexpr std::uint32_t kMaxMessage = 0x3fffffff;
 /// Cancel keys: 4 bytes up to 3.1, up to 256 from 3.2 on; this proxy's own long ones have 32.

@@ -143,7 +143,10 @@ ScramResult<std::string> ScramServer::final(Bytes message) {
       return tl::unexpected<ScramFailure>(
           {sqlstate::kInvalidAuthorization, "SCRAM channel binding check failed", {}});
     }
-    return malformed("Unexpected channel binding attribute in client-final-message.");
+    return tl::unexpected<ScramFailure>(
+        {sqlstate::kProtocolViolation,
+         "unexpected SCRAM channel-binding attribute in client-final-message",
+         {}});
   }
   const auto nonce = scram::take_attribute(rest, 'r');
   if (!nonce || *nonce != nonce_) {

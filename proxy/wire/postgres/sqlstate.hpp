@@ -8,6 +8,7 @@ namespace hyperdrive::proxy::wire::postgres::sqlstate {
 inline constexpr std::string_view kConnectionFailure = "08006";
 inline constexpr std::string_view kProtocolViolation = "08P01";
 inline constexpr std::string_view kFeatureNotSupported = "0A000";  ///< also: cached plan changed
+inline constexpr std::string_view kInvalidParameterValue = "22023";
 inline constexpr std::string_view kActiveSqlTransaction = "25001";
 inline constexpr std::string_view kInFailedSqlTransaction = "25P02";
 inline constexpr std::string_view kIdleInTransactionTimeout = "25P03";

@@ -1,6 +1,7 @@
 // Sockets before they are streams: listening, options, and passing descriptors between processes.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -14,6 +15,12 @@ namespace hyperdrive::proxy::net {
 /// TCP_NODELAY and keep-alive. Sockets that are not TCP are left as they are. On a listening
 /// socket: accepted connections inherit all of them on Linux.
 void set_stream_options(int fd);
+
+/// Whether the other end has been silent for this long while what it was sent was repeated again
+/// and again: it, or the way to it, is gone. (TCP_USER_TIMEOUT would also end a connection whose
+/// peer is there and does not read, such as a COPY that waits for a lock.)
+inline constexpr std::chrono::seconds kPeerPatience{30};
+bool peer_has_vanished(int fd);
 
 /// A listening socket on a numeric `address` ("127.0.0.1", "::1", "0.0.0.0"); `port` 0 lets the
 /// kernel choose (listening_port tells). Close-on-exec, SO_REUSEADDR. The caller closes it.

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "proxy/net/sockets.hpp"
 #include "proxy/session/origin_failure.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
@@ -454,6 +455,10 @@ void Client::sweep(std::chrono::steady_clock::time_point now) {
   if (leaving_ && rests() && !waiting()) return shut_down();
   if ((!lease_ || lingers_) && has_waited_long(now)) return close_politely();
   if (!lease_ || reopening_) return;
+  if (now > lease_->last_reply() + net::kPeerPatience &&
+      net::peer_has_vanished(lease_->stream().fd())) {
+    return lease_->on_closed(net::CloseReason::kReset);
+  }
   if (lingers_) {
     // Another worker's client may wait for it.
     if (lease_->is_of_the_past() || worker_.pool().gauges().waiting > 0) give_up_linger();

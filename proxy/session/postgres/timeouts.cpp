@@ -1,4 +1,5 @@
 // Client: time limits, cancels, and leaving before the end.
+#include "proxy/net/sockets.hpp"
 #include "proxy/session/postgres/client.hpp"
 #include "proxy/session/postgres/login.hpp"
 
@@ -76,6 +77,10 @@ void Client::sweep_ended(std::chrono::steady_clock::time_point now) {
 
 void Client::sweep_lease(std::chrono::steady_clock::time_point now,
                          const core::LocalSettings& limits) {
+  if (now > lease_->last_reply() + net::kPeerPatience &&
+      net::peer_has_vanished(lease_->stream().fd())) {
+    return lease_->on_closed(net::CloseReason::kReset);
+  }
   InFlight& queue = lease_->in_flight();
   if (queue.empty() || lease_->copying_in()) {
     // The next word is the client's: in a transaction, a pipeline, a COPY, or half a message.

@@ -2,12 +2,14 @@
 
 import json
 import os
+import signal
 import threading
 import urllib.request
 
 import psycopg2
 import pytest
 
+from support import pgwire as w
 from support.hyperdrive import Hyperdrive
 from support.ports import free_port, wait_for
 from support.postgres import Postgres
@@ -194,3 +196,31 @@ def test_the_admin_port_moves_to_the_successor(pg):
             request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/status", headers={"Authorization": f"Bearer {token}"})
             with urllib.request.urlopen(request) as answer:
                 assert json.load(answer)["pid"] == hd.pid("shop")
+
+
+def waits_at_the_origin(pg):
+    return pg.psql("select count(*) from pg_stat_activity where query = 'select pg_sleep(300)' and state = 'active'") == "1\n"
+
+
+@pytest.fixture
+def sleeping(pg, hd):
+    """Somebody waits for a query of five minutes."""
+    client = w.Connection.open(hd.start("shop"))
+    client.send(w.query("select pg_sleep(300)"))
+    wait_for(lambda: waits_at_the_origin(pg), what="the query runs")
+    yield client
+    pg.psql("select pg_terminate_backend(pid) from pg_stat_activity where query = 'select pg_sleep(300)'")
+    client.close()
+
+
+def test_stop_by_force_leaves_nothing_running_at_the_origin(pg, hd, sleeping):
+    hd("stop", "shop", "--force")
+    assert not waits_at_the_origin(pg)
+    assert w.error_fields(sleeping.receive()[1])["C"] == "57P01"
+    assert hd.json("stop", "shop", "--json")["was_running"] is False
+
+
+def test_stop_by_force_ends_a_proxy_that_hears_nothing(hd):
+    hd.start("shop")
+    os.kill(hd.pid("shop"), signal.SIGSTOP)
+    assert hd.json("stop", "shop", "--force", "--json")["was_running"] is True

@@ -54,7 +54,10 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void to_client(net::Bytes bytes);
   /// A statement of `text` is complete: its effect on the session.
   void completed(TextInfo& text, std::size_t statement, net::Bytes tag);
-  void failed(net::Bytes error_body);
+  void failed(const Expected& entry, net::Bytes error_body);
+  /// Another error than the origin's, where the proxy's doings are behind it.
+  std::optional<std::string> said_instead(const Expected& failed,
+                                          const wire::postgres::ErrorFields& error);
   /// For those who listen to events: a statement is over. `error`: of an ErrorResponse, or empty.
   void tell(const Expected& entry, net::Bytes tag_body, net::Bytes error, std::uint64_t rows,
             std::uint64_t bytes);
@@ -178,10 +181,10 @@ class Client final : public net::StreamHandler, public pool::Waiter {
     net::Bytes rest;  // what follows it in its group
   };
   struct Portal {
-    std::string name;
     TextRef text;
     NamedRef named;
-    std::uint64_t bind = 0;  // which Bind made it
+    std::uint64_t bind = 0;       // which Bind made it
+    std::uint64_t statement = 0;  // of `named`, as it was then
     bool spent = false;  // its statement was answered here, so the origin does not know that it ran
     bool sent = false;   // the origin has run it, though it might have been answered here
   };
@@ -262,10 +265,13 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step bind_unnamed(const Message& message, const wire::postgres::BindNames& names);
   Step bind_named(const Message& message, const wire::postgres::BindNames& names,
                   const NamedRef& named);
+  bool is_outdated(Named& named);
   Step bind_unknown(const Message& message, std::string_view name);
   void refuse_unknown(std::string_view name);
   void fail_surely(const wire::postgres::ErrorFields& error);
   Step ensure_prepared(const NamedRef& named, net::Bytes rest);
+  bool prepare_unnamed();
+  const Shape& prepare(Named& named);
   Step ensure_unnamed(net::Bytes rest);
   Step check(std::string_view name, const NamedRef& named);
   Expected& probe(const wire::postgres::Parse& parse, ReplyAction action);
@@ -276,11 +282,14 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void inject(const Named& named);
   void make_room();
   void close_on_origin(std::uint64_t id);
-  Expected& prepare_on_origin(const StatementRef& statement, ReplyAction action);
+  Expected& prepare_on_origin(const StatementRef& statement, std::uint64_t told,
+                              ReplyAction action);
+  void outdated(const NamedRef& named);
   void plan_changed();
   Expected& poison(std::string_view sqlstate, std::string_view text, std::string_view hint = {});
   void forward_extended(net::Bytes bytes);
-  Portal find_portal(std::string_view name) const;
+  Portal find_portal(std::string_view name);
+  Portal* portal_named(std::string_view name);
   bool portal_uncertain(const Portal& portal) const;
   void end_portals();
   void sent_there(std::string_view portal);
@@ -289,7 +298,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   // reading.cpp
   StatementRef statement_for(TextInfo& text, std::span<const std::uint32_t> types);
   StatementRef statement_for(TextInfo& text, const wire::postgres::Oids& types);
-  bool is_prepared(Named& named);
+  const Shape* shape_there(Named& named);
   void note_reading(const Findings& findings);
   std::uint64_t reading();
   std::uint64_t own_number();
@@ -408,7 +417,7 @@ struct Client::Session {
   std::string cache_reason;
   std::vector<std::string> tables_written;
   std::vector<std::pair<std::string, SettingsRef>> savepoints;
-  std::vector<Portal> portals;
+  boost::unordered_flat_map<std::string, Portal> portals;
 };
 
 }  // namespace hyperdrive::proxy::session::postgres

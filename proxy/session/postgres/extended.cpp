@@ -93,7 +93,7 @@ Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef
   StatementRef statement = statement_for(*text, parse.types);
   auto named = std::make_shared<Named>(Named{statement, std::move(text), {}, name});
   names_.emplace(std::move(name), named);
-  const bool known = lease_->prepared().use(statement->id);
+  const bool known = lease_->prepared().use(statement->id) != nullptr;
   // In a failed transaction the origin must say so itself, without harm to the statement.
   if (known && in_failed_transaction()) {
     Expected& entry = probe(parse, ReplyAction::kForward);
@@ -111,7 +111,7 @@ Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef
     return Step::kDone;
   }
   make_room();
-  Expected& entry = prepare_on_origin(statement, ReplyAction::kForward);
+  Expected& entry = prepare_on_origin(statement, 0, ReplyAction::kForward);
   entry.named = std::move(named);
   lease_->in_flight().mark_name_change(entry);
   return Step::kDone;
@@ -120,7 +120,7 @@ Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef
 /// The name is taken, which the origin is to say itself, after whatever else is wrong with the
 /// text: it gets the new text under the old statement's name.
 void Client::parse_again(const pg::Parse& parse, const NamedRef& existing) {
-  if (!is_prepared(*existing)) return refuse_name(parse);
+  if (shape_there(*existing) == nullptr) return refuse_name(parse);
   std::string& out = worker_.scratch;
   pg::append_parse(out, existing->statement->name, parse.text, parse.types);
   forward_extended(out);
@@ -190,9 +190,17 @@ Client::Step Client::bind_unnamed(const Message& message, const pg::BindNames& n
   return Step::kDone;
 }
 
+/// Of a withdrawn statement: whether the client goes by what does not hold any more. Who was told
+/// nothing yet gets another one.
+bool Client::is_outdated(Named& named) {
+  if (named.told.known()) return named.statement->retired.load(std::memory_order_relaxed);
+  named.statement = statement_for(*named.text, named.statement->types);
+  return false;
+}
+
 Client::Step Client::bind_named(const Message& message, const pg::BindNames& names,
                                 const NamedRef& named) {
-  if (named->statement->retired.load(std::memory_order_relaxed) && named->told.known()) {
+  if (named->statement->withdrawn.load(std::memory_order_relaxed) && is_outdated(*named)) {
     plan_changed();
     return Step::kDone;
   }
@@ -201,6 +209,10 @@ Client::Step Client::bind_named(const Message& message, const pg::BindNames& nam
   }
   if (named->text->asks_sequences) own_sequences(*named->text);
   if (ensure_prepared(named, message.rest) == Step::kBlocked) return Step::kBlocked;
+  if (check_failed_) {
+    plan_changed();
+    return Step::kDone;
+  }
   if (worker_.gate != nullptr) worker_.gate->will_bind(*this, *named->text);
   std::string& out = worker_.scratch;
   pg::append_bind_renamed(out, message.header, names, named->statement->name);
@@ -256,23 +268,13 @@ void Client::fail_surely(const pg::ErrorFields& error) {
 }
 
 void Client::bind_portal(std::string_view name, TextRef text, NamedRef named) {
+  const std::uint64_t statement = named ? named->statement->id : 0;
   if (name.empty()) {
-    portal_ = {{}, std::move(text), std::move(named), binds_};
+    portal_ = {std::move(text), std::move(named), binds_, statement};
     return;
   }
-  auto& portals = session().portals;
-  std::erase_if(portals, [&](const Portal& portal) { return portal.name == name; });
-  portals.push_back({std::string(name), std::move(text), std::move(named), binds_});
-}
-
-Client::Portal Client::find_portal(std::string_view name) const {
-  if (name.empty()) return portal_;
-  if (session_) {
-    for (const Portal& portal : session_->portals) {
-      if (portal.name == name) return portal;
-    }
-  }
-  return {};
+  session().portals.insert_or_assign(std::string(name),
+                                     Portal{std::move(text), std::move(named), binds_, statement});
 }
 
 namespace {
@@ -308,8 +310,8 @@ bool Client::portal_uncertain(const Portal& portal) const {
 /// There is no such portal; or, of the unnamed one, an older one, unless a later Bind makes it.
 void Client::bind_failed(const Expected& bind) {
   if (session_ && bind.serial != 0) {
-    std::erase_if(session_->portals,
-                  [&](const Portal& portal) { return portal.bind == bind.serial; });
+    boost::unordered::erase_if(session_->portals,
+                               [&](const auto& entry) { return entry.second.bind == bind.serial; });
   }
   if (!bind.portal) return;
   InFlight& queue = lease_->in_flight();
@@ -330,15 +332,26 @@ void Client::end_portals() {
   }
   if (portal_.bind < first) portal_ = {};
   if (session_) {
-    std::erase_if(session_->portals, [&](const Portal& portal) { return portal.bind < first; });
+    boost::unordered::erase_if(session_->portals,
+                               [&](const auto& entry) { return entry.second.bind < first; });
   }
+}
+
+Client::Portal* Client::portal_named(std::string_view name) {
+  if (name.empty()) return &portal_;
+  if (!session_) return nullptr;
+  const auto found = session_->portals.find(std::string(name));
+  return found == session_->portals.end() ? nullptr : &found->second;
+}
+
+Client::Portal Client::find_portal(std::string_view name) {
+  const Portal* portal = portal_named(name);
+  return portal == nullptr ? Portal{} : *portal;
 }
 
 /// What the origin has begun to run is not answered here.
 void Client::sent_there(std::string_view name) {
-  if (name.empty()) portal_.sent = true;
-  if (!session_) return;
-  for (Portal& portal : session_->portals) portal.sent |= portal.name == name;
+  if (Portal* portal = portal_named(name)) portal->sent = true;
 }
 
 // --- Describe, Execute, Close -------------------------------------------------------------------
@@ -350,11 +363,17 @@ Client::Step Client::describe(const Message& message) {
   if (!need_origin()) return Step::kBlocked;
   if (what->target == Target::kPortal) {
     forward_extended(message.whole);
-    lease_->expect(ReplyKind::kDescribePortal).named = find_portal(what->name).named;
+    Portal portal = find_portal(what->name);
+    Expected& entry = lease_->expect(ReplyKind::kDescribePortal);
+    if (portal.named && portal.named->statement->id == portal.statement) {
+      const Shape* there = lease_->prepared().use(portal.statement);
+      if (there != nullptr && there->rows == 0) entry.prepared = portal.named->statement;
+    }
+    entry.named = std::move(portal.named);
     return Step::kDone;
   }
   if (what->name.empty()) {
-    ensure_unnamed(message.whole);  // "describes": no check needed
+    prepare_unnamed();
     forward_extended(message.whole);
     lease_->expect(ReplyKind::kDescribeStatement).unnamed = true;
     return Step::kDone;
@@ -367,12 +386,15 @@ Client::Step Client::describe(const Message& message) {
     return Step::kDone;
   }
   const NamedRef named = found->second;
-  ensure_prepared(named, message.whole);
+  if (named->statement->withdrawn.load(std::memory_order_relaxed)) is_outdated(*named);
+  prepare(*named);
   std::string& out = worker_.scratch;
   pg::append_describe(out, Target::kStatement, named->statement->name);
   forward_extended(out);
   out.clear();
-  lease_->expect(ReplyKind::kDescribeStatement).named = named;
+  Expected& entry = lease_->expect(ReplyKind::kDescribeStatement);
+  entry.named = named;
+  entry.prepared = named->statement;
   return Step::kDone;
 }
 
@@ -429,10 +451,7 @@ Client::Step Client::close_name(const Message& message) {
   if (what->target == Target::kPortal && lease_) {
     forward_extended(message.whole);
     if (what->name.empty()) portal_ = {};
-    if (session_) {
-      std::erase_if(session_->portals,
-                    [&](const Portal& portal) { return portal.name == what->name; });
-    }
+    if (session_) session_->portals.erase(std::string(what->name));
     lease_->expect(ReplyKind::kClose);
     return Step::kDone;
   }

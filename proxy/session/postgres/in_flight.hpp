@@ -24,7 +24,6 @@ struct Named {
   TextRef text;
   Shape told;
   std::string name;
-  bool unconfirmed = false;  ///< told from memory: to be compared before it runs
 };
 using NamedRef = std::shared_ptr<Named>;
 
@@ -70,7 +69,7 @@ struct Expected {
   std::uint64_t serial = 0;       ///< unnamed: of the Parse; else of the client's message
   std::chrono::steady_clock::time_point start{};
   TextRef text;           ///< kQuery, kExecute: what runs; kParse of the unnamed statement
-  StatementRef prepared;  ///< kParse, kClose on the origin: the statement it is about
+  StatementRef prepared;  ///< the origin's statement it is about
   NamedRef named;         ///< the client's name it is about
   std::unique_ptr<std::string> payload;  ///< kClose: the client's name; poison: an ErrorResponse
 };

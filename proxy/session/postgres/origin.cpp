@@ -221,6 +221,14 @@ std::vector<std::string> Origin::set_dirty_aside(const std::vector<std::string>&
   };
   std::ranges::remove_copy_if(dirty_, std::back_inserter(aside), is_named);
   std::erase_if(dirty_, [&](const std::string& name) { return !is_named(name); });
+  for (const std::string& name : names) applied_ = without(applied_, name);
+  return aside;
+}
+
+std::vector<std::string> Origin::set_identity_aside() {
+  std::vector<std::string> aside;
+  std::ranges::copy_if(dirty_, std::back_inserter(aside), is_identity);
+  std::erase_if(dirty_, is_identity);
   return aside;
 }
 
@@ -254,7 +262,10 @@ bool Origin::apply_in_pipeline(const SettingsRef& wants) {
   if (!statements) return false;
   applied_ = wants;
   dirty_.clear();
+  const std::size_t first = in_flight_.size();
   for (const std::string& sql : *statements) run_in_pipeline(sql);
+  const bool may_fail = must_be_confirmed(wants);
+  for (std::size_t i = first; i < in_flight_.size(); ++i) in_flight_[i].settings = may_fail;
   if (!statements->empty()) worker_->telemetry.add(Counter::kSettingsApplied);
   return true;
 }

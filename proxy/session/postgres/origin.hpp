@@ -140,9 +140,11 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   cache::Stamp leased_at = 0;
   std::uint64_t catalog_generation = 0;  ///< kept by the gate: its statements are no older
   void mark_dirty(std::string_view setting);
-  /// All but `names` are believed to be as they should, until they are marked again; no names:
-  /// none.
+  /// All but `names` are believed to be as they should, until they are marked again, and these to
+  /// be unset; no names: none.
   std::vector<std::string> set_dirty_aside(const std::vector<std::string>& names);
+  /// Likewise, of whom the session is.
+  std::vector<std::string> set_identity_aside();
   void mark_settings_unknown() { left.anything = true; }
 
   const Identity& identity() const { return identity_; }
@@ -167,6 +169,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   Pass handle(const wire::postgres::Header& header, net::Bytes body);
   Pass completed(ReplyKind kind);
   Pass described(const wire::postgres::Header& header, net::Bytes body);
+  void learn(const Statement& statement, const Shape& shape);
   Pass command_complete(net::Bytes body);
   Pass empty_query();
   Pass copy_in_begins();

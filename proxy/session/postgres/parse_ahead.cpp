@@ -2,6 +2,9 @@
 // needs them, and looked at once more where the client goes by an older description; what the
 // origin then answers differently is taken back. Errors in the origin's name stand at their place
 // in the pipeline.
+#include <algorithm>
+#include <optional>
+
 #include "proxy/session/postgres/client.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
@@ -80,9 +83,11 @@ void Client::close_on_origin(std::uint64_t id) {
   lease_->in_flight().mark_prepared_change(entry);
 }
 
-Expected& Client::prepare_on_origin(const StatementRef& statement, ReplyAction action) {
+/// `told`: the shape of its parameters that somebody goes by; 0: nobody.
+Expected& Client::prepare_on_origin(const StatementRef& statement, std::uint64_t told,
+                                    ReplyAction action) {
   std::string& out = worker_.scratch;
-  pg::append_parse(out, statement->name, statement->text, statement->types);
+  pg::append_parse(out, statement->name, statement->text, statement->types_for(told));
   forward_extended(out);
   out.clear();
   lease_->prepared().add(statement->id);
@@ -97,29 +102,63 @@ Expected& Client::prepare_on_origin(const StatementRef& statement, ReplyAction a
 void Client::inject(const Named& named) {
   parsed_ahead_ = parsed_ahead_ || !lease_->open();
   make_room();
-  prepare_on_origin(named.statement, ReplyAction::kSwallow);
+  prepare_on_origin(named.statement, named.told.parameters, ReplyAction::kSwallow);
   worker_.telemetry.add(Counter::kParsesInjected);
 }
 
-Client::Step Client::ensure_prepared(const NamedRef& named, net::Bytes rest) {
-  if (is_prepared(*named)) {
-    if (!named->unconfirmed || describes(rest)) return Step::kDone;
-    named->unconfirmed = false;
-    return check(named->statement->name, named);
-  }
-  named->unconfirmed = false;
-  inject(*named);
-  if (!named->told.known() || !has_fixed_shape(*named->text) || describes(rest)) {
-    return Step::kDone;
-  }
-  return check(named->statement->name, named);
+namespace {
+
+enum class Fit { kRight, kUnknown, kWrong };
+
+Fit fit_of(std::uint64_t told, std::uint64_t there) {
+  if (told == 0 || told == there) return Fit::kRight;
+  return there == 0 ? Fit::kUnknown : Fit::kWrong;
 }
 
-Client::Step Client::ensure_unnamed(net::Bytes rest) {
+/// Whether a client that goes by `told` is served rightly by a statement of the shape `there`: it
+/// has encoded its parameters by that, and decodes rows by it unless they are `described` anew.
+Fit fit_of(const Shape& told, const Shape& there, bool described) {
+  const Fit rows = described ? Fit::kRight : fit_of(told.rows, there.rows);
+  if (told.parameters == kNoParameters) return rows;
+  return std::max(rows, fit_of(told.parameters, there.parameters));
+}
+
+}  // namespace
+
+/// What is known of its shape there.
+const Shape& Client::prepare(Named& named) {
+  if (const Shape* there = shape_there(named)) return *there;
+  inject(named);
+  return *lease_->prepared().use(named.statement->id);
+}
+
+/// For a Bind. Whoever had the statement parsed on this connection, it may have been after its
+/// tables have changed.
+Client::Step Client::ensure_prepared(const NamedRef& named, net::Bytes rest) {
+  const Shape& there = prepare(*named);
+  if (there == named->told) return Step::kDone;
+  Fit fit = fit_of(named->told, there, false);
+  if (fit != Fit::kRight && (!has_fixed_shape(*named->text) || describes(rest))) {
+    fit = fit_of(named->told, there, true);
+  }
+  switch (fit) {
+    case Fit::kRight:
+      break;
+    case Fit::kUnknown:
+      return check(named->statement->name, named);
+    case Fit::kWrong:
+      outdated(named);
+      break;
+  }
+  return Step::kDone;
+}
+
+/// Whether it had to be parsed there.
+bool Client::prepare_unnamed() {
   std::string& out = worker_.scratch;
   if (!unnamed_.text) {
     // The client has none, so it must not find another's.
-    if (lease_->unnamed_serial == Origin::kNone) return Step::kDone;
+    if (lease_->unnamed_serial == Origin::kNone) return false;
     pg::append_close(out, Target::kStatement, "");
     forward_extended(out);
     out.clear();
@@ -127,9 +166,9 @@ Client::Step Client::ensure_unnamed(net::Bytes rest) {
     entry.unnamed = true;
     lease_->in_flight().mark_unnamed_change(entry);
     lease_->unnamed_serial = Origin::kNone;
-    return Step::kDone;
+    return false;
   }
-  if (lease_->unnamed_serial == unnamed_.serial) return Step::kDone;
+  if (lease_->unnamed_serial == unnamed_.serial) return false;
   static const std::vector<std::uint32_t> kNoTypes;
   parsed_ahead_ = parsed_ahead_ || !lease_->open();
   pg::append_parse(out, "", unnamed_.text->text,
@@ -142,9 +181,13 @@ Client::Step Client::ensure_unnamed(net::Bytes rest) {
   lease_->in_flight().mark_unnamed_change(entry);
   lease_->unnamed_serial = unnamed_.serial;
   worker_.telemetry.add(Counter::kParsesInjected);
-  if (!unnamed_.told.known() || !has_fixed_shape(*unnamed_.text) || describes(rest)) {
-    return Step::kDone;
-  }
+  return true;
+}
+
+Client::Step Client::ensure_unnamed(net::Bytes rest) {
+  if (!prepare_unnamed()) return Step::kDone;
+  const bool described = !has_fixed_shape(*unnamed_.text) || describes(rest);
+  if (fit_of(unnamed_.told, {}, described) == Fit::kRight) return Step::kDone;
   return check("", nullptr);
 }
 
@@ -159,33 +202,62 @@ Client::Step Client::check(std::string_view name, const NamedRef& named) {
   Expected& entry = lease_->expect(ReplyKind::kDescribeStatement, ReplyAction::kSwallow);
   entry.check = true;
   entry.named = named;
+  if (named) entry.prepared = named->statement;
   block(Block::kCheck);
   return Step::kBlocked;
 }
 
 void Client::checked(Expected& entry, const Shape& now) {
   const Shape& before = entry.named ? entry.named->told : unnamed_.told;
-  if (!fits(before, now)) {
-    check_failed_ = true;
-    worker_.telemetry.add(Counter::kPlansChanged);
-    const TextRef& text = entry.named ? entry.named->text : unnamed_.text;
-    if (worker_.gate != nullptr && text) worker_.gate->shape_changed(*text);
-    if (entry.named) worker_.service.statements.retire(*entry.named->statement);
-  }
+  if (!fits(before, now)) outdated(entry.named);
   unblock(Block::kCheck);
+}
+
+/// What the client goes by does not hold any more. `named` null: its unnamed statement.
+void Client::outdated(const NamedRef& named) {
+  check_failed_ = true;
+  worker_.telemetry.add(Counter::kPlansChanged);
+  const TextRef& text = named ? named->text : unnamed_.text;
+  if (worker_.gate != nullptr && text) worker_.gate->shape_changed(*text);
+  if (named) worker_.service.statements.retire(*named->statement);
 }
 
 void Client::check_gone() { unblock(Block::kCheck); }
 
+namespace {
+
+constexpr std::string_view kPlanChanged = "cached plan must not change result type";
+
+/// asyncpg and pgJDBC prepare anew when they see it, and know it by its routine.
+std::string plan_changed_error() {
+  std::string out;
+  pg::append_error_response(
+      out,
+      {"ERROR", pg::sqlstate::kFeatureNotSupported, kPlanChanged, {}, {}, "RevalidateCachedQuery"});
+  return out;
+}
+
+}  // namespace
+
 void Client::plan_changed() {
   check_failed_ = false;
-  // asyncpg and pgJDBC prepare anew when they see it, and know it by its routine.
-  constexpr std::string_view kText = "cached plan must not change result type";
-  Expected& entry = poison(pg::sqlstate::kFeatureNotSupported, kText);
-  entry.payload->clear();
-  pg::append_error_response(
-      *entry.payload,
-      {"ERROR", pg::sqlstate::kFeatureNotSupported, kText, {}, {}, "RevalidateCachedQuery"});
+  *poison(pg::sqlstate::kFeatureNotSupported, kPlanChanged).payload = plan_changed_error();
+}
+
+/// Where the client has the rows described anew it learns of their shape too late for its Bind,
+/// which then asks for formats of columns that there are not. Postgres would have found the plan
+/// changed before it counted them.
+std::optional<std::string> Client::said_instead(const Expected& failed,
+                                                const pg::ErrorFields& error) {
+  if (failed.kind != ReplyKind::kBind || !failed.named || failed.named->told.rows == 0 ||
+      error.sqlstate != pg::sqlstate::kProtocolViolation ||
+      error.message.find(" result formats but query has ") == std::string_view::npos) {
+    return std::nullopt;
+  }
+  const Shape* there = lease_->prepared().use(failed.prepared->id);
+  if (there == nullptr || there->rows == failed.named->told.rows) return std::nullopt;
+  worker_.service.statements.retire(*failed.prepared);
+  return plan_changed_error();
 }
 
 /// An error in the origin's name, at its place in the pipeline and with all its consequences there:

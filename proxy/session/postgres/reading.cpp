@@ -55,7 +55,7 @@ StatementRef Client::statement_for(TextInfo& text, std::span<const std::uint32_t
   std::uint64_t fingerprint = mix(mix(understood, definitions), own_definitions_);
   if (depends_on_session(text)) fingerprint = mix(fingerprint, own_number());
   for (auto at = text.statements.begin(); at != text.statements.end(); ++at) {
-    if ((*at)->retired.load(std::memory_order_relaxed)) {
+    if ((*at)->withdrawn.load(std::memory_order_relaxed)) {
       text.statements.erase(at);
       break;
     }
@@ -75,14 +75,13 @@ StatementRef Client::statement_for(TextInfo& text, const pg::Oids& types) {
   return statement_for(text, std::span<const std::uint32_t>(oids));
 }
 
-/// Whether the connection has the statement. If not, and were it parsed there now it would be
-/// understood otherwise than it was, the name stands for another statement from now on: this one is
-/// others', too.
-bool Client::is_prepared(Named& named) {
-  if (lease_->prepared().use(named.statement->id)) return true;
-  if (named.statement->reading == reading()) return false;
+/// What is known of the statement's shape on this connection; null: it is not there. If not, and
+/// were it parsed there now it would be understood otherwise than it was, the name stands for
+/// another statement from now on: this one is others', too.
+const Shape* Client::shape_there(Named& named) {
+  if (const Shape* shape = lease_->prepared().use(named.statement->id)) return shape;
+  if (named.statement->reading == reading()) return nullptr;
   named.statement = statement_for(*named.text, named.statement->types);
-  named.unconfirmed = named.told.rows != 0 || named.told.parameters != 0;
   return lease_->prepared().use(named.statement->id);
 }
 

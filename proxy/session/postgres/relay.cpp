@@ -364,18 +364,22 @@ bool Client::need_origin() {
 }
 
 /// What the session began with, behind a RESET that took it away. Where that named its settings,
-/// all others stay as they are: the transaction may have its own.
+/// all others stay as they are: the transaction may have its own. RESET ALL leaves whom it has
+/// become.
 void Client::reapply() {
-  const std::vector<std::string> others = lease_->set_dirty_aside(reset_names_);
-  const SettingsRef wants =
-      reset_names_.empty() ? settings_ : with_those_of(lease_->applied(), settings_, reset_names_);
+  const bool all = reset_names_.empty();
+  const std::vector<std::string> others =
+      all ? lease_->set_identity_aside() : lease_->set_dirty_aside(reset_names_);
+  const SettingsRef wants = all ? with_those_of(settings_, lease_->applied(), others)
+                                : with_those_of(lease_->applied(), settings_, reset_names_);
   const bool open = lease_->open();
   const bool in_transaction = lease_->status() != pg::TransactionStatus::kIdle;
   // A Query would take the unnamed portal of the transaction with it.
-  if ((open || in_transaction) && !must_be_confirmed(wants) && lease_->apply_in_pipeline(wants)) {
+  if ((open || in_transaction) && lease_->apply_in_pipeline(wants)) {
     if (!open) lease_->end_own_pipeline();
     reapplied_ = true;
     reapplies(false);
+    if (must_be_confirmed(wants) && !lease_->in_flight().empty()) await_replies();
   } else if (!open) {
     reapplied_ = in_transaction;
     reapplies(false);

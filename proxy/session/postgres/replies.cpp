@@ -162,10 +162,12 @@ Origin::Pass Origin::described(const pg::Header& header, net::Bytes body) {
   const bool wanted = owner_ != nullptr && (entry.check || entry.named || entry.unnamed);
   if (header.is(Backend::kParameterDescription)) {
     if (wanted) entry.serial = parameters_shape(body);
+    if (wanted && entry.prepared) entry.prepared->note_parameters(body);
     return pass;
   }
   if (wanted) {
     Shape shape{entry.serial, header.is(Backend::kNoData) ? kNoRows : rows_shape(body)};
+    if (entry.prepared) learn(*entry.prepared, shape);
     if (entry.check) {
       owner_->checked(entry, shape);
     } else {
@@ -174,6 +176,14 @@ Origin::Pass Origin::described(const pg::Header& header, net::Bytes body) {
   }
   in_flight_.pop();
   return pass;
+}
+
+/// A portal's description tells nothing of parameters.
+void Origin::learn(const Statement& statement, const Shape& shape) {
+  Shape* known = prepared_.use(statement.id);
+  if (known == nullptr) return;
+  if (shape.parameters != 0) known->parameters = shape.parameters;
+  known->rows = shape.rows;
 }
 
 namespace {
@@ -276,6 +286,7 @@ Origin::Pass Origin::error(net::Bytes body) {
     if (owner_ != nullptr) owner_->settings_applied(false, body);
     broken_ = owner_ == nullptr || broken_;
     head.settings = false;  // told; its ReadyForQuery is swallowed like the rest
+    if (head.kind != ReplyKind::kQuery) fail_segment();
     return Pass::kSwallow;
   }
   if (head.finds_prepared) left.prepared = true;
@@ -300,8 +311,14 @@ Origin::Pass Origin::error(net::Bytes body) {
     replacement_ = retold(body, "user request", "query timeout");
     told = Pass::kReplace;
   }
+  if (told == Pass::kForward) {
+    if (auto instead = owner_->said_instead(head, *fields)) {
+      replacement_ = std::move(*instead);
+      told = Pass::kReplace;
+    }
+  }
   if (owner_ != nullptr) {
-    owner_->failed(body);
+    owner_->failed(head, body);
     if (owner_->told_of()) {
       if (head.kind == ReplyKind::kQuery) {
         last_error_ = body;

@@ -128,7 +128,7 @@ Client::Step Client::clean_up(const Message& message, TextInfo& text,
     const StatementRef statement_there = found->second->statement;
     names_.erase(found);
     handled = true;
-    if (simple && lease_ && lease_->prepared().use(statement_there->id)) {
+    if (simple && lease_ && lease_->prepared().use(statement_there->id) != nullptr) {
       lease_->prepared().remove(statement_there->id);
       return deallocate_there(statement_there->name, text);
     }
@@ -231,11 +231,7 @@ Client::Step Client::answer_here(const Message& message, std::string_view tag) {
     stream_->write(out);
     return Step::kDone;
   }
-  const std::string_view portal = pg::parse_execute(message.body)->portal;
-  if (portal.empty()) portal_.spent = true;
-  if (session_) {
-    for (Portal& one : session_->portals) one.spent |= one.name == portal;
-  }
+  if (Portal* portal = portal_named(pg::parse_execute(message.body)->portal)) portal->spent = true;
   lease_->expect(ReplyKind::kExecute, ReplyAction::kFake).payload =
       std::make_unique<std::string>(std::move(out));
   if (lease_->in_flight().size() == 1) lease_->answer_fakes();
@@ -410,11 +406,12 @@ void Client::deallocated() {
 /// Policy `pin`: tracked settings belong to the session. In both, RESET goes back to its startup.
 void Client::run_settings(const sql::Statement& statement) {
   for (const sql::Setting& setting : statement.settings) {
-    if (setting.is_local || !can_be_kept(setting.name, setting.value)) continue;
     const std::string* initial = startup_ ? startup_->find(setting.name) : nullptr;
+    const bool brings_back = setting.is_default && initial != nullptr;
+    if (setting.is_local || (!brings_back && !can_be_kept(setting.name, setting.value))) continue;
     if (!setting.is_default) {
       settings_ = with(settings_, setting.name, setting.value);
-    } else if (initial != nullptr) {
+    } else if (brings_back) {
       settings_ = with(settings_, setting.name, *initial);
       // Unless everything is to come back anyway.
       if (!reapply_ || !reset_names_.empty()) reset_names_.push_back(setting.name);
@@ -425,14 +422,29 @@ void Client::run_settings(const sql::Statement& statement) {
   }
 }
 
-/// A statement of the client's has failed.
-void Client::failed(net::Bytes error_body) {
+namespace {
+
+bool is_failed_plan(const Expected& entry, const pg::ErrorFields& error) {
+  const bool plans = entry.kind == ReplyKind::kBind || entry.kind == ReplyKind::kDescribeStatement;
+  return plans && !entry.poison && error.sqlstate.starts_with("42") &&
+         error.sqlstate != pg::sqlstate::kInsufficientPrivilege;
+}
+
+}  // namespace
+
+/// A statement of the client's has failed. Where the origin could not plan any more what it had
+/// once accepted, others who prepare it now get a statement of their own.
+void Client::failed(const Expected& entry, net::Bytes error_body) {
   worker_.telemetry.add(Counter::kErrors);
   error_in_group_ = true;
   const auto fields = pg::parse_error_response(error_body);
-  if (fields && fields->sqlstate == pg::sqlstate::kFeatureNotSupported && portal_.named &&
+  if (!fields || !entry.named) return;
+  const StatementRef& statement = entry.prepared ? entry.prepared : entry.named->statement;
+  if (fields->sqlstate == pg::sqlstate::kFeatureNotSupported &&
       fields->message == "cached plan must not change result type") {
-    worker_.service.statements.retire(*portal_.named->statement);
+    worker_.service.statements.retire(*statement);
+  } else if (is_failed_plan(entry, *fields)) {
+    worker_.service.statements.withdraw(*statement);
   }
 }
 
@@ -511,7 +523,6 @@ void Client::adopt_description(net::Bytes describe_body, const Shape& told) {
     unnamed_.told = confirmed_.told = told;
   } else if (const auto found = names_.find(std::string(what->name)); found != names_.end()) {
     found->second->told = told;
-    found->second->unconfirmed = true;
   }
 }
 

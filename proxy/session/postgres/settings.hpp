@@ -60,7 +60,7 @@ std::uint64_t parse_fingerprint(const SettingsRef& settings);
 std::string settings_diff(const SettingsRef& has, const SettingsRef& wants,
                           const std::vector<std::string>& dirty);
 /// The same as statements that take no snapshot, for the midst of a pipeline; nothing where that
-/// cannot be said so: names that must be reset, roles, values in other letters than ASCII's.
+/// cannot be said so: names that must be reset, values in other letters than ASCII's.
 std::optional<std::vector<std::string>> settings_statements(const SettingsRef& has,
                                                             const SettingsRef& wants,
                                                             const std::vector<std::string>& dirty);

@@ -1,6 +1,7 @@
 // The SQL that brings a connection's settings to what a session wants.
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "proxy/session/postgres/setting_text.hpp"
 #include "proxy/session/postgres/settings.hpp"
@@ -159,7 +160,7 @@ std::optional<std::string> quoted_list(std::string_view value) {
 std::optional<std::string> set_statement(std::string_view name, std::string_view value) {
   constexpr std::string_view kLists[] = {"temp_tablespaces", "local_preload_libraries",
                                          "session_preload_libraries"};
-  if (is_identity(name) || !is_ascii(value) ||
+  if (!is_ascii(value) ||
       std::find(std::begin(kLists), std::end(kLists), name) != std::end(kLists)) {
     return std::nullopt;
   }
@@ -179,7 +180,7 @@ std::optional<std::vector<std::string>> settings_statements(const SettingsRef& h
                           [&](const auto& pair) { return wanted(pair.first); })) {
     return std::nullopt;
   }
-  std::vector<std::string> statements;
+  std::vector<std::string> statements, whom;
   if (!wants) return statements;
   for (const auto& [name, value] : wants->pairs()) {
     const std::string* now = has ? has->find(name) : nullptr;
@@ -187,8 +188,11 @@ std::optional<std::vector<std::string>> settings_statements(const SettingsRef& h
     if (now != nullptr && *now == value && !is_dirty) continue;
     auto statement = set_statement(name, value);
     if (!statement) return std::nullopt;
-    statements.push_back(std::move(*statement));
+    // Another role may not be allowed the others.
+    (is_identity(name) ? whom : statements).push_back(std::move(*statement));
   }
+  std::ranges::reverse(whom);  // the session's user comes before its role
+  std::ranges::move(whom, std::back_inserter(statements));
   return statements;
 }
 

@@ -52,6 +52,11 @@ void StatementRegistry::drop(std::list<StatementRef>::iterator at) {
 
 void StatementRegistry::retire(const Statement& statement) {
   statement.retired.store(true, std::memory_order_relaxed);
+  withdraw(statement);
+}
+
+void StatementRegistry::withdraw(const Statement& statement) {
+  if (statement.withdrawn.exchange(true, std::memory_order_relaxed)) return;
   const std::lock_guard lock(mutex_);
   const auto found = index_.find(key_of(statement));
   if (found == index_.end() || (*found->second)->id != statement.id) return;
@@ -63,6 +68,22 @@ void StatementRegistry::retire(const Statement& statement) {
 std::size_t StatementRegistry::size() const {
   const std::lock_guard lock(mutex_);
   return order_.size();
+}
+
+void Statement::note_parameters(wire::postgres::Bytes description) const {
+  const std::uint64_t shape = parameters_shape(description);
+  wire::postgres::Cursor cursor(description);
+  std::vector<std::uint32_t> types(cursor.u16());
+  for (std::uint32_t& type : types) type = cursor.u32();
+  if (!cursor.done()) return;
+  const std::lock_guard lock(mutex_);
+  settled_shape_ = shape;
+  settled_ = std::move(types);
+}
+
+std::vector<std::uint32_t> Statement::types_for(std::uint64_t shape) const {
+  const std::lock_guard lock(mutex_);
+  return shape != 0 && settled_shape_ == shape ? settled_ : types;
 }
 
 void PreparedOnOrigin::unlink(std::uint32_t at) {
@@ -78,17 +99,17 @@ void PreparedOnOrigin::link_front(std::uint32_t at) {
   head_ = at;
 }
 
-bool PreparedOnOrigin::use(std::uint64_t id) {
-  if (head_ != kNone && slots_[head_].id == id) return true;
+Shape* PreparedOnOrigin::use(std::uint64_t id) {
+  if (head_ != kNone && slots_[head_].id == id) return &slots_[head_].shape;
   const auto found = index_.find(id);
-  if (found == index_.end()) return false;
+  if (found == index_.end()) return nullptr;
   unlink(found->second);
   link_front(found->second);
-  return true;
+  return &slots_[head_].shape;
 }
 
 void PreparedOnOrigin::add(std::uint64_t id) {
-  if (use(id)) return;
+  if (use(id) != nullptr) return;
   std::uint32_t at = 0;
   if (free_.empty()) {
     at = static_cast<std::uint32_t>(slots_.size());
@@ -97,7 +118,7 @@ void PreparedOnOrigin::add(std::uint64_t id) {
     at = free_.back();
     free_.pop_back();
   }
-  slots_[at].id = id;
+  slots_[at] = {id, kNone, kNone, {}};
   link_front(at);
   index_.emplace(id, at);
 }
@@ -124,6 +145,8 @@ std::uint64_t PreparedOnOrigin::surplus() const {
 std::uint64_t parameters_shape(wire::postgres::Bytes body) {
   return std::hash<std::string_view>{}(body) | 2;
 }
+
+const std::uint64_t kNoParameters = parameters_shape(std::string_view("\0\0", 2));
 
 std::uint64_t rows_shape(wire::postgres::Bytes body) {
   const auto columns = wire::postgres::parse_row_description(body);

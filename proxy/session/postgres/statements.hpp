@@ -5,7 +5,7 @@
 //   PreparedOnOrigin  which of them one origin connection has, least recently used first.
 //   Named          what one client calls it, and the row shape that client was told.
 //
-// Statements are shared by all threads and immutable, except `retired`.
+// Statements are shared by all threads and immutable, except for what the origin says of them.
 #pragma once
 
 #include <atomic>
@@ -27,6 +27,26 @@ namespace hyperdrive::proxy::session::postgres {
 /// One more value into a hash.
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value);
 
+/// The shape of what a statement takes and gives, as far as a driver encodes and decodes by it; 0:
+/// not told.
+struct Shape {
+  std::uint64_t parameters = 0;
+  std::uint64_t rows = 0;
+
+  bool known() const { return rows != 0 || parameters != 0; }
+  bool operator==(const Shape&) const = default;
+};
+std::uint64_t parameters_shape(wire::postgres::Bytes parameter_description);
+std::uint64_t rows_shape(wire::postgres::Bytes row_description);
+inline constexpr std::uint64_t kNoRows = 1;  ///< NoData
+extern const std::uint64_t kNoParameters;
+
+/// Whether a client that was told `told` decodes answers of `now` rightly.
+inline bool fits(const Shape& told, const Shape& now) {
+  return (told.parameters == 0 || told.parameters == now.parameters) &&
+         (told.rows == 0 || told.rows == now.rows);
+}
+
 struct Statement {
   std::uint64_t id = 0;
   std::string name;  ///< "hyperdrive_7"
@@ -34,10 +54,23 @@ struct Statement {
   std::vector<std::uint32_t> types;
   std::uint64_t fingerprint = 0;
   std::uint64_t reading = 0;  ///< the part of the fingerprint that settings make
-  /// Its row shape has changed: nobody new may get it.
+  /// The origin does not take it as it did: nobody new may get it.
+  mutable std::atomic<bool> withdrawn = false;
+  /// Its shape has changed, too: who goes by the old one must prepare anew.
   mutable std::atomic<bool> retired = false;
   /// The origin has accepted it once.
   mutable std::atomic<bool> accepted = false;
+
+  /// The types of its parameters as the origin has settled them. Postgres does so once, at Parse,
+  /// whatever becomes of the tables: who was told them must find the same where it is parsed anew.
+  void note_parameters(wire::postgres::Bytes parameter_description) const;
+  /// What to declare for somebody who was told `shape`.
+  std::vector<std::uint32_t> types_for(std::uint64_t shape) const;
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::uint64_t settled_shape_ = 0;
+  mutable std::vector<std::uint32_t> settled_;
 };
 using StatementRef = std::shared_ptr<const Statement>;
 
@@ -55,6 +88,7 @@ class StatementRegistry {
   StatementRef get(std::string_view text, std::span<const std::uint32_t> types,
                    std::uint64_t fingerprint, std::uint64_t reading = 0);
   /// The next get() of the same text makes another one.
+  void withdraw(const Statement& statement);
   void retire(const Statement& statement);
   std::size_t size() const;
 
@@ -88,8 +122,9 @@ class PreparedOnOrigin {
  public:
   explicit PreparedOnOrigin(std::size_t capacity) : capacity_(capacity) {}
 
-  /// Whether it has the statement, which then counts as just used.
-  bool use(std::uint64_t id);
+  /// If it has the statement, what is known of its shape there, until the next call; it then counts
+  /// as just used. That shape stays: of a plan that would give another one the origin says so.
+  Shape* use(std::uint64_t id);
   void add(std::uint64_t id);
   void remove(std::uint64_t id);
   void clear();
@@ -101,6 +136,7 @@ class PreparedOnOrigin {
   struct Slot {
     std::uint64_t id;
     std::uint32_t previous, next;
+    Shape shape;
   };
   void unlink(std::uint32_t at);
   void link_front(std::uint32_t at);
@@ -112,22 +148,5 @@ class PreparedOnOrigin {
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
   std::uint32_t head_ = kNone, tail_ = kNone;
 };
-
-/// The shape of what a statement takes and gives, as far as a driver decodes by it; 0: not told.
-struct Shape {
-  std::uint64_t parameters = 0;
-  std::uint64_t rows = 0;
-
-  bool known() const { return rows != 0 || parameters != 0; }
-};
-std::uint64_t parameters_shape(wire::postgres::Bytes parameter_description);
-std::uint64_t rows_shape(wire::postgres::Bytes row_description);
-inline constexpr std::uint64_t kNoRows = 1;  ///< NoData
-
-/// Whether a client that was told `told` decodes answers of `now` rightly.
-inline bool fits(const Shape& told, const Shape& now) {
-  return (told.parameters == 0 || told.parameters == now.parameters) &&
-         (told.rows == 0 || told.rows == now.rows);
-}
 
 }  // namespace hyperdrive::proxy::session::postgres

@@ -73,6 +73,41 @@ TEST_CASE("a connection closes the statement that was used longest ago") {
   CHECK_FALSE(prepared.use(1));
 }
 
+TEST_CASE("the shape of a statement on a connection goes with it") {
+  PreparedOnOrigin prepared(3);
+  for (const std::uint64_t id : {1, 2}) prepared.add(id);
+  prepared.use(1)->rows = 7;
+  prepared.use(2)->rows = 8;
+  CHECK(*prepared.use(1) == Shape{0, 7});
+  prepared.remove(1);
+  prepared.add(1);
+  CHECK_FALSE(prepared.use(1)->known());
+  CHECK(*prepared.use(2) == Shape{0, 8});
+}
+
+TEST_CASE("a withdrawn statement is not given out again, and still serves who has it") {
+  StatementRegistry registry;
+  const auto old = registry.get("select 1", {}, 0);
+  registry.withdraw(*old);
+  CHECK_FALSE(old->retired);
+  const auto fresh = registry.get("select 1", {}, 0);
+  CHECK(fresh->id != old->id);
+  registry.retire(*old);
+  CHECK(registry.get("select 1", {}, 0) == fresh);
+}
+
+TEST_CASE("who was told the types of parameters declares them where the statement is parsed anew") {
+  StatementRegistry registry;
+  const auto statement = registry.get("select $1", {}, 0);
+  const std::string_view one_int("\0\1\0\0\0\x17", 6), cut("\0\2\0\0\0\x17", 6);
+  statement->note_parameters(one_int);
+  statement->note_parameters(cut);
+  CHECK(statement->types_for(parameters_shape(one_int)) == std::vector<std::uint32_t>{23});
+  CHECK(statement->types_for(0).empty());
+  CHECK(statement->types_for(parameters_shape(cut)).empty());
+  CHECK(parameters_shape(std::string_view("\0\0", 2)) == kNoParameters);
+}
+
 TEST_CASE("a row shape is names, types, sizes and modifiers, not formats or tables") {
   const pg::Column number{"n", 0, 0, 23, 4, -1, pg::Format::kText};
   pg::Column other = number;

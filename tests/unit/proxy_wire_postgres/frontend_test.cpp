@@ -65,7 +65,7 @@ TEST_CASE("requests in place of a startup packet are told apart") {
   CHECK(read_startup("\x16\x03\x01"s).kind == Kind::kDirectTls);
   CHECK(read_startup("GET / HTTP/1.1\r\n").kind == Kind::kNonsense);
   CHECK(read_startup("\0\0\0\7"s).kind == Kind::kNonsense);
-  CHECK(read_startup("\0\0\x27\x11"s).kind == Kind::kNonsense);
+  CHECK(read_startup("\0\0\x27\x15"s).kind == Kind::kNonsense);
   CHECK(read_startup("\0\0\0\x09\0\2\0\0\0"s).kind == Kind::kUnsupportedVersion);
 }
 

@@ -1,0 +1,112 @@
+"""Tables that change under prepared statements: whoever goes by what it was told before hears it, as from Postgres, and
+is never given rows of another shape, nor are its parameters taken for values of another type.
+
+The DDL goes past the proxy, or through it; another client holds the connection on which the statement was prepared.
+"""
+
+import contextlib
+import struct
+
+import pytest
+from support.pgwire import SYNC, Connection, bind, close, describe, error_fields, execute, parse, query
+from support.postgres import Postgres
+from support.proxy import Proxy
+
+CHANGED = "0A000"
+
+
+@pytest.fixture(scope="module")
+def pg():
+    with Postgres() as pg:
+        yield pg
+
+
+@pytest.fixture
+def proxy(pg):
+    pg.psql("drop table if exists wide; create table wide (a int, b int, c int); insert into wide values (1, 2, 3);"
+            "drop table if exists measured; create table measured (x float4, n int); insert into measured values (1.5, 7), (100, 8)")
+    with Proxy(pg, origin_connection_limit=3) as p:
+        yield p
+
+
+@pytest.fixture(params=["past the proxy", "through it"])
+def change(pg, proxy, request):
+    def through(sql):
+        with Connection.open(proxy.url()) as c:
+            c.query(sql)
+    return pg.psql if request.param == "past the proxy" else through
+
+
+@contextlib.contextmanager
+def elsewhere(proxy):
+    """What others ask meanwhile is asked on another connection than before."""
+    with Connection.open(proxy.url()) as holder:
+        holder.send(query("begin"), query("select 1"))
+        holder.until_ready(), holder.until_ready()
+        yield
+
+
+def say(c, *messages):
+    """The rows as they came, or the error's code."""
+    c.send(*messages, SYNC)
+    heard = c.until_ready()
+    errors = [error_fields(body)["C"] for kind, body in heard if kind == "E"]
+    return errors[0] if errors else [body for kind, body in heard if kind == "D"]
+
+
+@pytest.mark.parametrize("described", [(), (describe("P"),)], ids=["", "described"])
+def test_formats_of_columns_that_are_no_more_say_that_the_plan_has_changed(proxy, change, described):
+    with Connection.open(proxy.url()) as c:
+        say(c, parse("s", "select * from wide"), describe("S", "s"))
+        use = (bind("", "s", results=(1, 1, 1)), *described, execute())
+        assert len(say(c, *use)) == 1
+        with elsewhere(proxy):
+            change("alter table wide drop column b")
+            assert say(c, *use) == CHANGED
+            say(c, close("S", "s"), parse("s", "select * from wide"), describe("S", "s"))
+            assert len(say(c, bind("", "s", results=(1, 1)), *described, execute())) == 1
+
+
+def test_rows_of_what_somebody_else_has_prepared_since_are_not_decoded_by_an_older_shape(proxy, change):
+    with Connection.open(proxy.url()) as c, Connection.open(proxy.url()) as other:
+        say(c, parse("s", "select * from wide"), describe("S", "s"))
+        assert len(say(c, bind("", "s"), execute())) == 1
+        with elsewhere(proxy):
+            change("alter table wide drop column b")
+            say(other, parse("s", "select * from wide"))
+            assert len(say(other, bind("", "s"), execute())) == 1
+            assert say(c, bind("", "s"), execute()) == CHANGED
+
+
+@pytest.mark.parametrize("name", ["s", ""])
+@pytest.mark.parametrize("described", [(), (describe("P"),)], ids=["", "described"])
+def test_parameters_are_never_taken_for_another_type_than_the_client_was_told(proxy, change, name, described):
+    fifty = struct.pack("!f", 50.0)
+    with Connection.open(proxy.url()) as c:
+        say(c, parse(name, "select n from measured where x > $1"), describe("S", name))
+        with elsewhere(proxy):
+            change("alter table measured alter x type int")
+            rows = say(c, bind("", name, [fifty], (1,)), *described, execute())
+    assert rows == CHANGED if not name else rows in (CHANGED, [b"\0\1\0\0\0\1" + b"8"])
+
+
+def test_who_prepares_behind_a_change_fails_at_most_once(proxy, pg):
+    text = "select a from wide where b = $1"
+    with Connection.open(proxy.url()) as c:
+        say(c, parse("s", text), describe("S", "s"))
+    pg.psql("alter table wide alter b type text")
+    answers = []
+    for _ in range(3):
+        with Connection.open(proxy.url()) as c:
+            answers.append(say(c, parse("s", text), describe("S", "s")))
+            say(c, bind("", "s", ["2"]), execute())
+    assert answers[1:] == [[], []]
+
+
+def test_a_table_that_comes_back_serves_those_who_had_prepared_for_it(proxy, pg):
+    with Connection.open(proxy.url()) as c:
+        say(c, parse("s", "select b from wide"), describe("S", "s"))
+        pg.psql("alter table wide rename to away")
+        assert say(c, bind("", "s"), execute()) == "42P01"
+        pg.psql("alter table away rename to wide")
+        assert len(say(c, bind("", "s"), execute())) == 1

@@ -223,9 +223,10 @@ Result<Handover> take_listeners(const ProxyFiles& files, StateFile state) {
 
 /// The new proxy of a hand-over. Listeners of another address than the config now has stay behind.
 Result<Started> succeed(const ProxyFiles& files, Launch launch, Handover handover,
-                        const std::string& lineage, Milliseconds timeout) {
+                        const std::string& lineage, const Descriptor& turn, Milliseconds timeout) {
   auto plan = make_plan(files, std::move(launch), timeout);
   if (!plan) return tl::unexpected(plan.error());
+  plan->turn = turn.get();
   plan->lineage = lineage;
   plan->state_path = files.next_state();
   plan->launch.lock_fd = handover.lock.get();
@@ -358,7 +359,7 @@ Result<Started> restart_proxy(const Home& home, Launch launch, Milliseconds time
   if (!state) return start_proxy(home, std::move(launch), timeout);
   auto handover = take_listeners(files, *state);
   if (!handover) return tl::unexpected(handover.error());
-  return succeed(files, std::move(launch), std::move(*handover), state->lineage, timeout);
+  return succeed(files, std::move(launch), std::move(*handover), state->lineage, *turn, timeout);
 }
 
 Result<void> forget_proxy(const Home& home, const std::string& id) {

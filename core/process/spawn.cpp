@@ -242,6 +242,7 @@ Ready await_ready(const SpawnPlan& plan, Prepared& prepared, pid_t pid) {
   ::setsid();
   redirect_output("");
   std::vector<int> keep = plan.inherited;
+  if (plan.turn >= 0) keep.push_back(plan.turn);
   keep.insert(keep.end(), {answer, prepared.config.get(), prepared.ready.reader.get(),
                            prepared.ready.writer.get()});
   keep_only(std::move(keep));

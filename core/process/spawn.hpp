@@ -26,6 +26,7 @@ struct SpawnPlan {
   std::string program;
   Launch launch;                 ///< complete, with the numbers of the descriptors below
   std::vector<int> inherited;    ///< descriptors that the proxy keeps: lock, listeners, handover
+  int turn = -1;                 ///< of a restart: a lock that the starter, not the proxy, keeps
   std::string state_path;        ///< where the new process writes its state before it is the proxy
   std::string ready_state_path;  ///< where that file goes once it is ready (may be the same)
   std::chrono::milliseconds timeout;

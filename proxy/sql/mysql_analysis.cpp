@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "proxy/sql/hints.hpp"
+#include "proxy/sql/mysql_reading.hpp"
 #include "proxy/sql/mysql_statement.hpp"
 
 namespace hyperdrive::proxy::sql {
@@ -21,7 +22,13 @@ bool has_non_ascii(std::string_view text) {
 /// Bodies of stored programs hold semicolons of their own: such a statement goes to the end.
 bool holds_a_body(const MysqlWords& words) {
   if (words.empty()) return false;
-  if (words[0].is("begin") && words.size() > 1 && words[1].is("not")) return true;
+  // So do MariaDB's statements outside of them, with or without a label (x: or <<x>>).
+  constexpr std::array<std::string_view, 7> kCompound = {"if",    "case", "loop",   "repeat",
+                                                         "while", "for",  "declare"};
+  if (words[0].is_symbol("<") || (words.size() > 1 && words[1].is_symbol(":"))) return true;
+  if (std::find(kCompound.begin(), kCompound.end(), words[0].lower) != kCompound.end()) return true;
+  // BEGIN NOT ATOMIC; with sql_mode ORACLE anything stands behind BEGIN.
+  if (words[0].is("begin") && words.size() > 1 && !words[1].is("work")) return true;
   if (!words[0].is("create") && !words[0].is("alter")) return false;
   for (const MysqlWord& word : words) {
     if (word.is("procedure") || word.is("function") || word.is("trigger") || word.is("event") ||
@@ -37,6 +44,7 @@ struct Texts {
   std::vector<std::size_t> ends;  ///< where each ends in the text
   bool was_executable = false;
   bool is_too_long = false;  ///< the rest was not read
+  bool ends_unread = false;  ///< what stands behind the last of them may mean anything
 };
 
 /// Collects the words of a statement. The middle of long runs of values (VALUES, IN) is left out:
@@ -134,10 +142,12 @@ Texts split(std::string_view text, MysqlLexing lexing) {
   Collector words(is_oversized);
   std::size_t count = 0;  // of the statements before
   MysqlLexer lexer(text, lexing);
+  MysqlReading reading(lexing);
   const auto finish = [&] {
     MysqlWords statement = words.take();
     if (statement.empty()) return;
     count += statement.size();
+    reading.pass(statement, lexer.was_doubtful());
     texts.statements.push_back(std::move(statement));
     texts.ends.push_back(lexer.position());
   };
@@ -151,6 +161,9 @@ Texts split(std::string_view text, MysqlLexing lexing) {
     if (token.kind == MysqlTokenKind::kSymbol && token.text == ";" &&
         !holds_a_body(words.words())) {
       finish();
+      texts.ends_unread = !reading.reads(text.substr(lexer.position()));
+      if (texts.ends_unread) break;
+      lexer.read_as(reading.lexing());
       continue;
     }
     MysqlWord word{token, {}};
@@ -204,15 +217,20 @@ void judge(Analysis& analysis, const std::string& volatile_reason) {
   analysis.status = CacheStatus::kMiss;
 }
 
-}  // namespace
-
-std::shared_ptr<const Analysis> unread_mysql(std::string_view what, std::size_t size) {
-  auto analysis = std::make_shared<Analysis>();
-  Statement& unknown = analysis->statements.emplace_back();
+Statement unread(std::string_view what) {
+  Statement unknown;
   unknown.command = what;
   unknown.effect = Effect::kExecute;
   unknown.unknown_targets = true;
   unknown.state = state::kUnknown;
+  return unknown;
+}
+
+}  // namespace
+
+std::shared_ptr<const Analysis> unread_mysql(std::string_view what, std::size_t size) {
+  auto analysis = std::make_shared<Analysis>();
+  analysis->statements.push_back(unread(what));
   const bool oversized = size > kMaxQueryBytes;
   analysis->status = oversized ? CacheStatus::kOversizedQuery : CacheStatus::kUncacheable;
   analysis->reason = oversized ? "the text alone is over 1 MiB" : "it is " + std::string(what);
@@ -227,9 +245,13 @@ std::shared_ptr<const Analysis> analyse_mysql(std::string_view text, MysqlLexing
   std::string volatile_reason;
   std::size_t begin = 0;
   for (std::size_t i = 0; i < texts.statements.size(); ++i) {
-    const MysqlFindings findings = read_mysql(texts.statements[i], 0);
+    MysqlFindings findings = read_mysql(texts.statements[i], 0);
+    if (!texts.was_executable && mysql_only_defines(texts.statements[i])) {
+      findings.tables.clear();
+      findings.functions.clear();
+    }
     Statement statement = classify_mysql(texts.statements[i], findings);
-    if (texts.statements.size() > 1) {
+    if (texts.statements.size() > 1 || texts.ends_unread) {
       statement.offset = begin;
       statement.length = texts.ends[i] - begin;
       begin = texts.ends[i];
@@ -237,6 +259,12 @@ std::shared_ptr<const Analysis> analyse_mysql(std::string_view text, MysqlLexing
     add(findings, *analysis);
     if (volatile_reason.empty()) volatile_reason = findings.volatile_reason;
     analysis->statements.push_back(std::move(statement));
+  }
+  if (texts.ends_unread) {
+    Statement rest = unread(kMysqlUnreadEnd);
+    rest.offset = begin;
+    rest.length = text.size() - begin;
+    analysis->statements.push_back(std::move(rest));
   }
   auto& words = analysis->mysql.words;
   std::sort(words.begin(), words.end());

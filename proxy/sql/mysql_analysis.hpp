@@ -18,9 +18,14 @@
 
 namespace hyperdrive::proxy::sql {
 
+/// The command of what stands behind a statement that makes of sql_mode what only the server knows,
+/// and would be read in one way under this mode and in another under that: it may do anything.
+inline constexpr std::string_view kMysqlUnreadEnd = "the end of a text behind a change of sql_mode";
+
 /// USE gives a setting named "database"; SET NAMES one named "names"; SET CHARACTER SET
 /// "character_set"; GLOBAL and PERSIST settings make kUnknownWrite of the statement.
 /// Long lists of values are passed over; a text that has too many words even so may do anything.
+/// Each statement of several is read under the sql_mode that those before it have left.
 std::shared_ptr<const Analysis> analyse_mysql(std::string_view text, MysqlLexing lexing = {});
 
 /// Of a text that nobody reads: it may do anything. `what`: for people.

@@ -62,7 +62,8 @@ class Classifier {
       if (has("update") && has("set")) unknown();
     } else if (first == "explain" || first == "describe" || first == "desc") {
       statement_.effect = Effect::kExplain;
-      // MySQL runs only what reads; stored functions may write all the same.
+      // MySQL's EXPLAIN ANALYZE runs it; stored functions may write all the same.
+      if (has("analyze") && (has("update") || has("delete"))) unknown();
     } else if (first == "show" || first == "help") {
       statement_.effect = Effect::kShow;
       if (word(1) == "warnings" || word(1) == "errors" || word(1) == "count") {
@@ -131,7 +132,8 @@ class Classifier {
     statement_.transaction.chain = has("chain") && word(words_.size() - 2) != "no";
     if (first == "begin" || (first == "start" && word(1) == "transaction")) {
       statement_.effect = Effect::kBegin;
-      if (word(1) == "not") return false;  // BEGIN NOT ATOMIC: a compound statement
+      // BEGIN NOT ATOMIC, or what ORACLE has: a compound statement.
+      if (first == "begin" && words_.size() > 1 && word(1) != "work") return false;
       if (has("only")) statement_.transaction.read_only = true;
       if (has("write")) statement_.transaction.read_only = false;
     } else if (first == "commit") {
@@ -180,7 +182,9 @@ class Classifier {
       if (has("lock") || has("export")) statement_.state |= state::kTableLock;
     } else if ((first == "create" || first == "drop") && temporary()) {
       statement_.effect = Effect::kCreateTemp;
-      statement_.state |= state::kTempObject;
+      if (first == "create") statement_.state |= state::kTempObject;
+    } else if (first == "signal" || first == "resignal" || (first == "get" && has("diagnostics"))) {
+      statement_.effect = Effect::kOther;
     } else if (first == "kill" || first == "analyze" || first == "check" || first == "checksum") {
       statement_.effect = Effect::kOther;
       if (first == "kill") statement_.argument = name_at(words_.size() - 1);
@@ -328,6 +332,25 @@ class Classifier {
 };
 
 }  // namespace
+
+bool mysql_only_defines(const MysqlWords& words) {
+  constexpr std::array<std::string_view, 5> kAlways = {"drop", "alter", "rename", "grant",
+                                                       "revoke"};
+  if (words.empty()) return false;
+  if (one_of(words[0].lower, kAlways)) return true;
+  if (!words[0].is("create")) return false;
+  std::size_t at = 1;
+  if (words.size() > 3 && words[1].is("or")) at = 3;
+  if (at < words.size() && words[at].is("temporary")) ++at;
+  if (at >= words.size() || !words[at].is("table")) return true;
+  // CREATE TABLE a [AS] SELECT …, VALUES (…), TABLE b; not PARTITION p VALUES LESS THAN (3)
+  for (std::size_t i = at + 1; i < words.size(); ++i) {
+    if (words[i].is("select") || words[i].is("table")) return false;
+    const bool bounds = i + 1 < words.size() && (words[i + 1].is("less") || words[i + 1].is("in"));
+    if (words[i].is("values") && !bounds) return false;
+  }
+  return true;
+}
 
 Statement classify_mysql(const MysqlWords& words, const MysqlFindings& findings) {
   return Classifier(words, findings).run();

@@ -64,6 +64,8 @@ void MysqlLexer::begin_executable() {
   // No server's: what mariadb-dump tells its client (the sandbox mode) stands in such a comment.
   constexpr unsigned kNever = 999999;
   was_executable_ = was_executable_ || version != kNever;
+  constexpr unsigned kOldest = 50600;
+  was_doubtful_ = was_doubtful_ || (version != kNever && (of_mariadb || version > kOldest));
   // MariaDB leaves out what is for MySQL from 5.7 up.
   constexpr unsigned kMysql57 = 50700, kLastOfMysql = 99999;
   const bool foreign = server_.is_mariadb

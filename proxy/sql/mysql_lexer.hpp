@@ -68,7 +68,12 @@ class MysqlLexer {
   MysqlPassed pass_values();
   /// Of the whole text read so far. What stands in such a comment may or may not be code.
   bool was_executable() const { return was_executable_; }
+  /// … and which of both depends on the server: not of one for any version, or for one so old that
+  /// all servers are younger.
+  bool was_doubtful() const { return was_doubtful_; }
   std::size_t position() const { return position_; }
+  /// Of what comes.
+  void read_as(MysqlLexing lexing) { lexing_ = lexing; }
 
  private:
   std::size_t value_end(std::size_t begin) const;
@@ -91,6 +96,7 @@ class MysqlLexer {
   bool after_dot_ = false;      ///< the token before is the point of a qualified name, likewise
   bool in_executable_ = false;
   bool was_executable_ = false;
+  bool was_doubtful_ = false;
 };
 
 /// The name a token stands for: quotes taken off, doubled ones halved. Case is kept.

@@ -48,6 +48,10 @@ std::size_t mysql_insert_target(const MysqlWords& words, std::size_t at);
 /// The (qualified) name at words[at]; moves `at` behind it.
 Name mysql_table_at(const MysqlWords& words, std::size_t& at);
 
+/// Whether it is a definition (DROP, ALTER, CREATE without a query …), which runs no function and
+/// no view of those that it names.
+bool mysql_only_defines(const MysqlWords& words);
+
 /// Effect, targets, settings of the statement; `findings` as read_mysql gave them.
 Statement classify_mysql(const MysqlWords& words, const MysqlFindings& findings);
 

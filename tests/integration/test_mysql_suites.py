@@ -51,7 +51,8 @@ def test_the_eof_behind_columns_says_whether_more_results_follow_as_the_origin_s
     with pymysql.connect(**origin.login()) as client:
         client.cursor().execute("create or replace procedure several() begin select 1; select 2, 3; end")
     for sql in ("call several()", "select 1; select 2; do 0", "select 1; select 2", "select 1", "call several(); call several()",
-                "select 0 from dual where false; select 1 from dual where false"):
+                "select 0 from dual where false; select 1 from dual where false",
+                "begin not atomic select 1; select 2; end", "if 1 then select 1; end if"):
         statuses = []
         for port, user, password in ((origin.port, origin.user, origin.password),
                                      (proxy.port, proxy.user, proxy.password)):

@@ -37,8 +37,12 @@ void Client::apply_assignments(const std::vector<Assignment>& assignments, bool 
           ask_for(assignment.name);
           break;
         }
-        one_shot_ = true;
-        lease_->dirty = lease_->dirty || assignment.name.starts_with("rand_seed");
+        if (assignment.name.starts_with("rand_seed")) {
+          pin(Feature::kUnknown);
+          one_shot_ |= kSeedShot;
+          break;
+        }
+        one_shot_ |= kTransactionShot;
         break;
       case Kind::kUnknown:
         pin(Feature::kUnknown);

@@ -70,7 +70,8 @@ bool CacheGate::mark(Origin& origin, TextInfo& text, const StateRef& state) {
 
 /// What is understood of it touches tables, and no session.
 void CacheGate::mark_state(Origin& origin, const Plan& plan) {
-  origin.error_may_hide_state = plan.writes_everything || plan.leaves_state;
+  origin.error_may_hide_state =
+      plan.leaves_state || (plan.writes_everything && !only_defines(*plan.analysis));
   origin.calls_unsaid = origin.error_may_hide_state;
   origin.calls_keep_role = plan.calls_keep_role;
   if (plan.leaves_state) origin.dirty = true;

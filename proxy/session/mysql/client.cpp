@@ -146,7 +146,8 @@ void Client::detach_origin(bool rest_missing) {
   // With autocommit off an error may leave a transaction (its locks, its metadata locks) that no
   // status tells of.
   lease_->unfinished = touched_ && !lease_->autocommit();
-  touched_ = one_shot_ = one_shot_begun_ = may_linger_ = insert_id_open_ = has_kept_ = false;
+  touched_ = one_shot_begun_ = may_linger_ = insert_id_open_ = has_kept_ = false;
+  one_shot_ = kNoShot;
   Origin::send_home(std::move(lease_), rest_missing);
   unblock(Block::kPressure);  // whoever was to be written to is not ours any more
   if (leaving_ && phase_ == Phase::kReady) {
@@ -378,7 +379,7 @@ void Client::leave() {
     worker_.pool().discard(nullptr);
   }
   if (lease_) {
-    if (cursors_ > 0 || long_data_ > 0 || one_shot_) lease_->dirty = true;
+    if (cursors_ > 0 || long_data_ > 0 || one_shot_ != kNoShot) lease_->dirty = true;
     detach_origin(rest_missing);
   }
   worker_.bury(*this);

@@ -12,6 +12,7 @@
 //   lease.cpp      need_origin() and what goes with it
 //   relay.cpp      cuts commands                      statement_commands.cpp  COM_STMT_…
 //   commands.cpp   dispatches them                    assignments.cpp  what SET has changed
+//   admission.cpp  may a text run, and where
 //   effects.cpp    what a finished text did to the session, and what that means for the lease
 #pragma once
 
@@ -62,6 +63,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   /// Likewise, and one packet more behind them.
   void to_client(const Run& run, std::uint8_t sequence, net::Bytes payload);
   void packet_to_client(std::uint8_t sequence, net::Bytes payload);
+  /// Of what runs at the origin.
+  net::Bytes running_text() const { return running_.text ? running_.text->text : net::Bytes(); }
   /// The origin has prepared what this client asked for: the id to tell it.
   std::uint32_t prepared(const wire::mysql::PrepareOk& prepared);
   /// Whether the result behind `done` others of the running command is surely not the last one.
@@ -131,6 +134,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
     kReader,    ///< the client does not read what it was answered
   };
   enum class Step : std::uint8_t { kDone, kBlocked, kGone };
+  /// Bits: a SET is for the next transaction, or for the RAND() of the next statement.
+  enum Shots : std::uint8_t { kNoShot = 0, kTransactionShot = 1, kSeedShot = 2 };
   struct Message {
     wire::mysql::Header header;
     net::Bytes whole;    // as far as it is here
@@ -233,22 +238,27 @@ class Client final : public net::StreamHandler, public pool::Waiter {
 
   // last_statement.cpp
   void note_statement(const Outcome& outcome);
+  void note_draw(TextInfo& text, const Outcome& outcome);
+  void note_count(TextInfo& text, const Outcome& outcome);
   bool may_give(std::uint64_t id) const;
   void remember_read(TextInfo& text, const StateRef& state, PreparedRef prepared,
                      const wire::mysql::Execute* execute, net::Bytes types);
   void served(TextInfo& text);
   void recall(TextInfo& text);
   bool recall_insert_id();
-  bool knows_sequences() const;
+  bool knows_sequences(const TextInfo& text) const;
   bool recall_diagnostics();
+  bool recall_counts(const Asks& asks, bool ran_here);
   bool recall_found_rows();
-  bool recall_row_count(bool has_read);
+  bool recall_row_count();
 
-  // effects.cpp
+  // admission.cpp
   bool may_run(const Message& message, TextInfo& text, Step& step);
   bool loads_unallowed_file(const sql::Analysis& analysis) const;
   std::string gone_variable(const Message& message, TextInfo& text) const;
   void note_before(TextInfo& text);
+
+  // effects.cpp
   void apply_effects(const Outcome& outcome);
   void follow_database(const Outcome& outcome);
   void apply_statement(const sql::Statement& statement, std::string_view text);
@@ -258,7 +268,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void ask_values();
   bool must_hold() const;
   bool worth_lingering(const Outcome& outcome) const;
-  void end_one_shot(const Outcome& outcome, bool ends_transaction);
+  void end_one_shot(const Outcome& outcome, bool sets_only, bool ends_transaction);
   void pin(Feature feature);
 
   // events.cpp
@@ -329,20 +339,20 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool streaming_drops_ = false;
   bool rest_to_come_ = false;  // of the command that is being looked at
   bool changing_user_ = false;
-  bool has_kept_ = false;          // the lease holds kept_
-  bool infile_ = false;            // the client is sending a file
-  bool infile_lost_ = false;       // … and nobody is there to have it: told behind its end
-  bool infile_continues_ = false;  // its last packet was a full one: the next goes on with it
-  bool touched_ = false;           // with autocommit off: something ran since the last COMMIT
-  bool one_shot_ = false;          // a SET for the next statement or transaction waits for it
-  bool one_shot_begun_ = false;    // … which is a transaction that has begun
-  bool may_linger_ = false;        // it is worth keeping the lease for a while
-  bool lingers_ = false;           // the lease is kept in case only
-  bool insert_id_open_ = false;    // only the lease knows LAST_INSERT_ID(): asked before it goes
-  bool leaving_ = false;           // go when the present work is done
-  bool ended_ = false;             // the client sends no more: likewise, and it may still read
-  bool deaf_ = false;              // … but does not
-  bool killed_ = false;            // by the time limit
+  bool has_kept_ = false;            // the lease holds kept_
+  bool infile_ = false;              // the client is sending a file
+  bool infile_lost_ = false;         // … and nobody is there to have it: told behind its end
+  bool infile_continues_ = false;    // its last packet was a full one: the next goes on with it
+  bool touched_ = false;             // with autocommit off: something ran since the last COMMIT
+  std::uint8_t one_shot_ = kNoShot;  // what a SET was for, which has not come yet
+  bool one_shot_begun_ = false;      // … which is a transaction that has begun
+  bool may_linger_ = false;          // it is worth keeping the lease for a while
+  bool lingers_ = false;             // the lease is kept in case only
+  bool insert_id_open_ = false;      // only the lease knows LAST_INSERT_ID(): asked before it goes
+  bool leaving_ = false;             // go when the present work is done
+  bool ended_ = false;               // the client sends no more: likewise, and it may still read
+  bool deaf_ = false;                // … but does not
+  bool killed_ = false;              // by the time limit
   bool reply_begun_ = false;
   std::uint64_t waited_us_ = 0;                    // for the lease, until a statement has run on it
   std::chrono::steady_clock::time_point since_{};  // of the phase; kReady: of the last activity

@@ -164,7 +164,8 @@ Client::Step Client::query(const Message& message) {
   const bool free = !lease_ || (lingers_ && !must_hold());
   if (worker_.gate != nullptr && free && message.is_whole && pins_ == 0) {
     if (offered({*text, state_, false, {}, {}, {}}, step)) {
-      if (step == Step::kDone) remember_read(*text, state_, nullptr, nullptr, {});
+      const bool counts = step == Step::kDone && surely_counts(*text);
+      if (counts) remember_read(*text, state_, nullptr, nullptr, {});
       return step;
     }
   }
@@ -241,7 +242,8 @@ Client::Step Client::set_option(const Message& message) {
 
 Client::Step Client::reset_connection() {
   if (lease_) {
-    if (lease_->in_transaction() || pins_ != 0 || cursors_ > 0 || long_data_ > 0 || one_shot_) {
+    if (lease_->in_transaction() || pins_ != 0 || cursors_ > 0 || long_data_ > 0 ||
+        one_shot_ != kNoShot) {
       lease_->dirty = true;
     }
     detach_origin(false);

@@ -1,7 +1,5 @@
 // Client: what texts do to the session, and what that means for the lease.
 #include <algorithm>
-#include <charconv>
-#include <optional>
 #include <utility>
 
 #include "proxy/session/mysql/client.hpp"
@@ -31,42 +29,6 @@ bool contains_word(std::string_view text, std::string_view lower_word) {
   return false;
 }
 
-bool is_word(std::string_view text, std::string_view lower_word) {
-  return text.size() == lower_word.size() && contains_word(text, lower_word);
-}
-
-std::uint16_t states_of(const sql::Analysis& analysis) {
-  std::uint16_t bits = 0;
-  for (const sql::Statement& statement : analysis.statements) bits |= statement.state;
-  return bits;
-}
-
-/// Also where some of its assignments are for everybody.
-bool is_set(const sql::Statement& statement) {
-  return statement.effect == Effect::kSet || statement.effect == Effect::kSetLocal ||
-         (statement.command == "SET" && (statement.state & state::kUnknown) == 0);
-}
-
-struct KillTarget {
-  std::uint32_t id = 0;
-  bool connection = true;
-};
-
-/// KILL [HARD | SOFT] [CONNECTION | QUERY] number; nothing of MariaDB's QUERY ID and USER.
-std::optional<KillTarget> kill_target(const TextInfo& text) {
-  sql::MysqlLexer lexer(text.text, text.lexing);
-  lexer.next();
-  sql::MysqlToken token = lexer.next();
-  if (is_word(token.text, "hard") || is_word(token.text, "soft")) token = lexer.next();
-  KillTarget target;
-  target.connection = !is_word(token.text, "query");
-  if (!target.connection || is_word(token.text, "connection")) token = lexer.next();
-  const char* end = token.text.data() + token.text.size();
-  const auto [at, error] = std::from_chars(token.text.data(), end, target.id);
-  if (error != std::errc() || at != end) return std::nullopt;
-  return target;
-}
-
 /// Whether a user variable of the text's may have another value behind it: SELECT @x := 1, SELECT …
 /// INTO @x, CALL p(@x), LOAD DATA (@x) … What is only defined does not run.
 bool may_assign(const sql::Statement& statement, std::string_view text) {
@@ -83,116 +45,6 @@ std::string_view part(const sql::Statement& statement, std::string_view text) {
 }
 
 }  // namespace
-
-// --- before -------------------------------------------------------------------------------------
-
-/// LOAD DATA LOCAL, and the client has said that it sends no files. Among several statements all
-/// are refused: those behind it would run, though the server would have stopped there.
-bool Client::loads_unallowed_file(const sql::Analysis& analysis) const {
-  const auto& words = analysis.mysql.words;
-  return (capabilities_ & my::capability::kLocalFiles) == 0 &&
-         std::any_of(analysis.statements.begin(), analysis.statements.end(),
-                     [](const sql::Statement& one) { return one.command == "LOAD"; }) &&
-         std::binary_search(words.begin(), words.end(), "local");
-}
-
-/// For texts that are not plain. False: the command was answered here (`step` says how).
-bool Client::may_run(const Message& message, TextInfo& text, Step& step) {
-  const sql::Analysis& analysis = TextMemo::analysis(text);
-  if (loads_unallowed_file(analysis)) {
-    const auto profile = worker_.service.profile();
-    const std::string refusal = Client::no_local_files(
-        profile && profile->is_mariadb, profile ? std::atoi(profile->server_version.c_str()) : 0);
-    const auto told = my::parse_err(refusal);
-    step = refuse(told->code, told->sqlstate, told->message);
-    return false;
-  }
-  if (analysis.statements.size() != 1) return true;
-  const sql::Statement& only = analysis.statements.front();
-  if (only.command == "KILL") {
-    const auto target = kill_target(text);
-    if (!target || worker_.service.worker_of(target->id) == nullptr) return true;
-    step = kill(target->id, target->connection);
-    return false;
-  }
-  if (const std::string gone = gone_variable(message, text); !gone.empty()) {
-    worker_.telemetry.refused(Feature::kUserVariable);
-    step = refuse(1235, "42000",
-                  "Unsupported in a pooled connection: setting something to " + gone +
-                      ", which went with the statement or transaction that set it. Say `hyperdrive "
-                      "update <config> --session-features pin`, or connect to the origin "
-                      "directly.");
-    return false;
-  }
-  // Nothing is open, so there is nothing to end.
-  const bool ends = only.effect == Effect::kCommit || only.effect == Effect::kRollback;
-  if (ends && !lease_ && !waiting() && !only.transaction.chain && only.state == 0) {
-    send_ok();
-    last_.answered_here(0);
-    worker_.telemetry.add(Counter::kQueries);
-    return false;
-  }
-  return true;
-}
-
-/// The user variable that a SET reads although no connection of the session's has it: what dumps do
-/// to put settings back. NULL would be an error at best; empty: there is none.
-std::string Client::gone_variable(const Message& message, TextInfo& text) const {
-  const auto features = worker_.options->config.local.session_features;
-  const sql::Statement& only = TextMemo::analysis(text).statements.front();
-  if (features == core::SessionFeatures::kPin || lease_ || !is_set(only) ||
-      (only.state & state::kUserVariable) == 0 || message.command() != my::Command::kQuery) {
-    return {};
-  }
-  const std::vector<std::string> copied = copied_from_before(read_set(text.text, lexing_));
-  const auto gone = std::find_if(copied.begin(), copied.end(),
-                                 [this](const std::string& name) { return !kept_.knows(name); });
-  return gone == copied.end() ? std::string() : *gone;
-}
-
-/// What is reported of a text that is about to be sent.
-void Client::note_before(TextInfo& text) {
-  if (!text.analysis) return;
-  // What it finds in the text may not be what the origin finds there.
-  if (!text.plain && !lease_->reads_as(text.lexing)) lease_->dirty = true;
-  const sql::Analysis& analysis = *text.analysis;
-  if (analysis.statements.size() > 1) {
-    running_.findings |= bit(Feature::kMultiStatements);
-    worker_.telemetry.refused(Feature::kMultiStatements);
-  }
-  for (const sql::Statement& statement : analysis.statements) {
-    if (statement.command != "USE") continue;
-    running_.findings |= bit(Feature::kUse);
-    worker_.telemetry.refused(Feature::kUse);
-  }
-}
-
-/// Whether it would see what the connection in use remembers of whoever had it before.
-bool Client::needs_fresh(TextInfo& text) const {
-  if (lease_->last_client != id_ && uses_user_variables(text)) return true;
-  return last_.drew_on == 0 && lease_->last_drawer != 0 && asks_of(text).sequence;
-}
-
-bool Client::uses_user_variables(const TextInfo& text) {
-  return (states_of(*text.analysis) & state::kUserVariable) != 0;
-}
-
-/// The connection in use gets the user variables that are kept.
-void Client::bring_kept() {
-  has_kept_ = true;
-  const std::string sql = kept_.statement();
-  if (sql.empty()) return;
-  lease_->dirty = true;
-  lease_->send(my::Command::kQuery, sql, {Reply::kOk, Purpose::kPrelude, 1, false, nullptr});
-}
-
-bool Client::more_results_after(std::uint32_t done) const {
-  if (running_.text == nullptr || running_.text->plain) return false;
-  const auto& statements = TextMemo::analysis(*running_.text).statements;
-  // Behind the results of a CALL comes its OK.
-  const bool ends_in_call = !statements.empty() && statements.back().command == "CALL";
-  return ends_in_call || done + 1 < statements.size();
-}
 
 // --- after --------------------------------------------------------------------------------------
 
@@ -278,7 +130,7 @@ void Client::apply_effects(const Outcome& outcome) {
     }
   }
   const bool in_transaction = lease_->in_transaction();
-  if (one_shot_) end_one_shot(outcome, ends);
+  if (one_shot_ != kNoShot) end_one_shot(outcome, sets_only, ends);
   // Whoever generates a number takes the one that was set; which statement did, the text does not
   // tell.
   if (state_->find("insert_id") != nullptr && !(text.plain && text.read_only)) ask_for("insert_id");
@@ -353,8 +205,11 @@ bool Client::tells_of_state(const sql::Statement& statement) {
 }
 
 /// What SET TRANSACTION waits for is over: with a transaction, or a statement on tables that have
-/// them. Whether those have them only the server knows, so what may be left is cleaned away.
-void Client::end_one_shot(const Outcome& outcome, bool ends_transaction) {
+/// them. Whether those have them only the server knows, so what may be left is cleaned away. Seeds
+/// are for the next statement that is no SET.
+void Client::end_one_shot(const Outcome& outcome, bool sets_only, bool ends_transaction) {
+  if (!sets_only) one_shot_ &= static_cast<std::uint8_t>(~kSeedShot);
+  if ((one_shot_ & kTransactionShot) == 0) return;
   if (lease_->in_transaction()) {
     one_shot_begun_ = true;
     return;
@@ -371,7 +226,8 @@ void Client::end_one_shot(const Outcome& outcome, bool ends_transaction) {
     if (!uses_tables) return;
     lease_->dirty = true;
   }
-  one_shot_ = one_shot_begun_ = false;
+  one_shot_ &= static_cast<std::uint8_t>(~kTransactionShot);
+  one_shot_begun_ = false;
 }
 
 void Client::pin(Feature feature) {
@@ -401,6 +257,10 @@ void Client::apply_statement(const sql::Statement& statement, std::string_view t
   if (is_for_one || is_set(statement)) {
     const sql::MysqlServer server{lease_->identity().is_mariadb, lease_->identity().version};
     const bool alone = TextMemo::analysis(*running_.text).statements.size() == 1;
+    // Behind a change of sql_mode that has to be asked about nobody here knows what ends a string.
+    const bool unsure =
+        std::find(asked_values_.begin(), asked_values_.end(), "sql_mode") != asked_values_.end();
+    if (unsure && text.find('\\') != text.npos) pin(Feature::kUnknown);
     // A comment may reach over several statements: its beginning is not in this one's text.
     const bool knows_values = alone || !is_conditional;
     apply_assignments(read_set(text, lexing_, server), knows_values && !running_.binds_parameters);
@@ -448,7 +308,7 @@ void Client::ended(const Expected& entry, const Outcome& outcome) {
     case Purpose::kPrepare:
       if (!outcome.failed) {
         has_prepared(entry.prepared->id, outcome.prepared.statement);
-      } else if (pending_error_.empty()) {
+      } else if (pending_error_.empty() && !outcome.may_prepare_again) {
         pending_error_ = outcome.error;
       }
       break;
@@ -477,7 +337,7 @@ void Client::ended(const Expected& entry, const Outcome& outcome) {
 
 bool Client::must_hold() const {
   return lease_->busy() || lease_->in_transaction() || cursors_ > 0 || long_data_ > 0 ||
-         pins_ != 0 || one_shot_ || infile_ || !asked_values_.empty() ||
+         pins_ != 0 || one_shot_ != kNoShot || infile_ || !asked_values_.empty() ||
          (touched_ && !lease_->autocommit());
 }
 

@@ -14,30 +14,6 @@ using sql::Effect;
 
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
-
-bool is_name_byte(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
-
-/// Where `word` stands as a whole one, in any case.
-std::size_t find_word(std::string_view text, std::string_view word, std::size_t from = 0) {
-  const auto same = [](char a, char b) { return lower(a) == b; };
-  while (true) {
-    const auto at = std::search(text.begin() + static_cast<std::ptrdiff_t>(from), text.end(),
-                                word.begin(), word.end(), same);
-    if (at == text.end()) return text.npos;
-    const auto begin = static_cast<std::size_t>(at - text.begin());
-    const std::size_t end = begin + word.size();
-    const bool whole = (begin == 0 || !is_name_byte(text[begin - 1])) &&
-                       (end == text.size() || !is_name_byte(text[end]));
-    if (whole) return begin;
-    from = begin + 1;
-  }
-}
-
-bool has_word(std::string_view text, std::string_view word) {
-  return find_word(text, word) != text.npos;
-}
-
 bool has_number(std::string_view text, std::uint64_t number) {
   const std::string digits = std::to_string(number);
   const auto is_digit = [&](std::size_t at) {
@@ -71,7 +47,7 @@ const Expected kQuietRows{Reply::kQuery, Purpose::kPrelude, 1, false, nullptr};
 /// Of a plain text: an INSERT or REPLACE.
 bool inserts(std::string_view text) {
   const std::size_t at = text.find_first_not_of(" \t\r\n");
-  return at != text.npos && (lower(text[at]) == 'i' || lower(text[at]) == 'r');
+  return at != text.npos && ((text[at] | 0x20) == 'i' || (text[at] | 0x20) == 'r');
 }
 
 /// Raises the error again. The message in hexadecimal: quotes depend on sql_mode.
@@ -90,67 +66,6 @@ std::string signal(const LastError& error) {
 
 }  // namespace
 
-Asks asks_of(const TextInfo& text) {
-  Asks asks;
-  // A plain one asks nothing.
-  if (text.plain || !text.analysis || text.analysis->statements.empty()) return asks;
-  const std::string_view words = text.text;
-  const sql::Statement& first = text.analysis->statements.front();
-  const bool first_asks = (first.state & state::kLastStatement) != 0;
-  // What changes it from within may leave it as it was.
-  asks.insert_id =
-      has_word(words, "last_insert_id") || has_word(words, "identity") || changes_insert_id(text);
-  const bool only_reads_first =
-      text.analysis->statements.size() > 1 && first.effect == Effect::kRead && !first_asks;
-  asks.found_rows = !only_reads_first && has_word(words, "found_rows");
-  asks.row_count = first_asks && has_word(words, "row_count");
-  asks.sequence =
-      has_word(words, "lastval") || has_word(words, "previous") || has_word(words, "currval");
-  asks.diagnostics = (first.effect == Effect::kShow && first_asks) ||
-                     has_word(words, "warning_count") || has_word(words, "error_count") ||
-                     has_word(words, "diagnostics");
-  return asks;
-}
-
-bool may_draw(TextInfo& text) {
-  if (text.plain || text.hidden || text.cut) return !text.read_only;
-  const auto& statements = TextMemo::analysis(text).statements;
-  const bool writes = std::any_of(statements.begin(), statements.end(), [](const auto& one) {
-    return one.effect == Effect::kWrite || one.effect == Effect::kExecute || one.unknown_targets;
-  });
-  return writes || has_word(text.text, "nextval") || has_word(text.text, "next") ||
-         has_word(text.text, "setval");
-}
-
-bool changes_insert_id(const TextInfo& text) {
-  for (const sql::Statement& statement : text.analysis->statements) {
-    if (statement.command == "CALL" || statement.effect == Effect::kExecute) return true;
-    if (statement.command == "BEGIN" && statement.effect != Effect::kBegin) return true;
-  }
-  // LAST_INSERT_ID(n)
-  constexpr std::string_view kName = "last_insert_id";
-  const std::string_view words = text.text;
-  for (std::size_t at = find_word(words, kName); at != words.npos;
-       at = find_word(words, kName, at + 1)) {
-    std::size_t next = words.find_first_not_of(" \t\r\n", at + kName.size());
-    if (next == words.npos || words[next] != '(') continue;
-    next = words.find_first_not_of(" \t\r\n", next + 1);
-    if (next != words.npos && words[next] != ')') return true;
-  }
-  return false;
-}
-
-bool empties_diagnostics(TextInfo& text, bool is_mariadb) {
-  const sql::Analysis& analysis = TextMemo::analysis(text);
-  if (asks_of(text).diagnostics) return false;
-  if (!is_mariadb || !analysis.tables.empty()) return true;
-  return std::any_of(analysis.statements.begin(), analysis.statements.end(), [](const auto& one) {
-    return !one.writes.empty() || (one.unknown_targets && one.command != "DO") ||
-           one.effect == Effect::kCreateTemp ||
-           (one.effect == Effect::kShow && (one.state & state::kLastStatement) == 0);
-  });
-}
-
 /// An INSERT's reply names its row also where the statement has given the number, which leaves
 /// LAST_INSERT_ID() as it was.
 bool Client::may_give(std::uint64_t id) const {
@@ -165,6 +80,19 @@ bool Client::may_give(std::uint64_t id) const {
     if (has_word(text.text, word)) return true;
   }
   return false;
+}
+
+/// Nobody else's number is the session's; the latest of each sequence stays on the connection.
+void Client::note_draw(TextInfo& text, const Outcome& outcome) {
+  Origin& origin = *lease_;
+  if (origin.last_drawer != id_) {
+    origin.several_drew = origin.several_drew || origin.last_drawer != 0;
+    last_.drawn.clear();
+  }
+  origin.last_drawer = id_;
+  last_.drew_on = origin.identity().connection_id;
+  if (outcome.failed) return;
+  if (std::string name = surely_drawn(text); !name.empty()) last_.drawn = std::move(name);
 }
 
 /// After a statement that ran at the origin.
@@ -190,8 +118,7 @@ void Client::note_statement(const Outcome& outcome) {
     insert_id_open_ = false;
   }
   if (text != nullptr && running_.command != my::Command::kStmtPrepare && may_draw(*text)) {
-    lease_->last_drawer = id_;
-    last_.drew_on = lease_->identity().connection_id;
+    note_draw(*text, outcome);
   }
   // Another's list may have been emptied by this.
   if (lease_->diagnostics_of != id_) lease_->diagnostics_number = 0;
@@ -213,16 +140,35 @@ void Client::note_statement(const Outcome& outcome) {
     lease_->insert_id.reset();
     insert_id_open_ = true;
   }
-  const auto& analysis = text->analysis;
-  const bool calculates = !text->read_only && analysis && analysis->statements.size() == 1 &&
+  note_count(*text, outcome);
+}
+
+/// FOUND_ROWS() is what the session's own latest query has left, wherever that was.
+void Client::note_count(TextInfo& text, const Outcome& outcome) {
+  Origin& origin = *lease_;
+  const Counting counting = counting_of(text, origin.identity().is_mariadb);
+  if (counting == Counting::kLeaves) return;
+  if (counting == Counting::kUnsure || outcome.failed) {
+    // If it has left it as it was, it is the session's own if that was.
+    const bool was_own =
+        last_.counted != 0 && origin.counted_by == id_ && origin.counted == last_.counted;
+    origin.counted_by = was_own ? id_ : 0;
+    origin.counted = last_.counted = last_.number;
+    last_.read.text = nullptr;
+    return;
+  }
+  origin.counted_by = id_;
+  origin.counted = last_.counted = last_.number;
+  const auto& analysis = text.analysis;
+  const bool calculates = !text.read_only && analysis && analysis->statements.size() == 1 &&
                           analysis->statements.front().effect == Effect::kRead &&
-                          has_word(text->text, "sql_calc_found_rows") && !asks_of(*text).any();
-  const bool repeatable =
-      !outcome.failed && !text->hidden && !lease_->calls_unsaid && (text->read_only || calculates);
+                          has_word(text.text, "sql_calc_found_rows") && !asks_of(text).any();
+  const bool repeatable = !text.hidden && !origin.calls_unsaid && outcome.ends_with_rows &&
+                          (surely_counts(text) || calculates);
   if (!repeatable) {
     last_.read.text = nullptr;
   } else if (running_.command == my::Command::kQuery) {
-    remember_read(*text, state_, nullptr, nullptr, {});
+    remember_read(text, state_, nullptr, nullptr, {});
   } else if (running_.command != my::Command::kStmtExecute || last_.read.text != running_.text) {
     last_.read.text = nullptr;  // an execution was remembered when it was sent, if at all
   }
@@ -244,9 +190,16 @@ void Client::remember_read(TextInfo& text, const StateRef& state, PreparedRef pr
 /// The answer to `text` came from the cache.
 void Client::served(TextInfo& text) {
   last_.answered_here(-1);
-  if (!last_.has_diagnostics) return;
+  const bool counts = surely_counts(text);
+  if (counts) last_.counted = last_.number;
+  if (counts && !last_.has_diagnostics) return;
   const auto profile = worker_.service.profile();
   const bool is_mariadb = profile && profile->is_mariadb;
+  if (!counts && counting_of(text, is_mariadb) != Counting::kLeaves) {
+    last_.counted = last_.number;
+    last_.read.text = nullptr;
+  }
+  if (!last_.has_diagnostics) return;
   last_.has_diagnostics = !empties_diagnostics(text, is_mariadb);
 }
 
@@ -256,18 +209,19 @@ void Client::recall(TextInfo& text) {
   if (!asks.any()) return;
   Origin& origin = *lease_;
   bool ran_here = origin.last_client == id_ && origin.last_statement == last_.number;
-  bool possible = !asks.sequence || knows_sequences();
+  bool possible = !asks.sequence || knows_sequences(text);
+  last_.asks_sequences = last_.asks_sequences || asks.sequence;
   // Most take numbers without ever asking: the session is kept together from the first question on.
   const auto features = worker_.options->config.local.session_features;
-  if (asks.sequence && features == core::SessionFeatures::kPin) pin(Feature::kSequence);
+  const bool keeps = asks.sequence && possible && features == core::SessionFeatures::kPin;
+  if (keeps) pin(Feature::kSequence);
   if (asks.insert_id) ran_here = recall_insert_id() && ran_here;
   // Whoever ran the last statement here may have run the one before elsewhere.
   if (asks.diagnostics) {
     possible = recall_diagnostics() && possible;
     ran_here = ran_here && !origin.busy();
   }
-  if (asks.found_rows && !ran_here) possible = possible && recall_found_rows();
-  if (asks.row_count && !ran_here) possible = possible && recall_row_count(asks.found_rows);
+  possible = recall_counts(asks, ran_here) && possible;
   if (block_ == Block::kPrelude) return;  // a statement is being prepared: all of it again then
   origin.last_client = id_;
   origin.last_statement = last_.number;
@@ -301,10 +255,16 @@ bool Client::recall_insert_id() {
 }
 
 /// Whether what the connection in use would say of sequences is what the session's own would.
-bool Client::knows_sequences() const {
-  if (pins_ != 0) return true;
+bool Client::knows_sequences(const TextInfo& text) const {
   if (last_.drew_on == 0) return lease_->last_drawer == 0;
-  return lease_->last_drawer == id_ && last_.drew_on == lease_->identity().connection_id;
+  const bool here = last_.drew_on == lease_->identity().connection_id;
+  if (!here || lease_->last_drawer != id_) return false;
+  if (!lease_->several_drew) return true;
+  // What the session has written since may have taken no number of that sequence.
+  const std::vector<std::string> names = asked_sequences(text);
+  return !last_.drawn.empty() && !names.empty() &&
+         std::all_of(names.begin(), names.end(),
+                     [this](const std::string& name) { return name == last_.drawn; });
 }
 
 /// The list holds this client's, or nothing.
@@ -328,9 +288,34 @@ bool Client::recall_diagnostics() {
   return true;
 }
 
+/// FOUND_ROWS() and ROW_COUNT(): what brings about the one must leave the other.
+bool Client::recall_counts(const Asks& asks, bool ran_here) {
+  Origin& origin = *lease_;
+  const bool counted_here =
+      last_.counted != 0 && origin.counted_by == id_ && origin.counted == last_.counted;
+  const bool wants_rows = asks.row_count && !ran_here;
+  const bool after_query = last_.row_count == -1;
+  const bool wants_found = asks.found_rows && (!counted_here || (wants_rows && after_query));
+  if (!wants_found) {
+    if (!wants_rows) return true;
+    return (!asks.found_rows || last_.row_count == 0) && recall_row_count();
+  }
+  if (asks.row_count && !after_query) return false;
+  if (!recall_found_rows()) return false;
+  if (last_.counted == 0) last_.counted = ++last_.number;
+  origin.counted_by = id_;
+  origin.counted = last_.counted;
+  return true;
+}
+
 bool Client::recall_found_rows() {
   Origin& origin = *lease_;
   const LastRead& read = last_.read;
+  if (last_.counted == 0 && origin.identity().is_mariadb) {
+    // A session's first, of which nothing has been asked yet.
+    origin.send(my::Command::kQuery, "SELECT 1", kQuietRows);
+    return true;
+  }
   if (read.text == nullptr || !same(read.state, state_)) return false;
   if (!read.prepared) {
     origin.send(my::Command::kQuery, read.text->text, kQuietRows);
@@ -344,18 +329,18 @@ bool Client::recall_found_rows() {
   return true;
 }
 
-bool Client::recall_row_count(bool has_read) {
+bool Client::recall_row_count() {
   Origin& origin = *lease_;
   switch (last_.row_count) {
     case -1:
-      // In front of what asks for FOUND_ROWS() too, a query has just run.
-      if (!has_read) origin.send(my::Command::kQuery, "SELECT 1", kQuietRows);
+      origin.send(my::Command::kQuery, "SELECT 1", kQuietRows);
       return true;
     case 0:
       origin.send(my::Command::kQuery, "DO 0", kQuietOk);
       return true;
     case 1:
       origin.send(my::Command::kQuery, "SELECT 1 INTO @hyperdrive_row", kQuietOk);
+      origin.counted_by = 0;
       origin.dirty = true;
       return true;
     default:

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/session/mysql/session_state.hpp"
 #include "proxy/session/mysql/statements.hpp"
@@ -47,6 +48,10 @@ struct LastStatement {
   std::optional<std::uint64_t> foreign_insert_id;
   /// The connection that ran the newest statement that may have used a sequence; 0: none did.
   std::uint32_t drew_on = 0;
+  /// The sequence from which the session has surely taken the latest number there, as it was named.
+  std::string drawn;
+  bool asks_sequences = false;  ///< it has asked for such numbers
+  std::uint64_t counted = 0;    ///< the newest that FOUND_ROWS() is of; 0: none yet
   std::int64_t row_count = 0;
   bool has_diagnostics = false;      ///< the session's list holds something …
   std::uint64_t diagnostics_of = 0;  ///< … that this statement left
@@ -78,6 +83,12 @@ struct LastStatement {
   }
 };
 
+/// Where `word` stands in the text as a whole one, in any case.
+std::size_t find_word(std::string_view text, std::string_view word, std::size_t from = 0);
+inline bool has_word(std::string_view text, std::string_view word) {
+  return find_word(text, word) != text.npos;
+}
+
 /// What a text asks about the statement before it.
 struct Asks {
   bool insert_id = false;
@@ -95,6 +106,24 @@ bool changes_insert_id(const TextInfo& text);
 
 /// It may take a number from a sequence, which is LASTVAL() there from then on.
 bool may_draw(TextInfo& text);
+
+/// The sequences that a text takes numbers from (NEXTVAL(s), NEXT VALUE FOR s, s.nextval), or asks
+/// about (LASTVAL(s), PREVIOUS VALUE FOR s, s.currval), each as it is named.
+std::vector<std::string> drawn_sequences(const TextInfo& text);
+std::vector<std::string> asked_sequences(const TextInfo& text);
+
+/// … if that does not depend on rows or conditions: the one of the latest number; else empty.
+std::string surely_drawn(TextInfo& text);
+
+/// What a text that has run has done to FOUND_ROWS().
+enum class Counting : std::uint8_t { kCounts, kLeaves, kUnsure };
+Counting counting_of(TextInfo& text, bool is_mariadb);
+/// Of most texts, at a glance: a plain SELECT.
+inline bool surely_counts(const TextInfo& text) {
+  if (!text.read_only) return false;
+  const std::size_t at = text.text.find_first_not_of(" \t\r\n(");
+  return at != text.text.npos && (text.text[at] | 0x20) == 's';
+}
 
 /// It empties the list of warnings when nothing is wrong with it. MariaDB keeps the list through
 /// statements without tables, MySQL does not.

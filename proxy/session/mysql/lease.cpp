@@ -44,8 +44,9 @@ bool Client::prepare_lease(TextInfo* text) {
   Origin& origin = *lease_;
   // Once it is in a database, only a new login is in none.
   const bool leaves_database = state_->database.empty() && origin.database != state_->database;
-  const bool fresh_needed = text != nullptr && text->analysis && !origin.virgin &&
-                            !origin.in_transaction() && needs_fresh(*text);
+  const bool is_looked_at = text != nullptr && (text->analysis || last_.asks_sequences);
+  const bool fresh_needed =
+      is_looked_at && !origin.virgin && !origin.in_transaction() && needs_fresh(*text);
   if (origin.kind() != kind() || leaves_database || (fresh_needed && !origin.can_be_reset())) {
     reopen();
     return false;
@@ -92,6 +93,8 @@ bool Client::prepare_lease(TextInfo* text) {
   // Whoever had it has left without telling; an INSERT may leave it as it is.
   const bool may_insert = text != nullptr && !text->read_only;
   if (may_insert && !origin.insert_id && !insert_id_open_) recall_insert_id();
+  // A stored function may ask for it.
+  if (text != nullptr && text->hidden && text->plain && !insert_id_open_) recall_insert_id();
   if (!origin.busy()) return pending_error_.empty();
   block(Block::kPrelude);
   return false;

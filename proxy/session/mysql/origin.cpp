@@ -32,7 +32,8 @@ void Origin::take_session(OriginSession session, std::string entered) {
   multi_statements = origin_has(my::capability::kMultiStatements);
   dirty = beyond_repair = error_may_hide_state = ended_in_error_ = false;
   virgin = true;
-  last_client = last_drawer = diagnostics_of = 0;
+  last_client = last_drawer = diagnostics_of = counted_by = 0;
+  several_drew = false;
   last_statement = 0;
   insert_id = 0;
   prepared_.clear();
@@ -146,6 +147,7 @@ void Origin::send(Command command, net::Bytes argument, Expected expected) {
   }
   write(scratch_);
   last_statement = 0;
+  if (expected.reply == Reply::kQuery) counted_by = 0;
   expect(std::move(expected));
 }
 
@@ -164,6 +166,13 @@ void Origin::close_statement(std::uint32_t origin_id) {
   write(scratch_);
 }
 
+bool Origin::drop_prepared() {
+  const std::vector<std::uint32_t> ids = prepared_.take_all();
+  for (const std::uint32_t id : ids) close_statement(id);
+  worker_->telemetry.add(Counter::kStatementsEvicted, ids.size());
+  return !ids.empty();
+}
+
 void Origin::reset() {
   send(Command::kResetConnection, {}, {Reply::kOk, Purpose::kPrelude, 1, false, nullptr});
   prepared_.clear();
@@ -171,7 +180,8 @@ void Origin::reset() {
   database.reset();  // the reset took its collation from the session
   dirty = unfinished = false;
   virgin = true;
-  last_client = last_drawer = diagnostics_of = 0;
+  last_client = last_drawer = diagnostics_of = counted_by = 0;
+  several_drew = false;
   insert_id = 0;
 }
 

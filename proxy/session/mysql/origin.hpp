@@ -7,8 +7,8 @@
 //             is rolled back, leftovers are reset; then it goes home to the pool
 //
 // A reply is translated packet by packet (replies.cpp): what both ends agreed on differs. Rows pass
-// in runs (reply_stream.cpp); only headers are read, and their sequence numbers rewritten where EOFs were added or
-// dropped before them.
+// in runs (reply_stream.cpp); only headers are read, and their sequence numbers rewritten where
+// EOFs were added or dropped before them.
 //
 // Belongs to its worker's thread. Owned by the pool, the client's lease, or Worker::finish.
 #pragma once
@@ -64,8 +64,9 @@ struct Outcome {
   net::Bytes session_state;  ///< of the last OK
   /// Whose OK says that something of the session has changed: bit i of result i, 63 of all later.
   std::uint64_t state_changed = 0;
-  bool failed_here = false;     ///< the proxy has refused it; the origin knows of no error
-  bool ends_with_rows = false;  ///< the last result was one of rows
+  bool failed_here = false;        ///< the proxy has refused it; the origin knows of no error
+  bool may_prepare_again = false;  ///< it failed by statements that have been closed since
+  bool ends_with_rows = false;     ///< the last result was one of rows
   std::uint32_t results = 0;
   std::uint64_t rows = 0;
   std::uint64_t bytes = 0;
@@ -141,6 +142,9 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   bool mid_reply() const { return begun_; }
   PreparedOnOrigin& prepared() { return prepared_; }
   void close_statement(std::uint32_t origin_id);
+  /// The origin takes no more statements: those that nobody uses just now are closed. False: there
+  /// was none.
+  bool drop_prepared();
   /// The client has sent its file to the end; the reply goes on with that number.
   void infile_ended(std::uint8_t client_sequence);
   bool wants_infile() const { return phase_ == Phase::kInfile; }
@@ -175,6 +179,9 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   std::uint64_t last_statement = 0;  ///< … its number by that client; 0: one of the proxy's own
   std::optional<std::uint64_t> insert_id = 0;  ///< its LAST_INSERT_ID(), where known
   std::uint32_t last_drawer = 0;     ///< who ran the newest statement that may have used a sequence
+  bool several_drew = false;         ///< … and somebody else has before
+  std::uint32_t counted_by = 0;      ///< whose FOUND_ROWS() it knows; 0: nobody's …
+  std::uint64_t counted = 0;         ///< … of which statement
   std::uint32_t diagnostics_of = 0;  ///< whose warnings it may still hold; 0: it holds none
   std::uint64_t diagnostics_number = 0;  ///< … of which statement
   Baseline baseline() const;
@@ -234,6 +241,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void infile_failed();
   void ok_packet(wire::mysql::Bytes payload, bool ends_rows);
   void err_packet(wire::mysql::Bytes payload);
+  bool prepares_anew();
   void end_reply(net::Bytes payload);
   void end_behind(net::Bytes payload);
   void before_end();

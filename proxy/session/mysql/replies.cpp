@@ -20,6 +20,8 @@ constexpr std::uint16_t kOfOneReply =
 
 /// ER_QUERY_INTERRUPTED, of KILL QUERY.
 constexpr std::uint16_t kQueryInterrupted = 1317;
+/// ER_MAX_PREPARED_STMT_COUNT_REACHED
+constexpr std::uint16_t kTooManyPrepared = 1461;
 
 constexpr std::uint8_t first_byte(net::Bytes payload) {
   return payload.empty() ? std::uint8_t{0} : static_cast<std::uint8_t>(payload[0]);
@@ -327,7 +329,8 @@ void Origin::ok_packet(my::Bytes payload, bool ends_rows) {
   outcome_.status = ok.status;
   status_ = static_cast<std::uint16_t>(ok.status & ~kOfOneReply);
   ended_in_error_ = false;
-  outcome_.warnings = ok.warnings;
+  // The list may outlive the results behind the one that it is of.
+  outcome_.warnings = std::max(outcome_.warnings, ok.warnings);
   outcome_.affected_rows = ok.affected_rows;
   if (ok.last_insert_id != 0) outcome_.last_insert_id = ok.last_insert_id;
   outcome_.session_state = ok.session_state;
@@ -371,9 +374,32 @@ void Origin::ok_packet(my::Bytes payload, bool ends_rows) {
   end_reply(built.empty() ? payload : my::Bytes(built));
 }
 
+/// max_prepared_stmt_count is reached: a client's PREPARE comes once more behind the end of what is
+/// kept here in case only. False: nothing is.
+bool Origin::prepares_anew() {
+  if (!drop_prepared()) {
+    worker_->service.give_up_statements();
+    return false;
+  }
+  const bool is_clients = owner_ != nullptr && queue_.size() == 1 &&
+                          queue_.front().purpose == Purpose::kCommand &&
+                          queue_.front().reply == Reply::kPrepare;
+  outcome_.may_prepare_again = true;
+  if (!is_clients) return false;
+  drop();
+  begun_ = false;
+  const Expected again = std::move(queue_.front());
+  queue_.clear();
+  const std::uint64_t latest = last_statement;
+  send(my::Command::kStmtPrepare, owner_->running_text(), again);
+  last_statement = latest;
+  return true;
+}
+
 void Origin::err_packet(my::Bytes payload) {
   auto err = my::parse_err(payload);
   if (!err) return broken();
+  if (err->code == kTooManyPrepared && prepares_anew()) return;
   std::string message;
   std::string retold;
   if (over_limit && err->code == kQueryInterrupted) {

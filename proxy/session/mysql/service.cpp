@@ -53,6 +53,19 @@ void Service::renew_connections() {
   pool->renew();
 }
 
+void Service::give_up_statements() {
+  constexpr std::chrono::seconds kPause{10};
+  {
+    const std::lock_guard lock(mutex_);
+    const auto now = std::chrono::steady_clock::now();
+    const bool lately = gave_up_statements_ != std::chrono::steady_clock::time_point{} &&
+                        now < gave_up_statements_ + kPause;
+    if (lately) return;
+    gave_up_statements_ = now;
+  }
+  pool->renew();
+}
+
 void Service::forget_origin() {
   origin_number.fetch_add(1, std::memory_order_acq_rel);
   knows_init_connect.store(false, std::memory_order_relaxed);

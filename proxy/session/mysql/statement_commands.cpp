@@ -195,7 +195,7 @@ Client::Step Client::stmt_execute(const Message& message) {
     if (offered(
             {text, statement->prepared->state, true, execute->null_bitmap, types, execute->values},
             step)) {
-      if (step == Step::kDone) {
+      if (step == Step::kDone && surely_counts(text)) {
         remember_read(text, state_, statement->prepared, &*execute, types);
       }
       return step;
@@ -208,8 +208,9 @@ Client::Step Client::stmt_execute(const Message& message) {
   if (!need_origin(&text)) return Step::kBlocked;
   const std::uint32_t* id = ensure_prepared(*statement);
   if (id == nullptr || !cleared(text, statement->prepared->state)) return Step::kBlocked;
-  last_.read.text = nullptr;
-  if (text.read_only && !statement->long_data) {
+  const bool counts = surely_counts(text);
+  if (counts) last_.read.text = nullptr;
+  if (counts && !statement->long_data) {
     remember_read(text, state_, statement->prepared, &*execute, statement->types);
   }
   running_ = {};

@@ -55,6 +55,13 @@ std::optional<std::uint32_t> PreparedOnOrigin::add(std::uint64_t id, std::uint32
   return before;
 }
 
+std::vector<std::uint32_t> PreparedOnOrigin::take_all() {
+  std::vector<std::uint32_t> ids;
+  for (const auto& [id, slot] : slots_) ids.push_back(slot.origin_id);
+  slots_.clear();
+  return ids;
+}
+
 std::optional<std::uint32_t> PreparedOnOrigin::surplus() {
   if (slots_.size() <= capacity_) return std::nullopt;
   const auto oldest =

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "proxy/session/mysql/session_state.hpp"
 #include "proxy/session/mysql/text_info.hpp"
@@ -60,6 +61,8 @@ class PreparedOnOrigin {
   /// Takes out the one to close so that the others fit; nothing: they do.
   std::optional<std::uint32_t> surplus();
   void remove(std::uint64_t id) { slots_.erase(id); }
+  /// The origin's ids of all of them, to be closed.
+  std::vector<std::uint32_t> take_all();
   void clear() { slots_.clear(); }
   std::size_t size() const { return slots_.size(); }
 

@@ -287,6 +287,34 @@ Glance glance(std::string_view text) {
   return seen;
 }
 
+bool only_defines(const sql::Analysis& analysis) {
+  constexpr std::array<std::string_view, 6> kWords = {"CREATE", "ALTER", "DROP",
+                                                      "RENAME", "GRANT", "REVOKE"};
+  const auto defines = [&](const sql::Statement& one) {
+    return std::find(kWords.begin(), kWords.end(), one.command) != kWords.end();
+  };
+  return analysis.functions.empty() && !analysis.mysql.has_executable_comment &&
+         std::all_of(analysis.statements.begin(), analysis.statements.end(), defines);
+}
+
+bool is_set(const sql::Statement& statement) {
+  return statement.effect == sql::Effect::kSet || statement.effect == sql::Effect::kSetLocal ||
+         (statement.command == "SET" && (statement.state & sql::state::kUnknown) == 0);
+}
+
+bool is_compound(const sql::Statement& statement) {
+  constexpr std::array<std::string_view, 8> kWords = {"BEGIN",  "IF",    "CASE", "LOOP",
+                                                      "REPEAT", "WHILE", "FOR",  "DECLARE"};
+  return statement.effect == sql::Effect::kUnknownWrite &&
+         std::find(kWords.begin(), kWords.end(), statement.command) != kWords.end();
+}
+
+std::uint16_t states_of(const sql::Analysis& analysis) {
+  std::uint16_t bits = 0;
+  for (const sql::Statement& statement : analysis.statements) bits |= statement.state;
+  return bits;
+}
+
 void TextInfo::dismiss(TextInfo* info) { spares.give(std::unique_ptr<TextInfo>(info)); }
 
 std::size_t TextMemo::number(sql::MysqlLexing lexing) {
@@ -365,7 +393,7 @@ TextRef TextMemo::make(std::string_view text, sql::MysqlLexing lexing, const Gla
   info->hidden = seen.hidden;
   info->cut = false;
   info->used_ = true;
-  if (!seen.plain) analysis(*info);
+  if (!seen.plain) info->hidden = seen.hidden && !only_defines(analysis(*info));
   return info;
 }
 

@@ -59,6 +59,15 @@ struct Glance {
 };
 Glance glance(std::string_view text);
 
+/// Definitions alone, of which the analysis says that they call nothing: t ( was a list of columns.
+bool only_defines(const sql::Analysis& analysis);
+/// SET, also where some of its assignments are for everybody.
+bool is_set(const sql::Statement& statement);
+/// BEGIN NOT ATOMIC, IF … outside of stored programs; its own OK comes behind its results.
+bool is_compound(const sql::Statement& statement);
+/// Of all statements: bits of sql::state.
+std::uint16_t states_of(const sql::Analysis& analysis);
+
 class TextMemo {
  public:
   explicit TextMemo(std::size_t capacity = 4096) : capacity_(capacity) {}

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -87,6 +88,9 @@ class Service {
   void forget_origin();
   /// SET GLOBAL: sessions are to begin as the origin lets them begin now.
   void renew_connections();
+  /// The origin takes no more prepared statements, and whoever asked has none to give up: the
+  /// pool's connections are replaced, at most once in a while.
+  void give_up_statements();
   /// Whether sessions begin with autocommit on, as far as is known.
   bool begins_with_autocommit() const { return autocommits_.load(std::memory_order_relaxed); }
   /// The kinds that the origin can be asked for at all.
@@ -105,6 +109,7 @@ class Service {
   std::atomic<std::uint32_t> next_id_ = 0;
   std::atomic<std::uint64_t> kinds_offered_ = kKindMask;
   std::atomic<bool> autocommits_ = true;  // of profile_
+  std::chrono::steady_clock::time_point gave_up_statements_{};
 };
 
 class Worker final : public Clientele<Client, Origin> {

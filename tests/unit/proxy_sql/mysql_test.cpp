@@ -355,6 +355,59 @@ TEST_CASE("sql_mode and the character set decide how quotes are read") {
 }
 
 }  // namespace
+TEST_CASE("each statement is read under the sql_mode that those before it have left") {
+  const auto commands = [](const char* text) {
+    std::string all;
+    const auto analysis = analyse_mysql(text);
+    for (const Statement& one : analysis->statements) all += one.command + ' ';
+    return all;
+  };
+  constexpr std::string_view kSets = "SET SELECT SET ";
+  for (const char* text :
+       {R"(SET sql_mode = 'NO_BACKSLASH_ESCAPES'; SELECT '\'; SET a = 1)",
+        R"(SET sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES'); SELECT '\'; SET a = 1)",
+        R"(SET @m = 'NO_BACKSLASH_ESCAPES', sql_mode = @m; SELECT '\'; SET a = 1)",
+        R"(SET sql_mode = REPLACE(@@sql_mode, 'X', ''); SELECT '\\'; SET a = 1)",
+        R"(SET sql_mode = DEFAULT; SELECT 'a'; SET a = 1)"}) {
+    CAPTURE(text);
+    CHECK(commands(text) == kSets);
+  }
+  for (const char* text : {"SET sql_mode = DEFAULT; SELECT \"a\"; SET a = 1",
+                           "EXECUTE IMMEDIATE 'SET sql_mode = ANSI'; SELECT \"a\"",
+                           "SET sql_mode = ORACLE; SELECT \"a\"; SET a = 1"}) {
+    CAPTURE(text);
+    const auto analysis = analyse_mysql(text);
+    REQUIRE(analysis->statements.size() == 2);
+    CHECK(analysis->statements[1].command == kMysqlUnreadEnd);
+    CHECK(analysis->statements[1].unknown_targets);
+  }
+}
+
+TEST_CASE("statements with bodies outside of stored programs are one each") {
+  for (const char* text :
+       {"IF 0 THEN SELECT 1; SET a = 1; END IF", "x: LOOP SET a = 1; LEAVE x; END LOOP",
+        "BEGIN NOT ATOMIC SET a = 1; END", "BEGIN SET a = 1; END"}) {
+    CAPTURE(text);
+    const auto analysis = analyse_mysql(text);
+    REQUIRE(analysis->statements.size() == 1);
+    CHECK(analysis->statements[0].unknown_targets);
+  }
+  CHECK(analyse_mysql("BEGIN; SET a = 1")->statements.size() == 2);
+  CHECK(analyse_mysql("BEGIN WORK; SET a = 1")->statements.size() == 2);
+}
+
+TEST_CASE("definitions call nothing that they name") {
+  for (const char* text : {"CREATE TABLE t (a INT)", "DROP TABLE IF EXISTS t",
+                           "CREATE INDEX i ON t (a)", "CREATE VIEW v AS SELECT f() FROM t",
+                           "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES u (b)"}) {
+    CAPTURE(text);
+    CHECK(analyse_mysql(text)->functions.empty());
+    CHECK(analyse_mysql(text)->tables.empty());
+  }
+  CHECK_FALSE(analyse_mysql("CREATE TABLE t AS SELECT f() FROM u")->functions.empty());
+  CHECK_FALSE(analyse_mysql("CREATE TABLE t (a INT) TABLE v")->tables.empty());
+}
+
 TEST_CASE("a comment for no server is one, as long as the server takes it for one") {
   const auto count = [](std::string_view text) {
     return analyse_mysql(text, {})->statements.size();

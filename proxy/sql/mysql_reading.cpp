@@ -1,0 +1,164 @@
+#include "proxy/sql/mysql_reading.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace hyperdrive::proxy::sql {
+namespace {
+
+std::string lowered(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  }
+  return out;
+}
+
+bool names_mode(const MysqlWord& word) {
+  return lowered(word.token.text).find("sql_mode") != std::string::npos;
+}
+
+/// Of the session: "@@sql_mode", "@@session.sql_mode", "sql_mode"; empty: another scope's.
+std::string variable_of(const MysqlWord& word) {
+  std::string name = lowered(word.token.text);
+  std::erase(name, '`');
+  if (word.token.kind != MysqlTokenKind::kSystemVariable) return name;
+  name.erase(0, 2);
+  for (const std::string_view scope : {"session.", "local."}) {
+    if (name.starts_with(scope)) return name.substr(scope.size());
+  }
+  return name.find('.') == std::string::npos ? name : std::string();
+}
+
+/// What stands between the quotes of a plain string.
+std::optional<std::string_view> plain_string(const MysqlWord& word) {
+  const std::string_view text = word.token.text;
+  const bool quoted =
+      word.token.kind == MysqlTokenKind::kString || word.token.kind == MysqlTokenKind::kQuotedName;
+  if (!quoted || text.size() < 2 || (text.front() != '\'' && text.front() != '"')) return {};
+  if (text.find('\\') != text.npos) return {};
+  return text.substr(1, text.size() - 2);
+}
+
+}  // namespace
+
+bool MysqlReading::reads(std::string_view rest) const {
+  if (!knows_mode_ && rest.find_first_of("\"\\") != rest.npos) return false;
+  return !hides_ascii_ || lexing_.unsafe_charset ||
+         std::all_of(rest.begin(), rest.end(), [](char c) { return (c & 0x80) == 0; });
+}
+
+void MysqlReading::pass(const MysqlWords& statement, bool is_conditional) {
+  if (statement.empty()) return;
+  const MysqlWord& first = statement.front();
+  if (first.is("prepare") || first.is("execute")) {
+    if (std::any_of(statement.begin(), statement.end(), names_mode)) knows_mode_ = false;
+    return;
+  }
+  // SET STATEMENT puts back what it sets.
+  if (!first.is("set") || (statement.size() > 1 && statement[1].is("statement"))) return;
+  auto begin = statement.begin() + 1;
+  int depth = 0;
+  for (auto at = begin; at != statement.end(); ++at) {
+    if (at->is_symbol("(")) ++depth;
+    if (at->is_symbol(")")) --depth;
+    if (depth != 0 || !at->is_symbol(",")) continue;
+    assign(begin, at, is_conditional);
+    begin = at + 1;
+  }
+  assign(begin, statement.end(), is_conditional);
+}
+
+void MysqlReading::assign(Words begin, Words end, bool is_conditional) {
+  constexpr std::array<std::string_view, 3> kForAll = {"global", "persist", "persist_only"};
+  if (begin == end) return;
+  if (std::find(kForAll.begin(), kForAll.end(), begin->lower) != kForAll.end()) return;
+  if (begin->is("names") || begin->is("charset")) return set_charset(begin + 1, end);
+  if (begin->is("character")) return set_charset(end - begin > 2 ? begin + 2 : end, end);
+  if ((begin->is("session") || begin->is("local")) && end - begin > 1) ++begin;
+  const MysqlWord& target = *begin++;
+  if (begin != end && (begin->is_symbol("=") || begin->is_symbol(":="))) ++begin;
+  if (target.token.kind == MysqlTokenKind::kUserVariable) {
+    const KnownMode mode = is_conditional ? std::nullopt : mode_of(begin, end);
+    kept_.insert_or_assign(lowered(target.token.text), mode);
+    return;
+  }
+  const std::string name = variable_of(target);
+  if (name == "character_set_client") return set_charset(begin, end);
+  if (name == "sql_mode") set_mode(mode_of(begin, end), is_conditional);
+}
+
+void MysqlReading::set_mode(KnownMode mode, bool is_conditional) {
+  const Mode now{lexing_.ansi_quotes, lexing_.no_backslash_escapes};
+  if (mode && is_conditional && *mode != now) mode.reset();
+  if (is_conditional && !knows_mode_) return;
+  knows_mode_ = mode.has_value();
+  if (!mode) return;
+  lexing_.ansi_quotes = mode->ansi_quotes;
+  lexing_.no_backslash_escapes = mode->no_backslash_escapes;
+}
+
+void MysqlReading::set_charset(Words begin, Words end) {
+  constexpr std::array<std::string_view, 5> kUnsafe = {"sjis", "cp932", "gbk", "big5", "gb18030"};
+  hides_ascii_ = true;
+  if (begin == end) return;
+  const auto text = plain_string(*begin);
+  const std::string name = text ? lowered(*text) : begin->lower;
+  hides_ascii_ = name.empty() || std::find(kUnsafe.begin(), kUnsafe.end(), name) != kUnsafe.end();
+}
+
+/// Words of no meaning to the server's reading are not looked at. ORACLE has a grammar of its own.
+MysqlReading::KnownMode MysqlReading::mode_of_text(std::string_view text) {
+  const std::string words = lowered(text);
+  if (words.find("oracle") != std::string::npos) return std::nullopt;
+  Mode mode;
+  for (const std::string_view word : {"ansi", "db2", "maxdb", "mssql", "postgresql"}) {
+    mode.ansi_quotes = mode.ansi_quotes || words.find(word) != std::string::npos;
+  }
+  mode.no_backslash_escapes = words.find("no_backslash_escapes") != std::string::npos;
+  return mode;
+}
+
+/// A constant, a variable that holds a mode, or an expression of such: CONCAT(@@sql_mode, ',…') has
+/// what its parts have; of others it is known only that they have nothing that no part has.
+MysqlReading::KnownMode MysqlReading::mode_of(Words begin, Words end) const {
+  constexpr std::array<std::string_view, 4> kHarmless = {"concat", "replace", "select",
+                                                         "concat_ws"};
+  if (begin == end) return std::nullopt;
+  const bool is_alone = end - begin == 1;
+  const bool joins = begin->is("concat") && std::none_of(begin, end, [](const MysqlWord& word) {
+                       return word.is("replace") || word.is("select");
+                     });
+  Mode all;
+  std::string constants;
+  for (auto at = begin; at != end; ++at) {
+    KnownMode part = Mode{};
+    if (const auto text = plain_string(*at)) {
+      constants += *text;
+    } else if (at->token.kind == MysqlTokenKind::kUserVariable) {
+      const auto kept = kept_.find(lowered(at->token.text));
+      part = kept == kept_.end() ? std::nullopt : kept->second;
+    } else if (at->token.kind == MysqlTokenKind::kSystemVariable) {
+      const bool is_known = variable_of(*at) == "sql_mode" && knows_mode_;
+      part = is_known ? KnownMode(Mode{lexing_.ansi_quotes, lexing_.no_backslash_escapes})
+                      : std::nullopt;
+    } else if (is_alone && (at->token.text == "0" ||
+                            (at->token.kind == MysqlTokenKind::kWord && !at->is("default")))) {
+      constants += at->token.text;
+    } else if (!at->is_symbol("(") && !at->is_symbol(")") && !at->is_symbol(",") &&
+               std::find(kHarmless.begin(), kHarmless.end(), at->lower) == kHarmless.end()) {
+      part.reset();
+    }
+    if (!part) return std::nullopt;
+    all.ansi_quotes = all.ansi_quotes || part->ansi_quotes;
+    all.no_backslash_escapes = all.no_backslash_escapes || part->no_backslash_escapes;
+  }
+  const KnownMode said = mode_of_text(constants);
+  if (!said) return std::nullopt;
+  all.ansi_quotes = all.ansi_quotes || said->ansi_quotes;
+  all.no_backslash_escapes = all.no_backslash_escapes || said->no_backslash_escapes;
+  if (is_alone || joins || all == Mode{}) return all;
+  return std::nullopt;
+}
+
+}  // namespace hyperdrive::proxy::sql

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "proxy/net/loop.hpp"
+#include "proxy/net/sockets.hpp"
 #include "proxy/wire/postgres/build.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
@@ -11,11 +11,18 @@ namespace hyperdrive::proxy::session::postgres {
 namespace wire = wire::postgres;
 using wire::Backend;
 
+namespace {
+
+constexpr std::chrono::seconds kWatch{5};
+
+}  // namespace
+
 SideConnection::SideConnection(std::unique_ptr<net::Stream> stream,
                                std::function<void(std::string)> on_lost)
     : stream_(std::move(stream)), on_lost_(std::move(on_lost)) {
   stream_->set_handler(this);
   stream_->resume_reading();
+  watch_ = stream_->loop().timer([this] { watch(); });
 }
 
 SideConnection::~SideConnection() { *alive_ = false; }
@@ -36,6 +43,7 @@ void SideConnection::close(std::function<void()> closed) {
   constexpr std::chrono::seconds kPatience{2};
   std::string goodbye;
   wire::append_empty(goodbye, wire::Frontend::kTerminate);
+  watch_->disarm();
   stream_->set_handler(nullptr);
   stream_->write(goodbye);
   net::Loop& loop = stream_->loop();
@@ -47,6 +55,14 @@ void SideConnection::send_next() {
   std::string message;
   wire::append_query(message, questions_.front().sql);
   stream_->write(message);
+  watch_->arm(kWatch);
+}
+
+/// Otherwise nobody would ask again for as long as the kernel repeats the question.
+void SideConnection::watch() {
+  if (questions_.empty() || copy_) return;
+  if (net::peer_has_vanished(stream_->fd())) return fail_all("the origin does not answer any more");
+  watch_->arm(kWatch);
 }
 
 std::size_t SideConnection::on_data(net::Bytes data) {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/base/error.hpp"
+#include "proxy/net/loop.hpp"
 #include "proxy/net/stream.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
@@ -68,8 +69,10 @@ class SideConnection final : public net::StreamHandler {
   void finish_question();
   void send_next();
   void fail_all(const std::string& why);
+  void watch();
 
   std::unique_ptr<net::Stream> stream_;
+  std::unique_ptr<net::Timer> watch_;  // while a question is open
   std::function<void(std::string)> on_lost_;
   std::deque<Question> questions_;  // the first is being asked
   OnCopyData copy_;

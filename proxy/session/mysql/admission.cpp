@@ -56,8 +56,9 @@ bool Client::may_run(const Message& message, TextInfo& text, Step& step) {
   const sql::Analysis& analysis = TextMemo::analysis(text);
   if (loads_unallowed_file(analysis)) {
     const auto profile = worker_.service.profile();
-    const std::string refusal = Client::no_local_files(
-        profile && profile->is_mariadb, profile ? std::atoi(profile->server_version.c_str()) : 0);
+    const std::string refusal =
+        Client::no_local_files(profile && profile->server.is_mariadb,
+                               profile ? std::atoi(profile->server_version.c_str()) : 0);
     const auto told = my::parse_err(refusal);
     step = refuse(told->code, told->sqlstate, told->message);
     return false;

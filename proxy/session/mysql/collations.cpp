@@ -18,7 +18,7 @@ struct Collation {
   std::uint16_t id;
   std::string_view names;
 };
-constexpr std::array<Collation, 140> kCollations = {{
+constexpr std::array<Collation, 142> kCollations = {{
     {1, "big5 COLLATE big5_chinese_ci"},
     {2, "latin2 COLLATE latin2_czech_cs"},
     {3, "dec8 COLLATE dec8_swedish_ci"},
@@ -85,6 +85,7 @@ constexpr std::array<Collation, 140> kCollations = {{
     {73, "keybcs2 COLLATE keybcs2_bin"},
     {74, "koi8r COLLATE koi8r_bin"},
     {75, "koi8u COLLATE koi8u_bin"},
+    {76, "utf8 COLLATE utf8_tolower_ci"},
     {77, "latin2 COLLATE latin2_bin"},
     {78, "latin5 COLLATE latin5_bin"},
     {79, "latin7 COLLATE latin7_bin"},
@@ -158,22 +159,22 @@ constexpr std::array<Collation, 140> kCollations = {{
     {247, "utf8mb4 COLLATE utf8mb4_vietnamese_ci"},
     {248, "gb18030 COLLATE gb18030_chinese_ci"},
     {249, "gb18030 COLLATE gb18030_bin"},
+    {250, "gb18030 COLLATE gb18030_unicode_520_ci"},
     {255, "utf8mb4 COLLATE utf8mb4_0900_ai_ci"},
 }};
 
-/// gb18030 and the collations of Unicode 9 are MySQL's alone.
-constexpr bool mysql_only(std::uint16_t id) { return id >= 248; }
-
 /// MariaDB's own, below those of Unicode 14.
-constexpr std::array<Collation, 82> kMariadbs = {{
+constexpr std::array<Collation, 84> kMariadbs = {{
     {213, "utf8 COLLATE utf8_croatian_mysql561_ci"},
     {245, "utf8mb4 COLLATE utf8mb4_croatian_mysql561_ci"},
     {576, "utf8mb3 COLLATE utf8mb3_croatian_ci"},
     {577, "utf8mb3 COLLATE utf8mb3_myanmar_ci"},
     {578, "utf8mb3 COLLATE utf8mb3_thai_520_w2"},
+    {579, "utf8mb3 COLLATE utf8mb3_general1400_as_ci"},
     {608, "utf8mb4 COLLATE utf8mb4_croatian_ci"},
     {609, "utf8mb4 COLLATE utf8mb4_myanmar_ci"},
     {610, "utf8mb4 COLLATE utf8mb4_thai_520_w2"},
+    {611, "utf8mb4 COLLATE utf8mb4_general1400_as_ci"},
     {1025, "big5 COLLATE big5_chinese_nopad_ci"},
     {1027, "dec8 COLLATE dec8_swedish_nopad_ci"},
     {1028, "cp850 COLLATE cp850_general_nopad_ci"},
@@ -270,6 +271,8 @@ std::string unicode_14(std::uint16_t id) {
   return name + ((id & 1) != 0 ? "_cs" : "_ci");
 }
 
+constexpr std::uint16_t kLastUnicode9 = 323;
+
 /// Unicode 9 at MySQL 8, behind utf8mb4_0900_ai_ci.
 std::string unicode_9(std::uint16_t id) {
   constexpr std::uint16_t kAccents = 23;  // from a language's ai_ci to its as_cs
@@ -310,18 +313,41 @@ std::string find(const std::array<Collation, n>& among, std::uint16_t id) {
   return found == among.end() || found->id != id ? std::string() : std::string(found->names);
 }
 
-std::string named(std::uint16_t id, bool is_mariadb) {
-  if (!is_mariadb) return id > 255 ? unicode_9(id) : find(kCollations, id);
-  if (id >= 2048) return unicode_14(id);
-  std::string own = find(kMariadbs, id);
-  return own.empty() && !mysql_only(id) ? find(kCollations, id) : own;
+/// One that this MariaDB lacks: gb18030 and what else MySQL alone has; of Unicode 9 it knows most,
+/// as other names for its own, since 11.4.5; of the rest some are young.
+bool is_missing(std::uint16_t id, unsigned mariadb_version) {
+  constexpr unsigned kUnicode9Since = 110405, kGeneral1400Since = 110500;
+  if (id == 76 || (id >= 248 && id <= 250)) return true;
+  if (id >= 255 && id <= kLastUnicode9) {
+    return mariadb_version < kUnicode9Since || (id > 301 && id != 305 && id != 309);
+  }
+  return (id == 579 || id == 611) && mariadb_version < kGeneral1400Since;
+}
+
+std::string named(std::uint16_t id, const sql::MysqlServer& server) {
+  if (server.is_mariadb) {
+    if (is_missing(id, server.version)) return {};
+    if (id >= 2048) return unicode_14(id);
+    if (std::string own = find(kMariadbs, id); !own.empty()) return own;
+  }
+  return id > 255 ? unicode_9(id) : find(kCollations, id);
+}
+
+/// The ones that character sets have by default, unless the server's character_set_collations says
+/// otherwise: MariaDB 11 takes such a number for the character set alone.
+bool is_default(std::uint16_t id) {
+  constexpr std::array<std::uint16_t, 35> kDefaults = {
+      1,  3,  4,  6,  7,  8,  9,  10, 11, 12, 13, 16, 18, 19, 22, 24, 25, 26,
+      28, 30, 32, 33, 36, 37, 38, 39, 40, 41, 51, 57, 59, 63, 92, 95, 97};
+  return std::binary_search(kDefaults.begin(), kDefaults.end(), id);
 }
 
 }  // namespace
 
-std::string names_of_collation(std::uint16_t id, bool is_mariadb) {
+std::string names_of_collation(std::uint16_t id, const sql::MysqlServer& server) {
   if (id == my::kUtf8mb4GeneralCi) return {};
-  std::string names = named(id, is_mariadb);
+  std::string names = named(id, server);
+  if (server.is_mariadb && is_default(id)) names.resize(std::min(names.find(' '), names.size()));
   return names.empty() ? "DEFAULT" : names;
 }
 

@@ -8,11 +8,13 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/sql/mysql_lexer.hpp"
+
 namespace hyperdrive::proxy::session::mysql {
 
 /// As SET NAMES says it; DEFAULT for one that is unknown, or that no client may use, as at a direct
 /// login. Empty: the one with which origin connections log in.
-std::string names_of_collation(std::uint16_t id, bool is_mariadb);
+std::string names_of_collation(std::uint16_t id, const sql::MysqlServer& server);
 
 /// The character set's name, if it is one that no client may use: with more than one byte for an
 /// ASCII letter. Else empty.

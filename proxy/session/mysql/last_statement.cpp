@@ -194,7 +194,7 @@ void Client::served(TextInfo& text) {
   if (counts) last_.counted = last_.number;
   if (counts && !last_.has_diagnostics) return;
   const auto profile = worker_.service.profile();
-  const bool is_mariadb = profile && profile->is_mariadb;
+  const bool is_mariadb = profile && profile->server.is_mariadb;
   if (!counts && counting_of(text, is_mariadb) != Counting::kLeaves) {
     last_.counted = last_.number;
     last_.read.text = nullptr;

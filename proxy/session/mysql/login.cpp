@@ -60,10 +60,10 @@ void Client::send_greeting(const OriginProfile& profile) {
   id_ = worker_.service.next_client_id(worker_.index);
   worker_.name(id_, *this);
   scramble_ = my::make_scramble();
-  method_ = profile.is_mariadb ? plugin::kNativePassword : plugin::kCachingSha2;
+  method_ = profile.server.is_mariadb ? plugin::kNativePassword : plugin::kCachingSha2;
   capabilities_ = kOffered;
   if (worker_.options->client_tls) capabilities_ |= capability::kSsl;
-  if (profile.is_mariadb) {
+  if (profile.server.is_mariadb) {
     capabilities_ |= profile.capabilities & kOfferedOfMariadb;
   } else {
     capabilities_ |= capability::kLongPassword;
@@ -206,7 +206,7 @@ void Client::user_not_changed(const std::string& error) {
   packet_to_client(sequence_, error);
   worker_.telemetry.add(Counter::kErrors);
   const auto profile = worker_.service.profile();
-  if (!profile || !profile->is_mariadb || ++failed_changes_ >= kMostTries) return close_politely();
+  if (!profile || !profile->server.is_mariadb || ++failed_changes_ >= kMostTries) return close_politely();
   changing_user_ = false;
   user_ = worker_.options->config.local.local_user;
   auto state = std::make_shared<State>();
@@ -253,8 +253,7 @@ StateRef Client::initial_state() const {
 /// Empty: what an origin connection has by its own login.
 std::string Client::names_of_charset() const {
   const auto profile = worker_.service.profile();
-  const bool is_mariadb = profile && profile->is_mariadb;
-  return names_of_collation(charset_, is_mariadb);
+  return names_of_collation(charset_, profile ? profile->server : sql::MysqlServer());
 }
 
 }  // namespace hyperdrive::proxy::session::mysql

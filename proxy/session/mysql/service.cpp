@@ -37,7 +37,7 @@ void Service::learn(const OriginSession& session) {
   auto profile = std::make_shared<OriginProfile>();
   profile->server_version = session.server_version;
   profile->capabilities = session.server_capabilities;
-  profile->is_mariadb = session.is_mariadb();
+  profile->server = {session.is_mariadb(), session.version_number()};
   profile->autocommit = (session.status & wire::mysql::status::kAutocommit) != 0;
   profile->mode_flags = session.status & wire::mysql::status::kModes;
   kinds_offered_.store(session.server_capabilities & kKindMask, std::memory_order_relaxed);

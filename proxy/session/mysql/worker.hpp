@@ -29,6 +29,7 @@
 #include "proxy/session/mysql/text_info.hpp"
 #include "proxy/session/plane.hpp"
 #include "proxy/session/telemetry.hpp"
+#include "proxy/sql/mysql_lexer.hpp"
 #include "proxy/wire/mysql/auth.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
@@ -50,7 +51,7 @@ using OptionsRef = std::shared_ptr<const Options>;
 struct OriginProfile {
   std::string server_version;  ///< as greeted
   std::uint64_t capabilities = 0;
-  bool is_mariadb = false;
+  sql::MysqlServer server;
   bool autocommit = true;
   std::uint16_t mode_flags = 0;  ///< wire::mysql::status::kModes of a fresh session
 };

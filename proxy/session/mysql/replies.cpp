@@ -334,7 +334,7 @@ void Origin::ok_packet(my::Bytes payload, bool ends_rows) {
   outcome_.affected_rows = ok.affected_rows;
   if (ok.last_insert_id != 0) outcome_.last_insert_id = ok.last_insert_id;
   outcome_.session_state = ok.session_state;
-  if (!ok.session_state.empty()) {
+  if (!ok.session_state.empty() && my::changes_session(ok.session_state)) {
     outcome_.state_changed |= std::uint64_t{1} << std::min<std::uint32_t>(outcome_.results, 63);
   }
   outcome_.ends_with_rows = ends_rows;

@@ -115,6 +115,16 @@ bool for_each_change(Bytes state, const std::function<void(const SessionChange&)
   return entries.ok();
 }
 
+bool changes_session(Bytes state) {
+  bool changes = false;
+  const bool sound = for_each_change(state, [&changes](const SessionChange& change) {
+    changes = changes || (change.type != SessionTrack::kGtids &&
+                          change.type != SessionTrack::kTransactionCharacteristics &&
+                          change.type != SessionTrack::kTransactionState);
+  });
+  return changes || !sound;
+}
+
 std::string without_changes(Bytes state, SessionTrack type) {
   std::string kept;
   PayloadWriter out(kept);

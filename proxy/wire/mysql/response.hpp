@@ -53,6 +53,9 @@ struct SessionChange {
 /// All changes in an OK's session state, in order; false when it is malformed (what came before the
 /// fault has been visited).
 bool for_each_change(Bytes state, const std::function<void(const SessionChange&)>& visit);
+/// Whether there is anything in it besides how transactions stand and what they are called: MySQL 9
+/// tells of each BEGIN and COMMIT, which the status says as well.
+bool changes_session(Bytes state);
 /// The entries but for those of one type.
 std::string without_changes(Bytes state, SessionTrack type);
 

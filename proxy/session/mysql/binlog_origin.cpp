@@ -176,8 +176,12 @@ Task<Result<void>> Opening::look_for_blind_spots(Dialogue& questions) {
         "(binlog_transaction_compression).");
   }
   if (keeps_replicated_writes(variables_)) co_return Result<void>();
-  const auto sources = co_await ask(
-      questions, is_mariadb_ ? "SHOW ALL SLAVES STATUS" : "SHOW SLAVE STATUS", capabilities);
+  auto sources = co_await ask(
+      questions, is_mariadb_ ? "SHOW ALL SLAVES STATUS" : "SHOW REPLICA STATUS", capabilities);
+  if (!sources && !is_mariadb_) {
+    // MySQL before 8.0.22 has only this.
+    sources = co_await ask(questions, "SHOW SLAVE STATUS", capabilities);
+  }
   if (sources && !sources->empty()) {
     co_return needs("log_slave_updates = ON",
                     "it is a replica itself and its log leaves out what it replicates",

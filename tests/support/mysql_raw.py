@@ -1,9 +1,9 @@
 """A MySQL client whose replies are the raw packets, numbers and all: what a cache must give back byte for byte."""
 
-import hashlib
 import socket
 import struct
 
+from .mywire import ANSWERS, native_answer
 from .ports import PATIENCE
 
 FOUND_ROWS, CONNECT_WITH_DB, PROTOCOL_41, SECURE, PLUGIN_AUTH = 2, 8, 0x200, 0x8000, 1 << 19
@@ -12,6 +12,8 @@ USUAL = 0x2085 | CONNECT_WITH_DB | PROTOCOL_41 | SECURE | PLUGIN_AUTH | MULTI | 
 
 
 class Raw:
+    native = staticmethod(native_answer)
+
     def __init__(self, where, capabilities: int = USUAL, charset: int = 45, database: str | None = None):
         login = where.login()
         self.capabilities = capabilities
@@ -21,23 +23,20 @@ class Raw:
         end = greeting.index(b"\0", 1)
         rest = greeting[end + 5:]
         scramble = rest[:8] + rest[8 + 1 + 2 + 1 + 2 + 2 + 1 + 10:][:12]
-        answer = self.native(login["password"].encode(), scramble)
+        plugin = rest[8 + 1 + 2 + 1 + 2 + 2 + 1 + 10 + 13:].partition(b"\0")[0]
+        answer = ANSWERS[plugin](login["password"].encode(), scramble)
         name = database or login["database"]
         self.socket.sendall(self.framed(
             struct.pack("<IIB23x", capabilities, 1 << 24, charset) + login["user"].encode() + b"\0"
-            + bytes([len(answer)]) + answer + name.encode() + b"\0" + b"mysql_native_password\0", 1))
+            + bytes([len(answer)]) + answer + name.encode() + b"\0" + plugin + b"\0", 1))
         sequence, payload = self.packet()
         if payload[:1] == b"\xfe":
-            scramble = payload[payload.index(b"\0", 1) + 1:][:20]
-            self.socket.sendall(self.framed(self.native(login["password"].encode(), scramble), sequence + 1))
+            plugin, _, scramble = payload[1:].partition(b"\0")
+            self.socket.sendall(self.framed(ANSWERS[plugin](login["password"].encode(), scramble[:20]), sequence + 1))
+            sequence, payload = self.packet()
+        if payload == b"\x01\x03":   # caching_sha2_password knows the password
             sequence, payload = self.packet()
         assert payload[:1] == b"\0", payload
-
-    @staticmethod
-    def native(password: bytes, scramble: bytes) -> bytes:
-        first = hashlib.sha1(password).digest()
-        second = hashlib.sha1(scramble + hashlib.sha1(first).digest()).digest()
-        return bytes(a ^ b for a, b in zip(first, second))
 
     @staticmethod
     def framed(payload: bytes, sequence: int = 0) -> bytes:

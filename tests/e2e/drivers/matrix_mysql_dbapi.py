@@ -34,7 +34,8 @@ def number_of(work) -> int:
 
 
 db = connect()
-rows(db, f"create or replace table {TABLE} (k bigint primary key, n decimal(20,6), s text, b longblob, d datetime(6))")
+rows(db, f"drop table if exists {TABLE}")
+rows(db, f"create table {TABLE} (k bigint primary key, n decimal(20,6), s text, b longblob, d datetime(6))")
 import datetime  # noqa: E402
 when = datetime.datetime(2026, 11, 23, 10, 11, 12, 345678)
 rows(db, f"insert into {TABLE} values (%s, %s, %s, %s, %s)", (9007199254740993, Decimal("123.450000"), TEXT, bytes(range(256)), when))
@@ -88,7 +89,8 @@ with many.cursor() as cursor:
     while cursor.nextset():
         results.append(list(cursor.fetchall()))
     assert results[:3] == [[(1,)], [("two", None)], []], results
-    cursor.execute(f"create or replace procedure {TABLE}_p(n int) begin select n; select n + 1; end")
+    cursor.execute(f"drop procedure if exists {TABLE}_p")
+    cursor.execute(f"create procedure {TABLE}_p(n int) begin select n; select n + 1; end")
     cursor.callproc(f"{TABLE}_p", (41,))
     assert list(cursor.fetchall()) == [(41,)] and cursor.nextset() and list(cursor.fetchall()) == [(42,)]
     while cursor.nextset():

@@ -21,6 +21,7 @@ const both = (name, work) => [
 
 await steps(Object.fromEntries([
   ...both("types survive as text and as binary", async (c) => {
+    await c.query("drop table if exists matrix_mariadb");
     await c.query(createTypes("matrix_mariadb"));
     await c.query(insertTypes("matrix_mariadb"), [1, ...typeValues]);
     await c.execute(insertTypes("matrix_mariadb"), [2, ...typeValues]);

@@ -17,6 +17,7 @@ const using = async (work, more = {}) => {
 
 await steps({
   "types survive as text and as binary": () => using(async (c) => {
+    await c.query("drop table if exists matrix_mysql2");
     await c.query(createTypes("matrix_mysql2"));
     await c.query(insertTypes("matrix_mysql2"), [1, ...typeValues]);
     await c.execute(insertTypes("matrix_mysql2"), [2, ...typeValues]);
@@ -71,7 +72,8 @@ await steps({
     answers.forEach(([[r]], i) => assert.equal(Number(r.v), i));
   }),
   "insert ids and affected rows": () => using(async (c) => {
-    await c.query("create or replace table matrix_ids (id int auto_increment primary key, v int)");
+    await c.query("drop table if exists matrix_ids");
+    await c.query("create table matrix_ids (id int auto_increment primary key, v int)");
     const [one] = await c.query("insert into matrix_ids (v) values (1), (1), (1)");
     assert.deepEqual([one.insertId, one.affectedRows], [1, 3]);
     const [two] = await c.execute("insert into matrix_ids (v) values (?)", [2]);
@@ -86,7 +88,8 @@ await steps({
     assert.equal(same.affectedRows, 0);
   }, { flags: ["-FOUND_ROWS"] }),
   "transactions and savepoints": () => using(async (c) => {
-    await c.query("create or replace table matrix_tx (k int primary key, v text)");
+    await c.query("drop table if exists matrix_tx");
+    await c.query("create table matrix_tx (k int primary key, v text)");
     await c.beginTransaction();
     await c.execute("insert into matrix_tx values (?, ?)", [1, "kept"]);
     await c.query("savepoint s");
@@ -109,10 +112,10 @@ await steps({
     assert.equal((await c.query("select 1 v"))[0][0].v, 1);
   }),
   "several statements, several results": () => using(async (c) => {
-    const [results] = await c.query("select 1 a; create or replace table matrix_multi (x int); insert into matrix_multi values (1),(2); select * from matrix_multi");
+    const [results] = await c.query("select 1 a; drop table if exists matrix_multi; create table matrix_multi (x int); insert into matrix_multi values (1),(2); select * from matrix_multi");
     assert.deepEqual(results[0], [{ a: 1 }]);
-    assert.equal(results[2].affectedRows, 2);
-    assert.deepEqual(results[3], [{ x: 1 }, { x: 2 }]);
+    assert.equal(results[3].affectedRows, 2);
+    assert.deepEqual(results[4], [{ x: 1 }, { x: 2 }]);
     await rejects(c.query("select 1; select * from no_such_table; select 2"), "ER_NO_SUCH_TABLE");
     assert.equal((await c.query("select 3 v"))[0][0].v, 3);
   }, { multipleStatements: true }),
@@ -120,14 +123,16 @@ await steps({
     await rejects(c.query("select 1; select 2"), "ER_PARSE_ERROR");
   }),
   "a procedure's results": () => using(async (c) => {
-    await c.query("create or replace procedure matrix_proc(n int) begin select n a; select n + 1 b, 'x' c; end");
+    await c.query("drop procedure if exists matrix_proc");
+    await c.query("create procedure matrix_proc(n int) begin select n a; select n + 1 b, 'x' c; end");
     const [text] = await c.query("call matrix_proc(4)");
     assert.deepEqual([text[0], text[1]], [[{ a: 4 }], [{ b: 5, c: "x" }]]);
     const [binary] = await c.execute("call matrix_proc(?)", [7]);
     assert.deepEqual([binary[0], binary[1]], [[{ a: 7 }], [{ b: 8, c: "x" }]]);
   }),
   "LOAD DATA LOCAL INFILE": () => using(async (c) => {
-    await c.query("create or replace table matrix_load (k int primary key, v text)");
+    await c.query("drop table if exists matrix_load");
+    await c.query("create table matrix_load (k int primary key, v text)");
     const [done] = await c.query({ sql: loadData("matrix_load"), infileStreamFactory: () => Readable.from([infile()]) });
     assert.equal(done.affectedRows, INFILE_ROWS);
     assert.equal((await c.query("select count(*) n from matrix_load"))[0][0].n, INFILE_ROWS);
@@ -142,7 +147,8 @@ await steps({
   }),
   "a pool of ten, 400 transactions, no one's rows to another": async () => {
     const pool = mysql.createPool({ ...options, connectionLimit: 10 });
-    await pool.query("create or replace table matrix_pool (who int, n int)");
+    await pool.query("drop table if exists matrix_pool");
+    await pool.query("create table matrix_pool (who int, n int)");
     await together(400, async (i) => {
       const c = await pool.getConnection();
       try {

@@ -16,6 +16,7 @@ const using = async (work, more = {}) => {
 
 await steps({
   "types survive": () => using(async (c) => {
+    await ask(c, "drop table if exists matrix_mysqljs");
     await ask(c, createTypes("matrix_mysqljs"));
     await ask(c, insertTypes("matrix_mysqljs"), [1, ...typeValues]);
     const [row] = await ask(c, "select * from matrix_mysqljs");
@@ -27,7 +28,8 @@ await steps({
     assert.equal((await ask(c, "select seq from seq_1_to_100000")).length, ROWS);
   }),
   "transactions, errors, several statements": () => using(async (c) => {
-    await ask(c, "create or replace table matrix_js (k int primary key)");
+    await ask(c, "drop table if exists matrix_js");
+    await ask(c, "create table matrix_js (k int primary key)");
     await ask(c, "start transaction; insert into matrix_js values (1); rollback");
     await ask(c, "start transaction; insert into matrix_js values (2)");
     await rejects(ask(c, "insert into matrix_js values (2)"), "ER_DUP_ENTRY");

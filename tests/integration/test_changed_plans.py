@@ -5,7 +5,10 @@ The DDL goes past the proxy, or through it; another client holds the connection 
 """
 
 import contextlib
+import random
 import struct
+import threading
+import time
 
 import pytest
 from support.pgwire import SYNC, Connection, bind, close, describe, error_fields, execute, parse, query
@@ -23,7 +26,7 @@ def pg():
 
 @pytest.fixture
 def proxy(pg):
-    pg.psql("drop table if exists wide; create table wide (a int, b int, c int); insert into wide values (1, 2, 3);"
+    pg.psql("drop table if exists wide, shifting; create table wide (a int, b int, c int); insert into wide values (1, 2, 3);"
             "drop table if exists measured; create table measured (x float4, n int); insert into measured values (1.5, 7), (100, 8)")
     with Proxy(pg, origin_connection_limit=3) as p:
         yield p
@@ -110,3 +113,73 @@ def test_a_table_that_comes_back_serves_those_who_had_prepared_for_it(proxy, pg)
         assert say(c, bind("", "s"), execute()) == "42P01"
         pg.psql("alter table away rename to wide")
         assert len(say(c, bind("", "s"), execute())) == 1
+
+
+ONE = {23: struct.pack("!i", 1), 20: struct.pack("!q", 1), 700: struct.pack("!f", 1), 701: struct.pack("!d", 1), 25: b"1"}
+TYPES = ("int", "bigint", "float4", "float8", "text")
+
+
+def told_types(description):
+    """The types of the columns."""
+    types, at = [], 2
+    for _ in range(struct.unpack_from("!H", description)[0]):
+        at = description.index(b"\0", at) + 1
+        types.append(struct.unpack_from("!I", description, at + 6)[0])
+        at += 18
+    return types
+
+
+def ask_for_one(c, name, dice, wrong):
+    """Prepares, and asks for the row whose value is one in whatever type was told, until the plan has changed."""
+    c.send(*((close("S", name), SYNC) if name else ()), parse(name, "select v, * from shifting where v = $1"), describe("S", name), SYNC)
+    heard = dict(c.until_ready() if not name else [*c.until_ready(), *c.until_ready()])
+    if "E" in heard:
+        return 0
+    types, parameter = told_types(heard["T"]), struct.unpack_from("!I", heard["t"], 2)[0]
+    for turn in range(dice.randint(1, 40)):
+        described = dice.random() < 0.5
+        c.send(bind("", name, [ONE[parameter]], (1,), (1,)), *((describe("P"),) if described else ()), execute(), SYNC)
+        heard = c.until_ready()
+        failed = [error_fields(body)["C"] for kind, body in heard if kind == "E"]
+        if failed:
+            wrong.extend(code for code in failed if code not in (CHANGED, "42883", "42703"))
+            return turn
+        now = told_types(next(body for kind, body in heard if kind == "T")) if described else types
+        rows = [body for kind, body in heard if kind == "D"]
+        expected = b"".join(struct.pack("!i", len(ONE[t])) + ONE[t] for t in now)
+        if rows != [struct.pack("!H", len(now)) + expected]:
+            wrong.append((name, now, rows))
+    return turn
+
+
+def test_rows_and_parameters_are_right_while_a_column_changes_all_the_time(proxy, pg):
+    pg.psql("create table shifting (v int); insert into shifting values (1)")
+    done, wrong, answers = threading.Event(), [], []
+
+    def client(seed, name):
+        dice = random.Random(seed)
+        try:
+            while not done.is_set():
+                with Connection.open(proxy.url()) as c:
+                    answers.append(sum(ask_for_one(c, name, dice, wrong) for _ in range(5)))
+        except Exception as error:
+            wrong.append(repr(error))
+    clients = [threading.Thread(target=client, args=(seed, name)) for seed, name in enumerate(["s", "", "t", "", "s"])]
+    for thread in clients:
+        thread.start()
+    dice, ends = random.Random(9), time.monotonic() + 4
+    try:
+        while time.monotonic() < ends and not wrong:
+            to = dice.choice(TYPES)
+            change = f"alter table shifting alter v type {to} using v::{to}"
+            if dice.random() < 0.5:
+                pg.psql(change)
+            else:
+                with Connection.open(proxy.url()) as c:
+                    c.query(change)
+    finally:
+        done.set()
+        for thread in clients:
+            thread.join()
+    assert not wrong, wrong[:5]
+    assert sum(answers) > 0

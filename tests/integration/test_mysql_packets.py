@@ -192,6 +192,19 @@ def test_passwords_are_not_tried_without_end_in_one_session(proxy):
             c.change_user(password=proxy.password)
 
 
+@pytest.mark.parametrize("by", ["text", "command"])
+def test_who_kills_itself_is_told_so_in_the_answer(db, proxy, by):
+    told = []
+    for where in (db, proxy):
+        with session(where) as c:
+            kill = mywire.query(f"kill {c.connection_id}") if by == "text" else b"\x0c" + struct.pack("<I", c.connection_id)
+            c.send(kill), c.expect(kill)
+            told.append(c.packet()[:3])
+            with pytest.raises((EOFError, ConnectionError)):
+                c.packet()
+    assert told[1] == told[0]
+
+
 @pytest.mark.parametrize("charset", [35, 54, 56, 60, 101, 128, 160])
 def test_no_client_has_a_character_set_of_wide_letters(db, proxy, charset):
     told = []

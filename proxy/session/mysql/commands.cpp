@@ -309,7 +309,8 @@ Client::Step Client::kill(std::uint32_t id, bool connection) {
   };
   if (id == id_) {
     if (connection) {
-      kill_connection();
+      send_error(sequence_, 1927, "70100", "Connection was killed");
+      close_politely();
       return Step::kGone;
     }
     send_error(sequence_, 1317, "70100", "Query execution was interrupted");

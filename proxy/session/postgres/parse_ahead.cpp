@@ -245,15 +245,18 @@ void Client::plan_changed() {
 }
 
 /// Where the client has the rows described anew it learns of their shape too late for its Bind,
-/// which then asks for formats of columns that there are not. Postgres would have found the plan
-/// changed before it counted them.
+/// which then asks for formats of all columns that it was told of. Postgres would have found the
+/// plan changed before it counted them.
 std::optional<std::string> Client::said_instead(const Expected& failed,
                                                 const pg::ErrorFields& error) {
   if (failed.kind != ReplyKind::kBind || !failed.named || failed.named->told.rows == 0 ||
-      error.sqlstate != pg::sqlstate::kProtocolViolation ||
-      error.message.find(" result formats but query has ") == std::string_view::npos) {
+      error.sqlstate != pg::sqlstate::kProtocolViolation) {
     return std::nullopt;
   }
+  const std::string asked = "bind message has " +
+                            std::to_string(columns_of(failed.named->told.rows)) +
+                            " result formats but query has ";
+  if (!error.message.starts_with(asked)) return std::nullopt;
   const Shape* there = lease_->prepared().use(failed.prepared->id);
   if (there == nullptr || there->rows == failed.named->told.rows) return std::nullopt;
   worker_.service.statements.retire(*failed.prepared);

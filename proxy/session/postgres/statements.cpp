@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace hyperdrive::proxy::session::postgres {
+namespace {
+
+/// The uppermost bits of a row shape: there are 1664 columns at most.
+constexpr int kCountAt = 64 - 11;
+
+}  // namespace
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   hash ^= value + 0x9e3779b97f4a7c15ull + (hash << 6) + (hash >> 2);
@@ -158,7 +164,10 @@ std::uint64_t rows_shape(wire::postgres::Bytes body) {
     hash = mix(hash, static_cast<std::uint16_t>(column.type_size));
     hash = mix(hash, static_cast<std::uint32_t>(column.type_modifier));
   }
-  return hash | 2;
+  return (hash & ((std::uint64_t{1} << kCountAt) - 1)) | 2 |
+         std::uint64_t{columns->size()} << kCountAt;
 }
+
+std::size_t columns_of(std::uint64_t rows_shape) { return rows_shape >> kCountAt; }
 
 }  // namespace hyperdrive::proxy::session::postgres

@@ -38,6 +38,7 @@ struct Shape {
 };
 std::uint64_t parameters_shape(wire::postgres::Bytes parameter_description);
 std::uint64_t rows_shape(wire::postgres::Bytes row_description);
+std::size_t columns_of(std::uint64_t rows_shape);
 inline constexpr std::uint64_t kNoRows = 1;  ///< NoData
 extern const std::uint64_t kNoParameters;
 

@@ -118,6 +118,8 @@ TEST_CASE("a row shape is names, types, sizes and modifiers, not formats or tabl
   CHECK(rows_shape(body_of({number})) != rows_shape(body_of({other})));
   CHECK(rows_shape(body_of({number})) != rows_shape(body_of({number, number})));
   CHECK(rows_shape(body_of({number})) != kNoRows);
+  CHECK(columns_of(rows_shape(body_of({number, other}))) == 2);
+  CHECK(columns_of(kNoRows) == 0);
 }
 
 TEST_CASE("a client that was told nothing is content with any shape") {

@@ -429,3 +429,20 @@ def test_a_reset_leaves_whom_the_transaction_has_become_and_brings_back_what_the
         "begin", "set role pg_monitor", "reset all", "select current_user, current_setting('timezone')", "rollback", "begin",
         "set app.x to 'two'", "reset app.x", "select current_setting('app.x')", "rollback", "select current_user, current_setting('app.x')")),
         options="-c timezone=Asia/Tokyo -c app.x=one")
+
+
+@pytest.mark.parametrize("proxy", ["hyperdrive"], indirect=True)
+def test_a_client_that_asks_for_too_many_columns_is_told_so_on_every_connection(pg, proxy):
+    with Connection.open(proxy.url()) as one, Connection.open(proxy.url()) as other:
+        talk(one, (parse("b", "explain (costs off) select 1") + bind("", "b", results=(1,)) + describe("P", "") + SYNC, 1))
+        pg.psql("select pg_terminate_backend(pid, 20000) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()")
+        talk(other, (query("select 1"), 1))   # on another connection of the pool's, which lacks the statement
+        got = talk(one, (bind("", "b", results=(1, 0)) + SYNC, 1))
+        assert ("C", "08P01") in got[0][1]
+
+
+def test_a_name_that_is_taken_is_told_as_the_clients_whatever_comes_behind(pg, proxy):
+    begin = parse("b", "update t set k = $2 where k = $1::int") + bind("p", "b", [b"1", b"2"]) + bind("p", "b", [b"1", b"2"]) + SYNC
+    taken = describe("P", "") + SYNC + parse("b", "select 1") + bind("", "b", [b"1", b"2"]) + execute() + SYNC
+    got = alike(pg, proxy, (begin, 1), (taken, 2))
+    assert ("M", 'prepared statement "b" already exists') in got[-2][1]

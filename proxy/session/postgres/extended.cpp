@@ -125,7 +125,9 @@ void Client::parse_again(const pg::Parse& parse, const NamedRef& existing) {
   pg::append_parse(out, existing->statement->name, parse.text, parse.types);
   forward_extended(out);
   out.clear();
-  lease_->expect(ReplyKind::kParse).named = existing;
+  Expected& entry = lease_->expect(ReplyKind::kParse);
+  entry.named = existing;
+  entry.payload = std::make_unique<std::string>(existing->statement->name);
 }
 
 /// Likewise where that statement is not there, and perhaps cannot be parsed any more: the text is

@@ -71,7 +71,8 @@ struct Expected {
   TextRef text;           ///< kQuery, kExecute: what runs; kParse of the unnamed statement
   StatementRef prepared;  ///< the origin's statement it is about
   NamedRef named;         ///< the client's name it is about
-  std::unique_ptr<std::string> payload;  ///< kClose: the client's name; poison: an ErrorResponse
+  std::unique_ptr<std::string>
+      payload;  ///< kClose: the client's name; poison: an ErrorResponse; kParse: the name there
 };
 
 /// A queue in a ring that grows and never shrinks below its first size.

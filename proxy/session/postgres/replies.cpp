@@ -258,8 +258,10 @@ std::string renamed_error(net::Bytes body, const std::string& ours, const std::s
   return retold(body, '"' + ours + '"', '"' + clients + '"');
 }
 
-/// The name that it was bound under: a later message of the pipeline may have given it another.
+/// The name that it had as the message was sent: a later one of the pipeline may have given it
+/// another.
 const std::string& name_there(const Expected& entry) {
+  if (entry.kind == ReplyKind::kParse && entry.payload) return *entry.payload;
   return entry.prepared ? entry.prepared->name : entry.named->statement->name;
 }
 

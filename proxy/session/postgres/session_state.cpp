@@ -1,7 +1,6 @@
 // Client: what statements do to the session: policy before they run, effects when they are
 // complete.
 #include "proxy/session/postgres/client.hpp"
-#include "proxy/session/postgres/setting_text.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
@@ -359,30 +358,6 @@ void Client::defined(const sql::Statement& statement) {
   defines_ = true;
 }
 
-/// With all that were set behind it. What is not in the stack was set before the first SET.
-void Client::released(std::string_view savepoint) {
-  if (!session_) return;
-  auto& stack = session_->savepoints;
-  std::size_t kept = stack.size();
-  while (kept > 0 && stack[kept - 1].first != savepoint) --kept;
-  stack.resize(kept > 0 ? kept - 1 : 0);
-}
-
-void Client::roll_back_to(std::string_view savepoint) {
-  if (!session_) {
-    settings_ = snapshot_;
-    return;
-  }
-  auto& stack = session_->savepoints;
-  for (std::size_t i = stack.size(); i-- > 0;) {
-    if (stack[i].first != savepoint) continue;
-    settings_ = stack[i].second;
-    stack.resize(i + 1);
-    return;
-  }
-  settings_ = snapshot_;  // it was set before the first SET
-}
-
 void Client::discarded(std::string_view what) {
   if (what == "TEMP") unpin_at_commit(Feature::kTempTable);
   if (what != "ALL") return;
@@ -401,25 +376,6 @@ void Client::deallocated() {
   }
   lease_->prepared().clear();
   names_.clear();
-}
-
-/// Policy `pin`: tracked settings belong to the session. In both, RESET goes back to its startup.
-void Client::run_settings(const sql::Statement& statement) {
-  for (const sql::Setting& setting : statement.settings) {
-    const std::string* initial = startup_ ? startup_->find(setting.name) : nullptr;
-    const bool brings_back = setting.is_default && initial != nullptr;
-    if (setting.is_local || (!brings_back && !can_be_kept(setting.name, setting.value))) continue;
-    if (!setting.is_default) {
-      settings_ = with(settings_, setting.name, setting.value);
-    } else if (brings_back) {
-      settings_ = with(settings_, setting.name, *initial);
-      // Unless everything is to come back anyway.
-      if (!reapply_ || !reset_names_.empty()) reset_names_.push_back(setting.name);
-      reapply_ = true;
-    } else {
-      settings_ = without(settings_, setting.name);
-    }
-  }
 }
 
 namespace {
@@ -478,52 +434,6 @@ void Client::ready(pg::TransactionStatus status) {
   clean_ = !error_in_group_ && status == pg::TransactionStatus::kIdle;
   error_in_group_ = false;
   cancelled_ = false;
-}
-
-// --- groups answered from memory ----------------------------------------------------------------
-
-Client::Meaning Client::meaning(std::string_view name) const {
-  if (name.empty()) {
-    return {unnamed_.text, unnamed_.statement, unnamed_.told, unnamed_.text != nullptr};
-  }
-  const auto found = names_.find(std::string(name));
-  if (found == names_.end()) return {};
-  return {found->second->text, found->second->statement, found->second->told, true};
-}
-
-void Client::adopt(net::Bytes group, const Shape& told) {
-  while (group.size() >= pg::kHeaderSize) {
-    const auto [status, header, body] = pg::read_message(group);
-    if (status != pg::ReadStatus::kOk) return;
-    group.remove_prefix(header.size());
-    if (header.is(Frontend::kQuery)) unnamed_ = confirmed_ = {};
-    if (header.is(Frontend::kDescribe)) adopt_description(body, told);
-    if (!header.is(Frontend::kParse)) continue;
-    const auto parse = pg::parse_parse(body);
-    if (!parse) continue;
-    TextRef text = worker_.texts.get(parse->text);
-    if (parse->name.empty()) {
-      StatementRef statement = parse->types.empty() ? nullptr : statement_for(*text, parse->types);
-      unnamed_ = confirmed_ = {std::move(text), std::move(statement), worker_.next_serial(), {}};
-    } else {
-      StatementRef statement = statement_for(*text, parse->types);
-      std::string name(parse->name);
-      auto named = std::make_shared<Named>(Named{std::move(statement), std::move(text), {}, name});
-      names_.try_emplace(std::move(name), std::move(named));
-    }
-  }
-}
-
-/// The client decodes by what it was told from memory; whatever runs the statement for it must be
-/// asked first whether that still holds.
-void Client::adopt_description(net::Bytes describe_body, const Shape& told) {
-  const auto what = pg::parse_describe(describe_body);
-  if (!what || what->target != pg::Target::kStatement) return;
-  if (what->name.empty()) {
-    unnamed_.told = confirmed_.told = told;
-  } else if (const auto found = names_.find(std::string(what->name)); found != names_.end()) {
-    found->second->told = told;
-  }
 }
 
 }  // namespace hyperdrive::proxy::session::postgres

@@ -1,0 +1,139 @@
+// Client: the messages that no Bind or Describe belongs to: Query, Sync, Flush, FunctionCall, COPY
+// data; and what cannot be read.
+#include "proxy/session/postgres/client.hpp"
+
+namespace hyperdrive::proxy::session::postgres {
+
+namespace pg = wire::postgres;
+using pg::Frontend;
+
+/// What cannot be read is an error like any other, as it is for Postgres.
+Client::Step Client::malformed(const Message& message) {
+  const pg::Header& header = message.header;
+  const bool describes = header.is(Frontend::kDescribe);
+  std::string what = "invalid message format";
+  if ((describes || header.is(Frontend::kClose)) && message.body.size() > 1 &&
+      message.body.find('\0', 1) == message.body.size() - 1) {
+    what = describes ? "invalid DESCRIBE message subtype " : "invalid CLOSE message subtype ";
+    what += std::to_string(static_cast<unsigned char>(message.body.front()));
+  }
+  if (header.is(Frontend::kQuery) || header.is(Frontend::kFunctionCall)) {
+    return refuse_with(message, pg::sqlstate::kProtocolViolation, what);
+  }
+  if (!need_origin()) return Step::kBlocked;
+  fail_surely({"ERROR", pg::sqlstate::kProtocolViolation, what});
+  return Step::kDone;
+}
+
+void Client::forward(net::Bytes bytes) { lease_->write(bytes); }
+
+/// What was just forwarded runs `text`.
+void Client::expect_run(ReplyKind kind, TextRef text) {
+  Expected& entry = lease_->expect(kind);
+  if (text && text->may_copy_in) lease_->in_flight().mark_copy(entry);
+  if (text && !text->plain && text->analysis) {
+    for (const sql::Statement& statement : text->analysis->statements) {
+      if (resets(statement)) lease_->in_flight().mark_reset(entry);
+    }
+  }
+  entry.text = std::move(text);
+}
+
+Client::Step Client::query(const Message& message) {
+  if (lease_ && lease_->ignoring()) return Step::kDone;
+  if (skip_to_sync_) {
+    // The refusal was this query's answer; a Query ends its own group.
+    skip_to_sync_ = false;
+    send_ready();
+    return Step::kDone;
+  }
+  const auto query = pg::parse_query(message.body);
+  if (!query) return malformed(message);
+  const TextRef text = worker_.texts.get_once(query->text);
+  if (text->asks_sequences) asks_sequences_ = true;
+  if (!text->plain) {
+    bool handled = false;
+    const Step step = apply_policy(message, *text, handled);
+    if (handled || step != Step::kDone) return step;
+  }
+  if (!need_origin()) return Step::kBlocked;
+  if (worker_.gate != nullptr) {
+    if (!worker_.gate->may_run(*this, *text)) return wait_for_gate();
+    worker_.gate->will_run(*this, *text);
+  }
+  own_sequences(*text);
+  if (text->terminates) worker_.service.note_termination(worker_.loop.now());
+  forward(message.whole);
+  expect_run(ReplyKind::kQuery, text);
+  query_sent();
+  return Step::kDone;
+}
+
+/// It ends the pipeline before it, and takes the place of the unnamed statement and portal.
+void Client::query_sent() {
+  lease_->set_open(false);
+  lease_->unnamed_serial = Origin::kNone;
+  unnamed_ = {};
+  portal_ = {};
+}
+
+Client::Step Client::sync(const Message& message) {
+  if (skip_to_sync_ || !lease_) {
+    if (waiting()) return Step::kBlocked;
+    skip_to_sync_ = false;
+    send_ready();
+    return Step::kDone;
+  }
+  forward(message.whole);
+  if (lease_->copying_in()) {
+    lease_->sync_in_copy();  // ignored there, so nothing will come
+    return Step::kDone;
+  }
+  lease_->expect(ReplyKind::kSync);
+  lease_->set_open(false);
+  lease_->set_ignoring(false);
+  parsed_ahead_ = false;
+  lease_->answer_fakes();
+  return Step::kDone;
+}
+
+Client::Step Client::flush(const Message& message) {
+  if (lease_ && !lease_->ignoring()) forward(message.whole);
+  return Step::kDone;
+}
+
+Client::Step Client::function_call(const Message& message) {
+  if (lease_ && lease_->ignoring()) return Step::kDone;
+  if (skip_to_sync_) {
+    skip_to_sync_ = false;
+    send_ready();
+    return Step::kDone;
+  }
+  if (!need_origin()) return Step::kBlocked;
+  if (worker_.gate != nullptr) {
+    if (!worker_.gate->may_call(*this)) return wait_for_gate();
+    worker_.gate->will_call(*this);
+  }
+  forward(message.whole);
+  lease_->expect(ReplyKind::kFunctionCall);
+  lease_->set_open(false);
+  // Whatever it called may have left anything.
+  lease_->left.anything = true;
+  return Step::kDone;
+}
+
+/// CopyData, CopyDone, CopyFail; outside a COPY they are ignored, here as there.
+Client::Step Client::copy(const Message& message) {
+  if (!lease_ || skipping() || lease_->in_flight().empty()) return Step::kDone;
+  forward(message.whole);
+  if (message.header.is(Frontend::kCopyData)) return Step::kDone;
+  if (lease_->copying_in()) {
+    lease_->copy_ended();
+  } else {
+    lease_->expect(ReplyKind::kCopyEnd);
+    lease_->in_flight().copy_data_ends();
+  }
+  return Step::kDone;
+}
+
+}  // namespace hyperdrive::proxy::session::postgres

@@ -30,6 +30,28 @@ std::string variable_of(const MysqlWord& word) {
   return name.find('.') == std::string::npos ? name : std::string();
 }
 
+/// However it is quoted.
+std::string user_variable(const MysqlWord& word) {
+  std::string name = lowered(word.token.text);
+  std::erase_if(name, [](char c) { return c == '`' || c == '\'' || c == '"'; });
+  return name;
+}
+
+/// A SET whose values may set user variables besides: by :=, a query or a call.
+bool may_assign_within(const MysqlWords& set) {
+  bool in_value = false;
+  for (auto at = set.begin(); at != set.end(); ++at) {
+    if (at->is("select") || (in_value && at->is_symbol(":="))) return true;
+    if (at->is_symbol("(") && at != set.begin() && !(at - 1)->is("concat") &&
+        !(at - 1)->is_symbol("(") && !(at - 1)->is_symbol(",")) {
+      return true;
+    }
+    if (at->is_symbol("=") || at->is_symbol(":=")) in_value = true;
+    if (at->is_symbol(",")) in_value = false;
+  }
+  return false;
+}
+
 /// What stands between the quotes of a plain string.
 std::optional<std::string_view> plain_string(const MysqlWord& word) {
   const std::string_view text = word.token.text;
@@ -55,8 +77,13 @@ void MysqlReading::pass(const MysqlWords& statement, bool is_conditional) {
     if (std::any_of(statement.begin(), statement.end(), names_mode)) knows_mode_ = false;
     return;
   }
-  // SET STATEMENT puts back what it sets.
-  if (!first.is("set") || (statement.size() > 1 && statement[1].is("statement"))) return;
+  // SET STATEMENT puts back what it sets. Of all others, functions and triggers among them, any may
+  // set a user variable.
+  if (!first.is("set") || (statement.size() > 1 && statement[1].is("statement"))) {
+    return kept_.clear();
+  }
+  if (may_assign_within(statement)) kept_.clear();
+  scope_is_global_ = false;
   auto begin = statement.begin() + 1;
   int depth = 0;
   for (auto at = begin; at != statement.end(); ++at) {
@@ -69,20 +96,25 @@ void MysqlReading::pass(const MysqlWords& statement, bool is_conditional) {
   assign(begin, statement.end(), is_conditional);
 }
 
+/// A scope holds for what is assigned behind it, too, until another is named.
 void MysqlReading::assign(Words begin, Words end, bool is_conditional) {
   constexpr std::array<std::string_view, 3> kForAll = {"global", "persist", "persist_only"};
   if (begin == end) return;
-  if (std::find(kForAll.begin(), kForAll.end(), begin->lower) != kForAll.end()) return;
   if (begin->is("names") || begin->is("charset")) return set_charset(begin + 1, end);
   if (begin->is("character")) return set_charset(end - begin > 2 ? begin + 2 : end, end);
-  if ((begin->is("session") || begin->is("local")) && end - begin > 1) ++begin;
+  const bool for_all = std::find(kForAll.begin(), kForAll.end(), begin->lower) != kForAll.end();
+  if (for_all || begin->is("session") || begin->is("local")) {
+    scope_is_global_ = for_all;
+    if (++begin == end) return;
+  }
   const MysqlWord& target = *begin++;
   if (begin != end && (begin->is_symbol("=") || begin->is_symbol(":="))) ++begin;
   if (target.token.kind == MysqlTokenKind::kUserVariable) {
     const KnownMode mode = is_conditional ? std::nullopt : mode_of(begin, end);
-    kept_.insert_or_assign(lowered(target.token.text), mode);
+    kept_.insert_or_assign(user_variable(target), mode);
     return;
   }
+  if (scope_is_global_ && target.token.kind != MysqlTokenKind::kSystemVariable) return;
   const std::string name = variable_of(target);
   if (name == "character_set_client") return set_charset(begin, end);
   if (name == "sql_mode") set_mode(mode_of(begin, end), is_conditional);
@@ -119,24 +151,30 @@ MysqlReading::KnownMode MysqlReading::mode_of_text(std::string_view text) {
   return mode;
 }
 
-/// A constant, a variable that holds a mode, or an expression of such: CONCAT(@@sql_mode, ',…') has
-/// what its parts have; of others it is known only that they have nothing that no part has.
+/// A constant, a variable that holds a mode, or CONCAT(@@sql_mode, ',…'), which has what its parts
+/// have where commas keep them apart.
 MysqlReading::KnownMode MysqlReading::mode_of(Words begin, Words end) const {
-  constexpr std::array<std::string_view, 4> kHarmless = {"concat", "replace", "select",
-                                                         "concat_ws"};
   if (begin == end) return std::nullopt;
   const bool is_alone = end - begin == 1;
-  const bool joins = begin->is("concat") && std::none_of(begin, end, [](const MysqlWord& word) {
-                       return word.is("replace") || word.is("select");
-                     });
+  if (!is_alone && !begin->is("concat")) return std::nullopt;
   Mode all;
   std::string constants;
+  // Whether what stands to the left of the next part is a variable, or a constant in midst of a
+  // word.
+  bool follows_variable = false;
   for (auto at = begin; at != end; ++at) {
     KnownMode part = Mode{};
+    const bool is_variable = at->token.kind == MysqlTokenKind::kUserVariable ||
+                             at->token.kind == MysqlTokenKind::kSystemVariable;
+    if (is_variable && (follows_variable || (!constants.empty() && constants.back() != ','))) {
+      return std::nullopt;
+    }
     if (const auto text = plain_string(*at)) {
+      if (follows_variable && !text->empty() && text->front() != ',') return std::nullopt;
       constants += *text;
+      follows_variable = follows_variable && text->empty();
     } else if (at->token.kind == MysqlTokenKind::kUserVariable) {
-      const auto kept = kept_.find(lowered(at->token.text));
+      const auto kept = kept_.find(user_variable(*at));
       part = kept == kept_.end() ? std::nullopt : kept->second;
     } else if (at->token.kind == MysqlTokenKind::kSystemVariable) {
       const bool is_known = variable_of(*at) == "sql_mode" && knows_mode_;
@@ -146,10 +184,11 @@ MysqlReading::KnownMode MysqlReading::mode_of(Words begin, Words end) const {
                             (at->token.kind == MysqlTokenKind::kWord && !at->is("default")))) {
       constants += at->token.text;
     } else if (!at->is_symbol("(") && !at->is_symbol(")") && !at->is_symbol(",") &&
-               std::find(kHarmless.begin(), kHarmless.end(), at->lower) == kHarmless.end()) {
+               !at->is("concat")) {
       part.reset();
     }
     if (!part) return std::nullopt;
+    follows_variable = follows_variable || is_variable;
     all.ansi_quotes = all.ansi_quotes || part->ansi_quotes;
     all.no_backslash_escapes = all.no_backslash_escapes || part->no_backslash_escapes;
   }
@@ -157,8 +196,7 @@ MysqlReading::KnownMode MysqlReading::mode_of(Words begin, Words end) const {
   if (!said) return std::nullopt;
   all.ansi_quotes = all.ansi_quotes || said->ansi_quotes;
   all.no_backslash_escapes = all.no_backslash_escapes || said->no_backslash_escapes;
-  if (is_alone || joins || all == Mode{}) return all;
-  return std::nullopt;
+  return all;
 }
 
 }  // namespace hyperdrive::proxy::sql

@@ -26,6 +26,12 @@ TEXTS = [
     r"""/*!40101 SET @o=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */; insert into t (v) values ('it\'s', "a;b"); /*!40101 SET SQL_MODE=@o */; set div_precision_increment = 8""",
     r"""set sql_mode = 'NO_BACKSLASH_ESCAPES', sql_mode = default; select 'a\'; set time_zone=''+05:00'';' """,
     r"""execute immediate 'set sql_mode = NO_BACKSLASH_ESCAPES'; select 'a\'; set time_zone = '+05:00'; select '\' """,
+    *(text + r"""; select 'a\'; set time_zone = '+05:00'; -- '""" for text in [
+        "set sql_mode = replace('NX_BACKSLASH_ESCAPES', 'X', 'O')", "set sql_mode = concat_ws('O', 'N', '_BACKSLASH_ESCAPES')",
+        "set @m = '_ESCAPES', sql_mode = concat('NO_BACKSLASH', @m)", "set @m = '', @n = 'no', sql_mode = concat(@n, '_BACKSLASH_ESCAPES')",
+        "set @m = ''; select 'NO_BACKSLASH_ESCAPES' into @m; set sql_mode = @m", "set @m = ''; select @m := 'NO_BACKSLASH_ESCAPES'; set sql_mode = @m",
+        "set @`m` = ''; set @m = 'NO_BACKSLASH_ESCAPES'; set sql_mode = @`m`", "set @m = ''; set @y = (select @m := 'NO_BACKSLASH_ESCAPES'); set sql_mode = @m",
+        "set @m = ''; set @y = @m := 'NO_BACKSLASH_ESCAPES'; set sql_mode = @m"]),
     "if 0 then select 1; set time_zone = '+05:00'; end if", "x: loop if 1 then leave x; end if; set time_zone = '+06:00'; end loop",
     "set sql_mode = 'ORACLE'; begin if 1 = 0 then select 1; set time_zone = '+05:00'; end if; end;",
 ]
@@ -43,7 +49,11 @@ NUMBERS = {
     "found behind a memory": [(0, "select 1 union select 2"), (1, "select k from t"), (1, "values (1), (2)"), (0, FOUND), (1, FOUND)],
     **{f"drawn by {sql}": [DREW, (0, sql), (0, LASTVAL)] for sql in [
         "insert into d values (50, 'x')", "replace into d values (50, 'x')", "update t set v = 'q'", "insert into d (v) values ('x')",
-        "select nextval(s) from t where 0", "create or replace sequence s2; select nextval(s2)", "select nextval(s)", "select next value for s"]},
+        "select nextval(s) from t where 0", "select 0 && nextval(s)", "select 1 || nextval(s)", "select field(1, 1, nextval(s))",
+        "select concat(null, nextval(s))", "select make_set(0, nextval(s))", "insert into h values (1, 0 && nextval(s))", "insert into h values (1, nextval(s))",
+        "select 1, nextval(s) as x", "select if(0, nextval(s), 1)", "create or replace sequence s2; select nextval(s2)", "select nextval(s)", "select next value for s"]},
+    "a count that would draw again": [(0, "select sql_calc_found_rows nextval(s) from t limit 1"), THREE, (0, FOUND), (0, "select nextval(s)")],
+    "a count that would set again": [(0, "select sql_calc_found_rows @x := 5"), THREE, (0, FOUND), THREE, (1, "select @x is null")],
     "asked before": [DREW, (0, "insert into d (v) values ('x')"), (0, LASTVAL), (1, "insert into d (v) values ('y')"),
                      (0, "insert into d (v) values ('z')"), (0, LASTVAL)],
 }

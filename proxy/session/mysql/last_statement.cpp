@@ -160,9 +160,12 @@ void Client::note_count(TextInfo& text, const Outcome& outcome) {
   origin.counted_by = id_;
   origin.counted = last_.counted = last_.number;
   const auto& analysis = text.analysis;
+  // To read it again must leave nothing and draw nothing.
   const bool calculates = !text.read_only && analysis && analysis->statements.size() == 1 &&
                           analysis->statements.front().effect == Effect::kRead &&
-                          has_word(text.text, "sql_calc_found_rows") && !asks_of(text).any();
+                          (analysis->statements.front().state & ~sql::state::kLastStatement) == 0 &&
+                          has_word(text.text, "sql_calc_found_rows") && !asks_of(text).any() &&
+                          !may_draw(text);
   const bool repeatable = !text.hidden && !origin.calls_unsaid && outcome.ends_with_rows &&
                           (surely_counts(text) || calculates);
   if (!repeatable) {

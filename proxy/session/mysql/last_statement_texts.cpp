@@ -57,48 +57,101 @@ bool asks_found_rows(const TextInfo& text) {
   return has_word(words, "found_rows");
 }
 
-/// `call`(name), `phrase` VALUE FOR name, name.`member`
-std::vector<std::string> sequences(const TextInfo& text, std::string_view call,
-                                   std::string_view phrase, std::string_view member) {
-  std::vector<sql::MysqlToken> tokens;
+using Tokens = std::vector<sql::MysqlToken>;
+
+Tokens tokens_of(const TextInfo& text) {
+  Tokens tokens;
   sql::MysqlLexer lexer(text.text, text.lexing);
   for (auto token = lexer.next(); token.kind != sql::MysqlTokenKind::kEnd; token = lexer.next()) {
     tokens.push_back(token);
   }
-  const auto is = [&](std::size_t at, std::string_view word) {
-    return at < tokens.size() && tokens[at].text.size() == word.size() &&
-           find_word(tokens[at].text, word) == 0;
-  };
-  const auto name_at = [&](std::size_t at) {
-    std::string name = at < tokens.size() ? sql::mysql_name(tokens[at]) : std::string();
+  return tokens;
+}
+
+bool is_word_at(const Tokens& tokens, std::size_t at, std::string_view word) {
+  return at < tokens.size() && tokens[at].text.size() == word.size() &&
+         find_word(tokens[at].text, word) == 0;
+}
+
+/// A call that draws from a sequence or asks one: the sequence's name, and which tokens it is.
+struct SequenceCall {
+  std::string name;
+  std::size_t first = 0, end = 0;
+};
+
+/// `call`(name), `phrase` VALUE FOR name, name.`member`
+std::vector<SequenceCall> sequence_calls(const Tokens& tokens, std::string_view call,
+                                         std::string_view phrase, std::string_view member) {
+  const auto named = [&](std::size_t first, std::size_t at, bool closes) {
+    SequenceCall found{{}, first, at + 1};
+    if (at < tokens.size()) found.name = sql::mysql_name(tokens[at]);
     if (is_symbol_at(tokens, at + 1, ".") && at + 2 < tokens.size()) {
-      name += '.' + sql::mysql_name(tokens[at + 2]);
+      found.name += '.' + sql::mysql_name(tokens[at + 2]);
+      found.end += 2;
     }
-    return name;
+    if (closes) ++found.end;
+    return found;
   };
-  std::vector<std::string> names;
+  std::vector<SequenceCall> calls;
   for (std::size_t at = 0; at < tokens.size(); ++at) {
-    if (is(at, call) && is_symbol_at(tokens, at + 1, "(")) {
-      names.push_back(name_at(at + 2));
-    } else if (is(at, phrase) && is(at + 1, "value") && is(at + 2, "for")) {
-      names.push_back(name_at(at + 3));
-    } else if (at >= 2 && is(at, member) && is_symbol_at(tokens, at - 1, ".")) {
+    if (is_word_at(tokens, at, call) && is_symbol_at(tokens, at + 1, "(")) {
+      calls.push_back(named(at, at + 2, true));
+    } else if (is_word_at(tokens, at, phrase) && is_word_at(tokens, at + 1, "value") &&
+               is_word_at(tokens, at + 2, "for")) {
+      calls.push_back(named(at, at + 3, false));
+    } else if (at >= 2 && is_word_at(tokens, at, member) && is_symbol_at(tokens, at - 1, ".")) {
       const bool qualified = at >= 4 && is_symbol_at(tokens, at - 3, ".");
-      names.push_back(qualified
-                          ? sql::mysql_name(tokens[at - 4]) + '.' + sql::mysql_name(tokens[at - 2])
-                          : sql::mysql_name(tokens[at - 2]));
+      const std::size_t first = qualified ? at - 4 : at - 2;
+      std::string name = sql::mysql_name(tokens[at - 2]);
+      if (qualified) name = sql::mysql_name(tokens[first]) + '.' + name;
+      calls.push_back({std::move(name), first, at + 1});
     }
   }
+  return calls;
+}
+
+std::vector<SequenceCall> draws(const Tokens& tokens) {
+  return sequence_calls(tokens, "nextval", "next", "nextval");
+}
+
+std::vector<std::string> names_of(std::vector<SequenceCall> calls) {
+  std::vector<std::string> names;
+  for (SequenceCall& call : calls) names.push_back(std::move(call.name));
   return names;
+}
+
+/// A whole item of a SELECT's list, or of a row of VALUES: nothing before or behind it can keep it
+/// from being computed.
+bool is_whole_item(const Tokens& tokens, const SequenceCall& call) {
+  std::vector<std::size_t> open;
+  for (std::size_t at = 0; at < call.first; ++at) {
+    if (is_symbol_at(tokens, at, "(")) open.push_back(at);
+    if (is_symbol_at(tokens, at, ")") && !open.empty()) open.pop_back();
+  }
+  if (call.first == 0 || open.size() > 1) return false;
+  const std::size_t before = call.first - 1;
+  const bool is_next = is_symbol_at(tokens, before, ",");
+  if (open.empty()) {
+    if (!is_next && !is_word_at(tokens, before, "select")) return false;
+  } else {
+    const std::size_t row = open.front();
+    const bool in_values =
+        row > 0 && (is_word_at(tokens, row - 1, "values") || is_word_at(tokens, row - 1, "value") ||
+                    is_symbol_at(tokens, row - 1, ","));
+    if (!in_values || (!is_next && before != row)) return false;
+  }
+  return call.end >= tokens.size() || is_symbol_at(tokens, call.end, ",") ||
+         is_symbol_at(tokens, call.end, ")") || is_symbol_at(tokens, call.end, ";") ||
+         is_word_at(tokens, call.end, "as");
 }
 
 }  // namespace
 
 std::vector<std::string> drawn_sequences(const TextInfo& text) {
-  return sequences(text, "nextval", "next", "nextval");
+  return names_of(draws(tokens_of(text)));
 }
 std::vector<std::string> asked_sequences(const TextInfo& text) {
-  return sequences(text, "lastval", "previous", "currval");
+  return names_of(sequence_calls(tokens_of(text), "lastval", "previous", "currval"));
 }
 
 std::string surely_drawn(TextInfo& text) {
@@ -108,12 +161,15 @@ std::string surely_drawn(TextInfo& text) {
   const Effect effect = statements.front().effect;
   if (effect != Effect::kRead && effect != Effect::kWrite) return {};
   for (const std::string_view word :
-       {"from", "where", "if", "case", "limit", "having", "ifnull", "coalesce", "nullif", "nvl",
-        "and", "or", "elt", "exists", "union", "nvl2", "decode", "update"}) {
+       {"from", "where", "limit", "having", "exists", "union", "update", "ignore"}) {
     if (has_word(text.text, word)) return {};
   }
-  std::vector<std::string> names = drawn_sequences(text);
-  return names.empty() ? std::string() : std::move(names.back());
+  const Tokens tokens = tokens_of(text);
+  std::vector<SequenceCall> calls = draws(tokens);
+  const bool surely = std::all_of(calls.begin(), calls.end(), [&](const SequenceCall& call) {
+    return is_whole_item(tokens, call);
+  });
+  return calls.empty() || !surely ? std::string() : std::move(calls.back().name);
 }
 
 Asks asks_of(const TextInfo& text) {

@@ -100,6 +100,20 @@ def test_a_session_has_the_collation_it_asked_for_by_whatever_number(db):
                 assert told[0] == told[1], number
 
 
+@pytest.mark.parametrize("charset", [45, 8, 255])
+def test_a_session_that_is_reset_has_the_character_set_that_the_server_gives_it(db, charset):
+    asks = "select @@character_set_client, @@character_set_results, @@collation_connection"
+    told = []
+    with proxy_of(db, caches=False) as p:
+        for where, plugin in ((p, b"mysql_native_password"), (db, PLUGIN.get(type(db), b"mysql_native_password"))):
+            with contextlib.closing(Wire(where.port, where.user, where.password, db.database, charset=charset, plugin=plugin)) as wire:
+                wire.send(b"\x1f")
+                wire.expect(b"\x1f")
+                wire.packet()
+                told.append(wire.values(asks))
+    assert told[0] == told[1]
+
+
 LEAVE = ["call set_zone()", "select zone_fn()", "set @x = zone_fn()", "do lock_fn()", "set @x = 1", "create temporary table kept (a int)",
          "select get_lock('kept', 0)", "lock tables t read", "prepare kept from 'select 1'", "insert into zoned values (1)",
          "set session transaction read only", "set sql_mode = 'ANSI'", "set names latin1", "use latin"]

@@ -254,8 +254,10 @@ Client::Step Client::reset_connection() {
   last_prepared_ = 0;
   last_.forget();
   kept_.clear();
-  // The database stays, as on a server.
+  // The database stays, as on a server; MySQL forgets what character set was asked for.
   state_ = with_database(login_state_, state_->database);
+  const auto profile = worker_.service.profile();
+  if (profile && !profile->server.is_mariadb) state_ = with(state_, {"names", "DEFAULT"});
   lexing_ = lexing_of(*state_);
   mode_flags_ = mode_default_;
   send_ok();

@@ -126,6 +126,7 @@ def test_nothing_of_a_session_reaches_another(db, features):
         for leaves in LEAVE:
             with client(p) as one:
                 rows(one, leaves)
+            wait_for(lambda: rows(direct, "select is_used_lock('kept')") == [(None,)], 10, "its lock is given up")
             with client(p) as other, client(p) as third:
                 for c in (other, third):
                     assert rows(c, ALL) == rows(direct, ALL), leaves

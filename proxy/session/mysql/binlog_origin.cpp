@@ -123,13 +123,15 @@ class Opening {
   OpenedBinlog opened_;
   ServerVariables variables_;
   bool is_mariadb_ = false;
-  std::string file_;  // the log's, as the server names it
+  bool is_renamed_ = false;  // MySQL 8.4 and later know only the new words
+  std::string file_;         // the log's, as the server names it
 };
 
 Task<Result<OpenedBinlog>> Opening::run() {
   LoginResult first = co_await Login(loop_, target_);
   if (!first) co_return tl::unexpected(first.error().error);
   is_mariadb_ = first->is_mariadb();
+  is_renamed_ = !is_mariadb_ && first->version_number() >= 80400;
   opened_.questions.capabilities = first->capabilities;
   Dialogue questions(loop_, deadline_, std::move(first->stream));
   if (auto fit = co_await inspect(questions); !fit) co_return tl::unexpected(fit.error());
@@ -160,12 +162,8 @@ Task<Result<void>> Opening::inspect(Dialogue& questions) {
 
 Task<Result<void>> Opening::look_for_blind_spots(Dialogue& questions) {
   const std::uint64_t capabilities = opened_.questions.capabilities;
-  auto status = co_await ask(questions, kMasterStatus, capabilities);
-  if (!status && !is_mariadb_) {
-    // MySQL 8.4 has only this.
-    const auto renamed = co_await ask(questions, "SHOW BINARY LOG STATUS", capabilities);
-    if (renamed) status = renamed;
-  }
+  const auto status =
+      co_await ask(questions, is_renamed_ ? "SHOW BINARY LOG STATUS" : kMasterStatus, capabilities);
   if (!status) co_return needs_privilege(status.error());
   if (!status->empty()) {
     if (auto fit = binlog_filters_fitness(status->front()); !fit) co_return fit;
@@ -176,12 +174,9 @@ Task<Result<void>> Opening::look_for_blind_spots(Dialogue& questions) {
         "(binlog_transaction_compression).");
   }
   if (keeps_replicated_writes(variables_)) co_return Result<void>();
-  auto sources = co_await ask(
-      questions, is_mariadb_ ? "SHOW ALL SLAVES STATUS" : "SHOW REPLICA STATUS", capabilities);
-  if (!sources && !is_mariadb_) {
-    // MySQL before 8.0.22 has only this.
-    sources = co_await ask(questions, "SHOW SLAVE STATUS", capabilities);
-  }
+  const std::string_view others = is_renamed_ ? "SHOW REPLICA STATUS" : "SHOW SLAVE STATUS";
+  const auto sources =
+      co_await ask(questions, is_mariadb_ ? "SHOW ALL SLAVES STATUS" : others, capabilities);
   if (sources && !sources->empty()) {
     co_return needs("log_slave_updates = ON",
                     "it is a replica itself and its log leaves out what it replicates",

@@ -208,6 +208,7 @@ TEST_CASE("who waits for its own connection gets no other one, and that one as i
   other.give_back();
   CHECK_FALSE(owner.has());
   bench.on(0, [&] { bench.pool().release(std::move(cleaned)); });
+  REQUIRE(owner.has());
   CHECK(&owner.connection() == own);
   CHECK_FALSE(owner.waited_in_vain);
 }

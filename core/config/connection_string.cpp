@@ -68,7 +68,7 @@ tl::unexpected<Error> wrong_scheme(std::string_view scheme) {
                  fmt::format("Leave out 'jdbc:' and write it as {}.", kExample));
   return usage(
       "Only PostgreSQL-compatible or MySQL-compatible databases are currently supported.",
-      fmt::format("Begin with postgres://, postgresql:// or mysql://, as in {}.", kExample));
+      fmt::format("It begins with postgres:, postgresql: or mysql:, as in {}.", kExample));
 }
 
 tl::unexpected<Error> unescaped(char c) {

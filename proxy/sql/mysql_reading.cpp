@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 namespace hyperdrive::proxy::sql {
 namespace {
@@ -62,6 +63,20 @@ std::optional<std::string_view> plain_string(const MysqlWord& word) {
   return text.substr(1, text.size() - 2);
 }
 
+/// REPLACE(@@sql_mode, '…', ''), as a query or not: no mode's name comes of others' by taking one
+/// piece of text out of them.
+bool takes_from_mode(MysqlWords::const_iterator begin, MysqlWords::const_iterator end) {
+  std::vector<const MysqlWord*> words;
+  for (auto at = begin; at != end; ++at) {
+    if (!at->is_symbol("(") && !at->is_symbol(")") && !at->is("select")) words.push_back(&*at);
+  }
+  if (words.size() != 6 || !words[0]->is("replace")) return false;
+  const auto replacement = plain_string(*words[5]);
+  return words[1]->token.kind == MysqlTokenKind::kSystemVariable &&
+         variable_of(*words[1]) == "sql_mode" && words[2]->is_symbol(",") &&
+         plain_string(*words[3]) && words[4]->is_symbol(",") && replacement && replacement->empty();
+}
+
 }  // namespace
 
 bool MysqlReading::reads(std::string_view rest) const {
@@ -82,7 +97,8 @@ void MysqlReading::pass(const MysqlWords& statement, bool is_conditional) {
   if (!first.is("set") || (statement.size() > 1 && statement[1].is("statement"))) {
     return kept_.clear();
   }
-  if (may_assign_within(statement)) kept_.clear();
+  trusts_variables_ = !may_assign_within(statement);
+  if (!trusts_variables_) kept_.clear();
   scope_is_global_ = false;
   auto begin = statement.begin() + 1;
   int depth = 0;
@@ -110,7 +126,8 @@ void MysqlReading::assign(Words begin, Words end, bool is_conditional) {
   const MysqlWord& target = *begin++;
   if (begin != end && (begin->is_symbol("=") || begin->is_symbol(":="))) ++begin;
   if (target.token.kind == MysqlTokenKind::kUserVariable) {
-    const KnownMode mode = is_conditional ? std::nullopt : mode_of(begin, end);
+    const bool is_sure = trusts_variables_ && !is_conditional;
+    const KnownMode mode = is_sure ? mode_of(begin, end) : std::nullopt;
     kept_.insert_or_assign(user_variable(target), mode);
     return;
   }
@@ -151,12 +168,15 @@ MysqlReading::KnownMode MysqlReading::mode_of_text(std::string_view text) {
   return mode;
 }
 
-/// A constant, a variable that holds a mode, or CONCAT(@@sql_mode, ',…'), which has what its parts
-/// have where commas keep them apart.
+/// A constant, a variable that holds a mode, CONCAT(@@sql_mode, ',…'), which has what its parts
+/// have where commas keep them apart, or REPLACE(@@sql_mode, '…', '') of one that has nothing.
 MysqlReading::KnownMode MysqlReading::mode_of(Words begin, Words end) const {
   if (begin == end) return std::nullopt;
   const bool is_alone = end - begin == 1;
-  if (!is_alone && !begin->is("concat")) return std::nullopt;
+  if (!is_alone && !begin->is("concat")) {
+    const bool has_nothing = knows_mode_ && !lexing_.ansi_quotes && !lexing_.no_backslash_escapes;
+    return has_nothing && takes_from_mode(begin, end) ? KnownMode(Mode{}) : std::nullopt;
+  }
   Mode all;
   std::string constants;
   // Whether what stands to the left of the next part is a variable, or a constant in midst of a

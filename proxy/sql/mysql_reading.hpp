@@ -42,6 +42,7 @@ class MysqlReading {
   MysqlLexing lexing_;
   bool knows_mode_ = true;
   bool scope_is_global_ = false;  ///< in the SET that is read
+  bool trusts_variables_ = true;  ///< likewise: none is assigned but where it says so
   bool hides_ascii_;  ///< characters that are not ASCII may hold bytes that look like it
   std::map<std::string, KnownMode, std::less<>> kept_;  ///< user variables that hold a mode
 };

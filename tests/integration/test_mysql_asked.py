@@ -31,7 +31,8 @@ TEXTS = [
         "set @m = '_ESCAPES', sql_mode = concat('NO_BACKSLASH', @m)", "set @m = '', @n = 'no', sql_mode = concat(@n, '_BACKSLASH_ESCAPES')",
         "set @m = ''; select 'NO_BACKSLASH_ESCAPES' into @m; set sql_mode = @m", "set @m = ''; select @m := 'NO_BACKSLASH_ESCAPES'; set sql_mode = @m",
         "set @`m` = ''; set @m = 'NO_BACKSLASH_ESCAPES'; set sql_mode = @`m`", "set @m = ''; set @y = (select @m := 'NO_BACKSLASH_ESCAPES'); set sql_mode = @m",
-        "set @m = ''; set @y = @m := 'NO_BACKSLASH_ESCAPES'; set sql_mode = @m"]),
+        "set @m = ''; set @y = @m := 'NO_BACKSLASH_ESCAPES'; set sql_mode = @m",
+        "set @m = '', @y = (select @m := 'NO_BACKSLASH_ESCAPES'), sql_mode = @m"]),
     "if 0 then select 1; set time_zone = '+05:00'; end if", "x: loop if 1 then leave x; end if; set time_zone = '+06:00'; end loop",
     "set sql_mode = 'ORACLE'; begin if 1 = 0 then select 1; set time_zone = '+05:00'; end if; end;",
 ]

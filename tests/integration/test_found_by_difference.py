@@ -446,3 +446,18 @@ def test_a_name_that_is_taken_is_told_as_the_clients_whatever_comes_behind(pg, p
     taken = describe("P", "") + SYNC + parse("b", "select 1") + bind("", "b", [b"1", b"2"]) + execute() + SYNC
     got = alike(pg, proxy, (begin, 1), (taken, 2))
     assert ("M", 'prepared statement "b" already exists') in got[-2][1]
+
+
+@pytest.mark.parametrize("first", ["", "described"])
+def test_an_unnamed_statement_whose_shape_has_changed_stays_outdated(pg, proxy, first):
+    pg.psql("drop table if exists w; create table w (a int, b int)")
+    run_it = bind("", "") + execute() + SYNC
+    with Connection.open(proxy.url()) as one, Connection.open(proxy.url()) as other:
+        talk(one, (parse("", "select * from w") + describe("S", "") + SYNC, 1))
+        talk(other, (parse("", "select 7") + SYNC, 1))   # on the connection that the other one had
+        pg.psql("alter table w add column c text")
+        if first:
+            talk(one, (bind("", "") + describe("P", "") + execute() + SYNC, 1))
+        for _ in range(2):
+            assert ("C", "0A000") in talk(one, (run_it, 1))[0][1]
+        assert ("C", b"SELECT 0\0") in talk(one, (parse("", "select * from w") + run_it, 1))

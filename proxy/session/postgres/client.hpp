@@ -173,6 +173,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
     StatementRef statement;  // null: no declared types
     std::uint64_t serial = 0;
     Shape told;
+    bool unchecked = false;  // parsed anew since, and not compared with what was told
+    bool outdated = false;   // it was, and differs
   };
   struct Message {
     wire::postgres::Header header;

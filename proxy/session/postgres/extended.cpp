@@ -180,6 +180,10 @@ Client::Step Client::bind_unnamed(const Message& message, const pg::BindNames& n
     return Step::kBlocked;
   }
   if (unnamed_.text && unnamed_.text->asks_sequences) own_sequences(*unnamed_.text);
+  if (unnamed_.outdated) {
+    plan_changed();
+    return Step::kDone;
+  }
   if (ensure_unnamed(message.rest) == Step::kBlocked) return Step::kBlocked;
   if (worker_.gate != nullptr && unnamed_.text) worker_.gate->will_bind(*this, *unnamed_.text);
   forward_extended(message.whole);
@@ -409,7 +413,8 @@ void Client::described(Expected& entry, const Shape& shape) {
   // Answers come in order: this one is of the Parse that was confirmed last. A later one may have
   // the same text and other types.
   confirmed_.told = shape;
-  if (unnamed_.serial == confirmed_.serial) unnamed_.told = shape;
+  confirmed_.unchecked = confirmed_.outdated = false;
+  if (unnamed_.serial == confirmed_.serial) unnamed_ = confirmed_;
 }
 
 Client::Step Client::execute(const Message& message) {

@@ -184,10 +184,13 @@ bool Client::prepare_unnamed() {
   return true;
 }
 
+/// For a Bind. One that has its rows described is not compared, the next one may have to be.
 Client::Step Client::ensure_unnamed(net::Bytes rest) {
-  if (!prepare_unnamed()) return Step::kDone;
+  unnamed_.unchecked |= prepare_unnamed();
+  if (!unnamed_.unchecked) return Step::kDone;
   const bool described = !has_fixed_shape(*unnamed_.text) || describes(rest);
   if (fit_of(unnamed_.told, {}, described) == Fit::kRight) return Step::kDone;
+  unnamed_.unchecked = false;
   return check("", nullptr);
 }
 
@@ -219,7 +222,9 @@ void Client::outdated(const NamedRef& named) {
   worker_.telemetry.add(Counter::kPlansChanged);
   const TextRef& text = named ? named->text : unnamed_.text;
   if (worker_.gate != nullptr && text) worker_.gate->shape_changed(*text);
-  if (named) worker_.service.statements.retire(*named->statement);
+  if (named) return worker_.service.statements.retire(*named->statement);
+  unnamed_.outdated = true;
+  if (confirmed_.serial == unnamed_.serial) confirmed_.outdated = true;
 }
 
 void Client::check_gone() { unblock(Block::kCheck); }

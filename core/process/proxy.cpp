@@ -341,8 +341,13 @@ Result<bool> stop_proxy(const Home& home, const std::string& id, Milliseconds ti
 }
 
 Result<bool> kill_proxy(const Home& home, const std::string& id) {
-  // Two of the same could become one before they are read.
-  auto ended = end_proxy(home, id, {SIGTERM, SIGINT}, kForcePatience);
+  const ProxyFiles files(home, id);
+  const auto state = is_locked(files.lock()) ? living_state(files) : std::nullopt;
+  // The second signal has it cancel what runs, a third one would not wait for that. Two of the same
+  // could become one before they are read.
+  const bool drains = state && told_state(*state) == "draining";
+  auto ended = drains ? end_proxy(home, id, {SIGINT}, kForcePatience)
+                      : end_proxy(home, id, {SIGTERM, SIGINT}, kForcePatience);
   if (ended) return ended;
   ended = end_proxy(home, id, {SIGKILL}, kKillPatience);
   return ended ? Result<bool>(true) : ended;

@@ -138,11 +138,11 @@ memqcache_oiddir = '{folder}/oid'
 
 
 class Own:
-    """One of our own two programs beside the proxy: it prints its port."""
+    """One of our own two programs beside the proxy: it prints its port. `loop`: as HYPERDRIVE_LOOP forces it."""
 
-    def __init__(self, program: str, *args: str):
+    def __init__(self, program: str, *args: str, loop: str = ""):
         self.process = subprocess.Popen([os.path.join(BUILD, "bench", f"bench_{program}"), *args],
-                                        stdout=subprocess.PIPE, text=True)
+                                        stdout=subprocess.PIPE, text=True, env=dict(os.environ) | ({"HYPERDRIVE_LOOP": loop} if loop else {}))
         self.port = int(self.process.stdout.readline())
         self.pid = self.process.pid
 

@@ -13,6 +13,7 @@ from support.mysql56 import MySQL56
 from support.mysql_client import client, rows
 from support.mysql_moving import MOVE, Others, run
 from support.mysql_raw import DEPRECATE_EOF, USUAL, Raw
+from support.ports import wait_for
 from support.proxy import Proxy
 from test_mysql_drivers import RUNS
 
@@ -145,6 +146,7 @@ def test_nothing_of_a_session_that_cannot_be_reset_reaches_another(db, features)
                     if features == "hyperdrive":
                         assert rows(other, ALL.replace("is_used_lock('kept')", "1")) == \
                             rows(direct, ALL.replace("is_used_lock('kept')", "1")), leaves
+                wait_for(lambda: rows(direct, "select is_used_lock('kept')") == [(None,)], 10, "its lock is given up")
                 with client(p) as third, client(p) as fourth:
                     for c in (third, fourth, third):
                         assert rows(c, ALL) == rows(direct, ALL), leaves

@@ -49,7 +49,8 @@ bool Client::suits(const pool::OriginConnection& connection) const {
 }
 
 bool Client::misses(const pool::OriginConnection& connection) const {
-  return asks_sequences_ && static_cast<const Origin&>(connection).sequences_of == serial_;
+  return asks_sequences_ && static_cast<const Origin&>(connection).sequences_of == serial_ &&
+         &connection == moved_on_;
 }
 
 Client::Session& Client::session() {

@@ -101,6 +101,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::uint32_t id() const { return process_id_; }
   /// Never another client's.
   std::uint64_t serial() const { return serial_; }
+  void moved_sequences_on(Origin& origin);
   /// How long it waited for the origin connection that it gets now; asked once.
   std::chrono::steady_clock::duration take_wait() { return std::exchange(waited_, {}); }
   /// What a client's name means now; the empty name is the unnamed statement.
@@ -374,6 +375,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::uint32_t scanned_ = 0;  // bytes of the present group already looked at
   std::uint32_t process_id_ = 0;
   const std::uint64_t serial_;
+  /// On which it moved a sequence last; may be gone.
+  const pool::OriginConnection* moved_on_ = nullptr;
   std::uint64_t own_definitions_ = 0;  // changes with the session's temporary objects
   std::uint64_t binds_ = 0;            // sent so far
   std::uint64_t own_reading_ = 0;      // of texts, on this connection: see reading()

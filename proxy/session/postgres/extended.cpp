@@ -443,7 +443,7 @@ Client::Step Client::execute(const Message& message) {
     if (!worker_.gate->may_run(*this, *text)) return wait_for_gate();
     worker_.gate->will_run(*this, *text);
   }
-  if (text && text->moves_sequences) lease_->sequences_of = serial_;
+  if (text && text->moves_sequences) moved_sequences_on(*lease_);
   if (text && text->terminates) worker_.service.note_termination(worker_.loop.now());
   forward_extended(message.whole);
   expect_run(ReplyKind::kExecute, std::move(text));

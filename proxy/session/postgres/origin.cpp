@@ -350,9 +350,7 @@ void Origin::send_home(std::unique_ptr<Origin> self, bool rest_missing) {
   Origin& origin = *self;
   Worker& worker = *origin.worker_;
   // What ran unseen may have moved sequences.
-  if (origin.left.hidden && origin.owner_ != nullptr) {
-    origin.sequences_of = origin.owner_->serial();
-  }
+  if (origin.left.hidden && origin.owner_ != nullptr) origin.owner_->moved_sequences_on(origin);
   origin.owner_ = nullptr;
   origin.stream_->resume_reading();
   // Nobody knows how many ReadyForQuery are still to come.

@@ -162,7 +162,13 @@ void Client::own_sequences(const TextInfo& text) {
   const bool at_rest = lease_->in_flight().empty() && !lease_->open() &&
                        lease_->status() != pg::TransactionStatus::kFailed;
   if (text.asks_sequences && at_rest) forget_sequences();
-  if (text.moves_sequences) lease_->sequences_of = serial_;
+  if (text.moves_sequences) moved_sequences_on(*lease_);
+}
+
+/// Of several connections that it has moved some on the latest is the one that lastval() means.
+void Client::moved_sequences_on(Origin& origin) {
+  origin.sequences_of = serial_;
+  moved_on_ = &origin;
 }
 
 void Client::forget_sequences() {

@@ -395,7 +395,7 @@ def test_a_deallocate_behind_a_begin_without_a_sync_tells_that_a_transaction_is_
         work = run("begin", "a") + query(sql) + SYNC
         got = talk(proxied, (work, 2))
         assert got == talk(direct, (work, 2))
-        assert ("Z", b"T") in got or sql.endswith("missing")
+        assert got[-1] == ("Z", b"E" if sql.endswith("missing") else b"T")
 
 
 def test_a_description_is_not_that_of_a_later_statement_with_the_same_text_and_other_types(proxy):

@@ -190,6 +190,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step forward_simple(const Message& message, Reply reply);
   Step init_db(const Message& message);
   Step set_option(const Message& message);
+  void forget_session();
   Step reset_connection();
   Step change_user(const Message& message);
   Step kill(std::uint32_t id, bool connection);

@@ -240,6 +240,16 @@ Client::Step Client::set_option(const Message& message) {
   return Step::kDone;
 }
 
+/// What the session holds at the origin, and knows of it; the connection has been given back.
+void Client::forget_session() {
+  pins_ = 0;
+  cursors_ = long_data_ = 0;
+  statements_.clear();
+  last_prepared_ = 0;
+  last_.forget();
+  kept_.clear();
+}
+
 Client::Step Client::reset_connection() {
   if (lease_) {
     if (lease_->in_transaction() || pins_ != 0 || cursors_ > 0 || long_data_ > 0 ||
@@ -248,12 +258,7 @@ Client::Step Client::reset_connection() {
     }
     detach_origin(false);
   }
-  pins_ = 0;
-  cursors_ = long_data_ = 0;
-  statements_.clear();
-  last_prepared_ = 0;
-  last_.forget();
-  kept_.clear();
+  forget_session();
   // The database stays, as on a server; MySQL forgets what character set was asked for.
   state_ = with_database(login_state_, state_->database);
   const auto profile = worker_.service.profile();
@@ -280,12 +285,7 @@ Client::Step Client::change_user(const Message& message) {
     lease_->dirty = true;
     detach_origin(false);
   }
-  pins_ = 0;
-  cursors_ = long_data_ = 0;
-  statements_.clear();
-  last_prepared_ = 0;
-  last_.forget();
-  kept_.clear();
+  forget_session();
   changing_user_ = true;
   since_ = worker_.loop.now();
   if (!refusal.empty()) {

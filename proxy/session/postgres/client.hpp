@@ -232,6 +232,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool resets(const sql::Statement& statement) const;
   Step wait_for_gate();
   bool skipping() const;
+  bool skips_whole_group();
   bool depends_on_replies(net::Bytes group, bool whole) const;
   bool breaks_copy(const Message& message) const;
   bool answers_are_coming() const;

@@ -1,5 +1,7 @@
 // Client: the messages that no Bind or Describe belongs to: Query, Sync, Flush, FunctionCall, COPY
 // data; and what cannot be read.
+#include <utility>
+
 #include "proxy/session/postgres/client.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
@@ -39,14 +41,16 @@ void Client::expect_run(ReplyKind kind, TextRef text) {
   entry.text = std::move(text);
 }
 
+/// Behind an error: of a message that ends its own group. The refusal was its answer then.
+bool Client::skips_whole_group() {
+  if (lease_ && lease_->ignoring()) return true;
+  if (!std::exchange(skip_to_sync_, false)) return false;
+  send_ready();
+  return true;
+}
+
 Client::Step Client::query(const Message& message) {
-  if (lease_ && lease_->ignoring()) return Step::kDone;
-  if (skip_to_sync_) {
-    // The refusal was this query's answer; a Query ends its own group.
-    skip_to_sync_ = false;
-    send_ready();
-    return Step::kDone;
-  }
+  if (skips_whole_group()) return Step::kDone;
   const auto query = pg::parse_query(message.body);
   if (!query) return malformed(message);
   const TextRef text = worker_.texts.get_once(query->text);
@@ -103,12 +107,7 @@ Client::Step Client::flush(const Message& message) {
 }
 
 Client::Step Client::function_call(const Message& message) {
-  if (lease_ && lease_->ignoring()) return Step::kDone;
-  if (skip_to_sync_) {
-    skip_to_sync_ = false;
-    send_ready();
-    return Step::kDone;
-  }
+  if (skips_whole_group()) return Step::kDone;
   if (!need_origin()) return Step::kBlocked;
   if (worker_.gate != nullptr) {
     if (!worker_.gate->may_call(*this)) return wait_for_gate();

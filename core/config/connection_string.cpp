@@ -66,9 +66,8 @@ tl::unexpected<Error> wrong_scheme(std::string_view scheme) {
   if (scheme == "jdbc")
     return usage("A JDBC URL is not a connection string.",
                  fmt::format("Leave out 'jdbc:' and write it as {}.", kExample));
-  return usage(
-      "Only PostgreSQL-compatible or MySQL-compatible databases are currently supported.",
-      fmt::format("It begins with postgres:, postgresql: or mysql:, as in {}.", kExample));
+  return usage("Only PostgreSQL-compatible or MySQL-compatible databases are currently supported.",
+               fmt::format("It begins with postgres:, postgresql: or mysql:, as in {}.", kExample));
 }
 
 tl::unexpected<Error> unescaped(char c) {

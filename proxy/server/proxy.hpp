@@ -37,8 +37,8 @@ class Proxy {
   /// Stops accepting; idle clients leave now, the others after their transaction, all of them at
   /// the deadline. `ended` is called once, from a worker's thread, when nobody is left.
   void drain(std::chrono::milliseconds timeout);
-  /// Waits for no client; what runs is cancelled at the origin. Behind that, and behind the deadline
-  /// of a drain: not even for this.
+  /// Waits for no client; what runs is cancelled at the origin. Behind that, and behind the
+  /// deadline of a drain: not even for this.
   void stop_now();
   /// Waits until the workers' threads have ended, at once if need be: no event comes any more.
   void join();

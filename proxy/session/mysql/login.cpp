@@ -206,7 +206,8 @@ void Client::user_not_changed(const std::string& error) {
   packet_to_client(sequence_, error);
   worker_.telemetry.add(Counter::kErrors);
   const auto profile = worker_.service.profile();
-  if (!profile || !profile->server.is_mariadb || ++failed_changes_ >= kMostTries) return close_politely();
+  if (!profile || !profile->server.is_mariadb || ++failed_changes_ >= kMostTries)
+    return close_politely();
   changing_user_ = false;
   user_ = worker_.options->config.local.local_user;
   auto state = std::make_shared<State>();

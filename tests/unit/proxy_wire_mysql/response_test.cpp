@@ -119,7 +119,9 @@ TEST_CASE("malformed session states and OKs are refused") {
   CHECK_FALSE(for_each_change("\1\0"s, [](const SessionChange&) {}));
   CHECK_FALSE(changes_session("\5\x09\x08T_______"));
   CHECK_FALSE(changes_session(""));
-  CHECK(changes_session("\5\x09\x08T_______\2\2\1" "1"));
+  CHECK(
+      changes_session("\5\x09\x08T_______\2\2\1"
+                      "1"));
   CHECK(changes_session("\1\0"s));
   CHECK(for_each_change("", [](const SessionChange&) {}));
   CHECK_FALSE(parse_ok("", kPlain));

@@ -8,6 +8,8 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstring>
 #include <optional>
 
@@ -78,9 +80,25 @@ Result<void> write_all(int fd, std::string_view text, const fs::path& file) {
   return {};
 }
 
+/// How a text is called for the moment between getting a name and taking the target's place.
+constexpr std::string_view kNew = ".hyperdrive-new-";
+/// … and an old text that is kept beside a target of several names while that is overwritten.
+constexpr std::string_view kOld = ".hyperdrive-";
+
+/// The process that called a file so, if it was in that moment and is not any more.
+bool is_left_behind(const std::string& name) {
+  if (!name.starts_with(kNew)) return false;
+  pid_t owner = 0;
+  const char* const end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + kNew.size(), end, owner);
+  return error == std::errc() && rest != end && *rest == '-' && owner > 0 &&
+         ::kill(owner, 0) != 0 && errno == ESRCH;
+}
+
 /// A file beside the target that is gone at the end unless it took the target's place. It has no
 /// name until its text is on disk (where the file system can do that), so that a crash leaves
-/// nothing behind.
+/// nothing behind; but for the moment before it takes the target's place, whose remains the next
+/// one removes.
 class Replacement {
  public:
   explicit Replacement(const fs::path& target) : target_(target) {
@@ -112,11 +130,10 @@ class Replacement {
   }
 
   /// Gives it a name beside the target, if it has none.
-  Result<void> show() {
+  Result<void> show(std::string_view as = kOld) {
     constexpr int kTries = 100;
     for (int i = 0; name_.empty(); ++i) {
-      const std::string name =
-          (folder() / fmt::format(".hyperdrive-{}-{}", ::getpid(), i)).string();
+      const std::string name = (folder() / fmt::format("{}{}-{}", as, ::getpid(), i)).string();
       if (link_to(name)) {
         name_ = name;
       } else if (errno != EEXIST || i == kTries) {
@@ -127,7 +144,8 @@ class Replacement {
   }
 
   Result<void> take_place() {
-    if (auto shown = show(); !shown) return shown;
+    remove_left_behind();
+    if (auto shown = show(kNew); !shown) return shown;
     if (::rename(name_.c_str(), target_.c_str()) != 0) return cannot("replace", target_, errno);
     name_.clear();
     sync_folder();
@@ -147,6 +165,15 @@ class Replacement {
  private:
   fs::path folder() const {
     return target_.has_parent_path() ? target_.parent_path() : fs::path(".");
+  }
+
+  /// A folder that cannot be read keeps what is there.
+  void remove_left_behind() const {
+    std::error_code error;
+    for (fs::directory_iterator at(folder(), error), end; !error && at != end;
+         at.increment(error)) {
+      if (is_left_behind(at->path().filename().string())) ::unlink(at->path().c_str());
+    }
   }
 
   bool link_to(const std::string& path) {

@@ -1,5 +1,7 @@
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -89,6 +91,23 @@ TEST_CASE("an edit keeps mode, link and folder, and leaves nothing behind") {
   CHECK(*read_file(file) == "a = 1\nb = 2\n");
   CHECK(fs::status(file).permissions() == fs::perms(0640));
   CHECK(folder.entries() == 2);
+}
+
+TEST_CASE("an edit takes away what a killed one left behind, and nothing else") {
+  const Folder folder;
+  const fs::path file = folder.write("wrangler.toml", "name = \"w\"\n");
+  const pid_t dead = ::fork();
+  if (dead == 0) ::_exit(0);
+  REQUIRE(::waitpid(dead, nullptr, 0) == dead);
+  const fs::path left = folder.write(fmt::format(".hyperdrive-new-{}-0", dead), "all of it");
+  const fs::path others = folder.write(fmt::format(".hyperdrive-new-{}-1", ::getpid()), "now");
+  const fs::path old = folder.write(fmt::format(".hyperdrive-{}-0", dead), "the old text");
+  const fs::path own = folder.write(".hyperdrive-new-notes", "a user's");
+  REQUIRE(edit_file(file, [](std::string_view text) {
+    return Result<std::string>(std::string(text) + "# more\n");
+  }));
+  CHECK_FALSE(fs::exists(left));
+  for (const fs::path& kept : {others, old, own}) CHECK(fs::exists(kept));
 }
 
 TEST_CASE("a failed edit changes nothing") {

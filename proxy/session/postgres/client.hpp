@@ -72,6 +72,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void checked(Expected& entry, const Shape& now);
   void check_gone();
   void bind_failed(const Expected& bind);
+  void unnamed_bind_failed();
   void settings_applied(bool ok, net::Bytes error_body);
   /// What the client is told instead of a ParameterStatus; nothing: the message itself.
   std::optional<std::string> report(const SettingsRef& reports, std::string_view name);
@@ -297,7 +298,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool portal_uncertain(const Portal& portal) const;
   void end_portals();
   void sent_there(std::string_view portal);
-  void bind_portal(std::string_view name, TextRef text, NamedRef named);
+  Expected& expect_portal(std::string_view name, TextRef text, const NamedRef& named);
 
   // reading.cpp
   StatementRef statement_for(TextInfo& text, std::span<const std::uint32_t> types);

@@ -41,18 +41,18 @@ Origin::Pass Origin::copy_in_begins() {
 void Origin::drop_copy_syncs() {
   bool dropped = false;
   bool ended = false;  // by a Sync that counts
-  for (std::size_t at = 1; at < in_flight_.size();) {
-    const ReplyKind kind = in_flight_[at].kind;
-    if (kind == ReplyKind::kCopyEnd) copying_in_ = false;
-    if (kind == ReplyKind::kSync && copying_in_) {
-      in_flight_.erase(at);
+  in_flight_.erase_if(1, [&](const Expected& entry) {
+    if (entry.kind == ReplyKind::kCopyEnd) copying_in_ = false;
+    const bool is_sync = entry.kind == ReplyKind::kSync;
+    const bool ignored = is_sync && copying_in_;
+    if (ignored) {
       dropped = true;
       ++copy_syncs_;
     } else {
-      ended = ended || kind == ReplyKind::kSync;
-      ++at;
+      ended = ended || is_sync;
     }
-  }
+    return ignored;
+  });
   if (dropped && !ended && in_flight_.front().kind == ReplyKind::kExecute) open_ = true;
 }
 

@@ -188,10 +188,7 @@ Client::Step Client::bind_unnamed(const Message& message, const pg::BindNames& n
   if (worker_.gate != nullptr && unnamed_.text) worker_.gate->will_bind(*this, *unnamed_.text);
   forward_extended(message.whole);
   streaming_drops_ = false;
-  Expected& entry = lease_->expect(ReplyKind::kBind);
-  entry.portal = names.portal.empty();
-  entry.serial = ++binds_;
-  bind_portal(names.portal, unnamed_.text, nullptr);
+  expect_portal(names.portal, unnamed_.text, nullptr);
   parsed_ahead_ = false;
   return Step::kDone;
 }
@@ -229,12 +226,9 @@ Client::Step Client::bind_named(const Message& message, const pg::BindNames& nam
     forward(message.body.substr(names.size + kInlineBind));
   }
   streaming_drops_ = false;
-  Expected& entry = lease_->expect(ReplyKind::kBind);
+  Expected& entry = expect_portal(names.portal, named->text, named);
   entry.named = named;
   entry.prepared = named->statement;
-  entry.portal = names.portal.empty();
-  entry.serial = ++binds_;
-  bind_portal(names.portal, named->text, named);
   parsed_ahead_ = false;
   return Step::kDone;
 }
@@ -273,14 +267,19 @@ void Client::fail_surely(const pg::ErrorFields& error) {
   entry.payload = std::move(payload);
 }
 
-void Client::bind_portal(std::string_view name, TextRef text, NamedRef named) {
-  const std::uint64_t statement = named ? named->statement->id : 0;
+/// A Bind has been sent that makes it.
+Expected& Client::expect_portal(std::string_view name, TextRef text, const NamedRef& named) {
+  Expected& entry = lease_->expect(ReplyKind::kBind);
+  entry.portal = name.empty();
+  entry.serial = ++binds_;
+  Portal portal{std::move(text), named, binds_, named ? named->statement->id : 0};
   if (name.empty()) {
-    portal_ = {std::move(text), std::move(named), binds_, statement};
-    return;
+    portal_ = std::move(portal);
+  } else {
+    entry.payload = std::make_unique<std::string>(name);
+    session().portals.insert_or_assign(*entry.payload, std::move(portal));
   }
-  session().portals.insert_or_assign(std::string(name),
-                                     Portal{std::move(text), std::move(named), binds_, statement});
+  return entry;
 }
 
 namespace {
@@ -313,13 +312,17 @@ bool Client::portal_uncertain(const Portal& portal) const {
   return false;
 }
 
-/// There is no such portal; or, of the unnamed one, an older one, unless a later Bind makes it.
+/// There is no such portal.
 void Client::bind_failed(const Expected& bind) {
-  if (session_ && bind.serial != 0) {
-    boost::unordered::erase_if(session_->portals,
-                               [&](const auto& entry) { return entry.second.bind == bind.serial; });
+  if (!bind.payload || !session_) return;
+  const auto found = session_->portals.find(*bind.payload);
+  if (found != session_->portals.end() && found->second.bind == bind.serial) {
+    session_->portals.erase(found);
   }
-  if (!bind.portal) return;
+}
+
+/// Nor an unnamed one, or an older one, unless a later Bind makes it.
+void Client::unnamed_bind_failed() {
   InFlight& queue = lease_->in_flight();
   for (std::size_t i = 0; i < queue.size(); ++i) {
     if (queue[i].portal) return;
@@ -329,6 +332,7 @@ void Client::bind_failed(const Expected& bind) {
 
 /// The transaction has ended, and they with it; not those whose Bind is still to be answered.
 void Client::end_portals() {
+  if (portal_.bind == 0 && (!session_ || session_->portals.empty())) return;
   InFlight& queue = lease_->in_flight();
   std::uint64_t first = binds_ + 1;
   for (std::size_t i = 0; i < queue.size(); ++i) {

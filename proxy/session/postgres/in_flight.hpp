@@ -71,8 +71,8 @@ struct Expected {
   TextRef text;           ///< kQuery, kExecute: what runs; kParse of the unnamed statement
   StatementRef prepared;  ///< the origin's statement it is about
   NamedRef named;         ///< the client's name it is about
-  std::unique_ptr<std::string>
-      payload;  ///< kClose: the client's name; poison: an ErrorResponse; kParse: the name there
+  std::unique_ptr<std::string> payload;  ///< kClose: the client's name; poison: an ErrorResponse;
+                                         ///< kParse: the name there; kBind: the portal's name
 };
 
 /// A queue in a ring that grows and never shrinks below its first size.
@@ -156,11 +156,24 @@ class InFlight {
   /// Takes out the entry at `at`, keeping the order of the others.
   void erase(std::size_t at) {
     for (; at + 1 < size_; ++at) (*this)[at] = std::move((*this)[at + 1]);
-    (*this)[size_ - 1] = Expected{};
-    --size_;
+    shrink(size_ - 1);
+  }
+  /// Takes out all from `at` on of which `is_out` says so, asked once each in their order.
+  template <typename IsOut>
+  void erase_if(std::size_t at, IsOut is_out) {
+    std::size_t kept = at;
+    for (; at < size_; ++at) {
+      if (is_out((*this)[at])) continue;
+      if (kept != at) (*this)[kept] = std::move((*this)[at]);
+      ++kept;
+    }
+    shrink(kept);
   }
 
  private:
+  void shrink(std::size_t size) {
+    while (size_ > size) (*this)[--size_] = Expected{};
+  }
   void grow() {
     std::vector<Expected> larger(slots_.size() * 2);
     for (std::size_t i = 0; i < size_; ++i) larger[i] = std::move((*this)[i]);

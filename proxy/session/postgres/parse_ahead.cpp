@@ -286,12 +286,8 @@ Expected& Client::poison(std::string_view sqlstate, std::string_view text, std::
 // --- taking back --------------------------------------------------------------------------------
 
 void Client::undo_parse(const Expected& entry) {
-  for (auto at = names_.begin(); at != names_.end(); ++at) {
-    if (at->second == entry.named) {
-      names_.erase(at);
-      return;
-    }
-  }
+  const auto found = names_.find(entry.named->name);
+  if (found != names_.end() && found->second == entry.named) names_.erase(found);
 }
 
 void Client::undo_close(Expected& entry) {

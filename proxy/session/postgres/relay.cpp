@@ -15,6 +15,8 @@ constexpr std::size_t kWholeGroup = 64 * 1024;
 constexpr std::size_t kSlice = 32 * 1024;
 /// So many messages may wait for their replies.
 constexpr std::size_t kMostInFlight = 8192;
+/// Likewise where a COPY may be about to begin, in which what is sent has no replies.
+constexpr std::size_t kMostBeforeCopy = 65'536;
 
 bool is_copy(char type) {
   return type == static_cast<char>(Frontend::kCopyData) ||
@@ -156,8 +158,9 @@ std::size_t Client::relay(net::Bytes data) {
 
 /// While the origin takes COPY data it answers nothing, and the data is still to come.
 bool Client::owes_many_replies() const {
-  return lease_ && lease_->in_flight().size() > kMostInFlight && !lease_->copying_in() &&
-         !lease_->in_flight().copies_pending();
+  if (!lease_ || lease_->copying_in()) return false;
+  const bool may_copy = lease_->in_flight().copies_pending();
+  return lease_->in_flight().size() > (may_copy ? kMostBeforeCopy : kMostInFlight);
 }
 
 /// Runs the messages of a group, or of a piece of one; returns how many bytes are done with.

@@ -364,6 +364,8 @@ void Origin::fail_segment() {
   }
   // Backwards: each step finds what was there when it was done.
   for (std::size_t i = lost.size(); i-- > 0;) undo(lost[i], i == 0);
+  const auto is_unnamed = [](const Expected& entry) { return entry.portal; };
+  if (owner_ != nullptr && std::ranges::any_of(lost, is_unnamed)) owner_->unnamed_bind_failed();
   ignoring_ = in_flight_.empty() || in_flight_.front().finds_syncs;
   if (ignoring_ && owner_ != nullptr && was_alone_behind_begin(lost)) {
     std::string sync;

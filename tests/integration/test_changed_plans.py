@@ -115,6 +115,68 @@ def test_a_table_that_comes_back_serves_those_who_had_prepared_for_it(proxy, pg)
         assert len(say(c, bind("", "s"), execute())) == 1
 
 
+ALTER = {"by query": query("alter table wide add d int"),
+         "by a statement": parse("ddl", "alter table wide add d int") + bind("", "ddl") + execute() + SYNC}
+
+
+@pytest.mark.parametrize("name", ["s", ""])
+@pytest.mark.parametrize("altered", ALTER)
+@pytest.mark.parametrize("way", ["rolled back", "back to a savepoint", "undone by an error"])
+def test_what_was_changed_and_taken_back_outdates_nothing(pg, way, altered, name):
+    use = bind("", name) + execute() + SYNC
+    begin, back = {"rolled back": (["begin"], "rollback"), "back to a savepoint": (["begin", "savepoint a"], "rollback to a"),
+                   "undone by an error": (["begin"], "commit")}[way]
+
+    def told(url):
+        heard = []
+        with Connection.open(url) as c:
+            def say_all(*messages):
+                c.send(*messages)
+                heard.append([(k, error_fields(b)["C"] if k == "E" else b) for k, b in c.until_ready() if k in "DEZ"])
+            for sql in begin:   # by statements: a Query would take the unnamed one with it
+                say_all(parse("x", sql), bind("", "x"), execute(), close("S", "x"), SYNC)
+            if altered == "by query" and not name:
+                return []
+            say_all(parse(name, "select * from wide"), describe("S", name), SYNC)
+            say_all(use)
+            say_all(ALTER[altered])
+            say_all(use)
+            say_all(parse("x", back), bind("", "x"), execute(), close("S", "x"), SYNC)
+            say_all(use)
+            say_all(use)
+        return heard
+    with Proxy(pg, origin_connection_limit=1) as proxy:
+        pg.psql("drop table if exists wide; create table wide (a int, b int, c int); insert into wide values (1, 2, 3)")
+        got = told(proxy.url())
+        assert got == told(pg.url())
+        assert not got or [k for k, _ in got[-1]] == ["D", "Z"]
+
+
+def test_a_statement_that_was_parsed_behind_a_change_is_parsed_again_when_it_is_taken_back(proxy):
+    """Others had it parsed elsewhere; on this connection it was parsed by what is no more."""
+    with Connection.open(proxy.url()) as c, Connection.open(proxy.url()) as other:
+        say(other, parse("s", "select * from wide"), describe("S", "s"))
+        with elsewhere(proxy):
+            c.query("begin")
+            c.query("alter table wide drop column b")
+            assert say(c, parse("t", "select * from wide"), describe("S", "t"), bind("", "t"), execute()) == [b"\0\2\0\0\0\0011\0\0\0\0013"]
+            c.query("rollback")
+            for _ in range(3):
+                assert len(say(other, bind("", "s"), execute())) == 1
+            assert say(c, bind("", "t"), execute()) == CHANGED
+
+
+def test_an_error_does_not_make_believe_that_a_shape_was_compared(pg, proxy, change):
+    with Connection.open(proxy.url()) as c:
+        say(c, parse("", "select *, 1 / a from wide"), describe("S"))
+        with elsewhere(proxy):
+            change("alter table wide drop column b")
+            pg.psql("update wide set a = 0")
+            assert say(c, bind("", ""), describe("P"), execute()) == "22012"
+            pg.psql("update wide set a = 1")
+            assert say(c, bind("", ""), execute()) == CHANGED
+
+
 ONE = {23: struct.pack("!i", 1), 20: struct.pack("!q", 1), 700: struct.pack("!f", 1), 701: struct.pack("!d", 1), 25: b"1"}
 TYPES = ("int", "bigint", "float4", "float8", "text")
 

@@ -231,6 +231,7 @@ void Client::came_to_rest() {
 void Client::detach_origin(bool rest_missing) {
   goes_on_ = false;
   begins_ = false;
+  redefining_ = 0;
   portal_ = {};
   if (session_) session_.reset();
   // The transaction of a RESET has not ended: what the connection will have is not what is

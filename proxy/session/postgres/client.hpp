@@ -290,6 +290,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Expected& prepare_on_origin(const StatementRef& statement, std::uint64_t told,
                               ReplyAction action);
   void outdated(const NamedRef& named);
+  void retire(const Statement& statement);
+  void unnamed_checked(bool so);
   void plan_changed();
   Expected& poison(std::string_view sqlstate, std::string_view text, std::string_view hint = {});
   void forward_extended(net::Bytes bytes);
@@ -331,6 +333,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void keeps(Feature feature);
   void end_unpins(bool committed);
   void transaction_ended(bool committed);
+  static bool changes_definitions(const sql::Statement& statement);
   void defined(const sql::Statement& statement);
   void run_settings(const sql::Statement& statement);
 
@@ -382,9 +385,11 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::uint64_t own_definitions_ = 0;  // changes with the session's temporary objects
   std::uint64_t binds_ = 0;            // sent so far
   std::uint64_t own_reading_ = 0;      // of texts, on this connection: see reading()
-  std::uint16_t pins_ = 0;             // bits by Feature
-  std::uint16_t unpins_ = 0;           // likewise: those that end if the transaction commits
-  bool defines_ = false;               // the present transaction has changed definitions
+  /// What the present transaction has sent may have changed definitions: nobody else's number.
+  std::uint64_t redefining_ = 0;
+  std::uint16_t pins_ = 0;    // bits by Feature
+  std::uint16_t unpins_ = 0;  // likewise: those that end if the transaction commits
+  bool defines_ = false;      // the present transaction has: redefining_
   Phase phase_ = Phase::kStartup;
   Asked asked_ = Asked::kNothing;
   Block block_ = Block::kNone;

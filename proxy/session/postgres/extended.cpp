@@ -64,6 +64,7 @@ Client::Step Client::parse(const Message& message) {
   entry.prepared = unnamed_.statement;
   lease_->in_flight().mark_unnamed_change(entry);
   lease_->unnamed_serial = unnamed_.serial;
+  lease_->unnamed_period = 0;
   return Step::kDone;
 }
 

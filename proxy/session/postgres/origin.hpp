@@ -132,6 +132,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   /// Whose unnamed statement the origin has: kNone, kSomeones, or the serial of a client's Parse.
   static constexpr std::uint64_t kNone = 0, kSomeones = 1;
   std::uint64_t unnamed_serial = kNone;  ///< once everything sent has succeeded
+  std::uint64_t unnamed_period = 0;      ///< of `prepared()`, if it was parsed provisionally
   Leftovers left;
   std::uint64_t sequences_of = 0;  ///< Client::serial() of who last moved a sequence on it
   PendingWrites writes;            ///< kept by the gate

@@ -90,7 +90,7 @@ Expected& Client::prepare_on_origin(const StatementRef& statement, std::uint64_t
   pg::append_parse(out, statement->name, statement->text, statement->types_for(told));
   forward_extended(out);
   out.clear();
-  lease_->prepared().add(statement->id);
+  lease_->prepared().add(statement->id, redefining_ != 0);
   Expected& entry = lease_->expect(ReplyKind::kParse, action);
   entry.prepared = statement;
   lease_->in_flight().mark_prepared_change(entry);
@@ -127,7 +127,10 @@ Fit fit_of(const Shape& told, const Shape& there, bool described) {
 
 /// What is known of its shape there.
 const Shape& Client::prepare(Named& named) {
-  if (const Shape* there = shape_there(named)) return *there;
+  if (const Shape* there = shape_there(named)) {
+    if (!lease_->prepared().is_doubtful(named.statement->id)) return *there;
+    close_on_origin(named.statement->id);
+  }
   inject(named);
   return *lease_->prepared().use(named.statement->id);
 }
@@ -168,7 +171,10 @@ bool Client::prepare_unnamed() {
     lease_->unnamed_serial = Origin::kNone;
     return false;
   }
-  if (lease_->unnamed_serial == unnamed_.serial) return false;
+  if (lease_->unnamed_serial == unnamed_.serial &&
+      !lease_->prepared().is_of_the_past(lease_->unnamed_period)) {
+    return false;
+  }
   static const std::vector<std::uint32_t> kNoTypes;
   parsed_ahead_ = parsed_ahead_ || !lease_->open();
   pg::append_parse(out, "", unnamed_.text->text,
@@ -180,18 +186,24 @@ bool Client::prepare_unnamed() {
   entry.serial = unnamed_.serial;
   lease_->in_flight().mark_unnamed_change(entry);
   lease_->unnamed_serial = unnamed_.serial;
+  lease_->unnamed_period = redefining_ != 0 ? lease_->prepared().period() : 0;
   worker_.telemetry.add(Counter::kParsesInjected);
   return true;
 }
 
 /// For a Bind. One that has its rows described is not compared, the next one may have to be.
 Client::Step Client::ensure_unnamed(net::Bytes rest) {
-  unnamed_.unchecked |= prepare_unnamed();
+  if (prepare_unnamed()) unnamed_checked(false);
   if (!unnamed_.unchecked) return Step::kDone;
   const bool described = !has_fixed_shape(*unnamed_.text) || describes(rest);
   if (fit_of(unnamed_.told, {}, described) == Fit::kRight) return Step::kDone;
-  unnamed_.unchecked = false;
   return check("", nullptr);
+}
+
+/// What an error brings back knows it, too.
+void Client::unnamed_checked(bool so) {
+  unnamed_.unchecked = !so;
+  if (confirmed_.serial == unnamed_.serial) confirmed_.unchecked = !so;
 }
 
 /// Asks the origin for the shape of what was just parsed anew, and waits: a client that decodes by
@@ -212,6 +224,7 @@ Client::Step Client::check(std::string_view name, const NamedRef& named) {
 
 void Client::checked(Expected& entry, const Shape& now) {
   const Shape& before = entry.named ? entry.named->told : unnamed_.told;
+  if (!entry.named) unnamed_checked(true);
   if (!fits(before, now)) outdated(entry.named);
   unblock(Block::kCheck);
 }
@@ -222,9 +235,15 @@ void Client::outdated(const NamedRef& named) {
   worker_.telemetry.add(Counter::kPlansChanged);
   const TextRef& text = named ? named->text : unnamed_.text;
   if (worker_.gate != nullptr && text) worker_.gate->shape_changed(*text);
-  if (named) return worker_.service.statements.retire(*named->statement);
+  if (named) return retire(*named->statement);
+  if (redefining_ != 0) return unnamed_checked(false);
   unnamed_.outdated = true;
   if (confirmed_.serial == unnamed_.serial) confirmed_.outdated = true;
+}
+
+/// What has changed in a transaction may be as it was when that has ended.
+void Client::retire(const Statement& statement) {
+  if (redefining_ == 0) worker_.service.statements.retire(statement);
 }
 
 void Client::check_gone() { unblock(Block::kCheck); }
@@ -264,7 +283,7 @@ std::optional<std::string> Client::said_instead(const Expected& failed,
   if (!error.message.starts_with(asked)) return std::nullopt;
   const Shape* there = lease_->prepared().use(failed.prepared->id);
   if (there == nullptr || there->rows == failed.named->told.rows) return std::nullopt;
-  worker_.service.statements.retire(*failed.prepared);
+  retire(*failed.prepared);
   return plan_changed_error();
 }
 

@@ -53,6 +53,7 @@ StatementRef Client::statement_for(TextInfo& text, std::span<const std::uint32_t
   }
   const std::uint64_t understood = reading();
   std::uint64_t fingerprint = mix(mix(understood, definitions), own_definitions_);
+  if (redefining_ != 0) fingerprint = mix(fingerprint, redefining_);
   if (depends_on_session(text)) fingerprint = mix(fingerprint, own_number());
   for (auto at = text.statements.begin(); at != text.statements.end(); ++at) {
     if ((*at)->withdrawn.load(std::memory_order_relaxed)) {

@@ -375,7 +375,10 @@ void Origin::fail_segment() {
     ignoring_ = false;
   }
   // What was skipped has changed nothing.
-  if (!unnamed_in_flight()) unnamed_serial = unnamed_there_;
+  if (!unnamed_in_flight() && unnamed_serial != unnamed_there_) {
+    unnamed_serial = unnamed_there_;
+    unnamed_period = prepared_.period();
+  }
   if (owner_ != nullptr) owner_->restore_unnamed();
 }
 
@@ -403,7 +406,9 @@ void Origin::undo(Expected& entry, bool failed_itself) {
       }
       break;
     case ReplyKind::kClose:
-      if (entry.action == ReplyAction::kSwallow && entry.serial != 0) prepared_.add(entry.serial);
+      if (entry.action == ReplyAction::kSwallow && entry.serial != 0) {
+        prepared_.add(entry.serial, true);
+      }
       if (entry.changes_names && owner_ != nullptr) owner_->undo_close(entry);
       break;
     case ReplyKind::kBind:
@@ -439,6 +444,7 @@ Origin::Pass Origin::ready(net::Bytes body) {
   over_limit = false;
   last_ready_ = worker_->loop.now();
   copying_in_ = false;
+  if (status_ == pg::TransactionStatus::kIdle) prepared_.doubt_provisional();
   if (entry.kind == ReplyKind::kFunctionCall) writes.had |= entry.conduct;
   in_flight_.pop();
   if (*status == pg::TransactionStatus::kIdle && worker_->gate != nullptr) {

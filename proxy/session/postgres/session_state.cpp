@@ -299,6 +299,7 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
     case Effect::kRollbackTo:
       end_unpins(false);
       roll_back_to(statement.argument);
+      if (lease_) lease_->prepared().doubt_provisional();
       if (lease_) lease_->left.hidden |= reapplied_;
       break;
     case Effect::kReset:
@@ -346,22 +347,21 @@ void Client::transaction_ended(bool committed) {
   rolled_back_ |= !committed;
   settings_ = committed ? settings_ : snapshot_;
   snapshot_ = settings_;
+  if (committed && defines_) worker_.service.note_definitions_changed();
   if (lease_) end_portals();
 }
 
-/// Counted when it is done, for this session, and again at the end of its transaction, for those
-/// who prepared in between, and for what a rollback brings back.
+bool Client::changes_definitions(const sql::Statement& statement) {
+  // COMMIT PREPARED, ROLLBACK PREPARED
+  const bool ends_prepared = statement.unknown_targets && (statement.effect == Effect::kCommit ||
+                                                           statement.effect == Effect::kRollback);
+  return statement.effect == Effect::kUnknownWrite || ends_prepared;
+}
+
+/// For this session since it was sent (redefining_); for others when its transaction has ended.
 void Client::defined(const sql::Statement& statement) {
-  if (statement.effect == Effect::kCreateTemp) {
-    own_definitions_ = own_number();
-    return;
-  }
-  const bool changes = statement.effect == Effect::kUnknownWrite ||
-                       (statement.unknown_targets && (statement.effect == Effect::kCommit ||
-                                                      statement.effect == Effect::kRollback));
-  if (!changes) return;
-  worker_.service.note_definitions_changed();
-  defines_ = true;
+  if (statement.effect == Effect::kCreateTemp) own_definitions_ = own_number();
+  defines_ |= changes_definitions(statement);
 }
 
 void Client::discarded(std::string_view what) {
@@ -404,8 +404,8 @@ void Client::failed(const Expected& entry, net::Bytes error_body) {
   const StatementRef& statement = entry.prepared ? entry.prepared : entry.named->statement;
   if (fields->sqlstate == pg::sqlstate::kFeatureNotSupported &&
       fields->message == "cached plan must not change result type") {
-    worker_.service.statements.retire(*statement);
-  } else if (is_failed_plan(entry, *fields)) {
+    retire(*statement);
+  } else if (redefining_ == 0 && is_failed_plan(entry, *fields)) {
     worker_.service.statements.withdraw(*statement);
   }
 }
@@ -428,7 +428,10 @@ void Client::ready(pg::TransactionStatus status) {
       reapplies(startup_ != nullptr);
     }
     rolled_back_ = false;
-    if (lease_->in_flight().empty()) begins_ = ends_ = false;
+    if (lease_->in_flight().empty()) {
+      begins_ = ends_ = false;
+      redefining_ = 0;
+    }
     end_portals();
     if (session_) session_->savepoints.clear();
   }

@@ -36,6 +36,7 @@ void Client::expect_run(ReplyKind kind, TextRef text) {
   if (text && !text->plain && text->analysis) {
     for (const sql::Statement& statement : text->analysis->statements) {
       if (resets(statement)) lease_->in_flight().mark_reset(entry);
+      if (changes_definitions(statement)) redefining_ = own_number();
     }
   }
   entry.text = std::move(text);

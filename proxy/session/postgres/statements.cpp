@@ -114,7 +114,12 @@ Shape* PreparedOnOrigin::use(std::uint64_t id) {
   return &slots_[head_].shape;
 }
 
-void PreparedOnOrigin::add(std::uint64_t id) {
+bool PreparedOnOrigin::is_doubtful(std::uint64_t id) const {
+  const auto found = index_.find(id);
+  return found != index_.end() && is_of_the_past(slots_[found->second].period);
+}
+
+void PreparedOnOrigin::add(std::uint64_t id, bool provisional) {
   if (use(id) != nullptr) return;
   std::uint32_t at = 0;
   if (free_.empty()) {
@@ -124,7 +129,7 @@ void PreparedOnOrigin::add(std::uint64_t id) {
     at = free_.back();
     free_.pop_back();
   }
-  slots_[at] = {id, kNone, kNone, {}};
+  slots_[at] = {id, kNone, kNone, {}, provisional ? period_ : 0};
   link_front(at);
   index_.emplace(id, at);
 }

@@ -126,7 +126,16 @@ class PreparedOnOrigin {
   /// If it has the statement, what is known of its shape there, until the next call; it then counts
   /// as just used. That shape stays: of a plan that would give another one the origin says so.
   Shape* use(std::uint64_t id);
-  void add(std::uint64_t id);
+  /// `provisional`: definitions have changed in a transaction that has not ended.
+  void add(std::uint64_t id, bool provisional = false);
+  /// That transaction has ended, or gone back to a savepoint: what was parsed in it may have been
+  /// parsed by definitions that are no more.
+  void doubt_provisional() { ++period_; }
+  /// Of one that is there: whether it should be parsed anew before it is used.
+  bool is_doubtful(std::uint64_t id) const;
+  /// Of what is parsed now, if provisional, for is_of_the_past().
+  std::uint64_t period() const { return period_; }
+  bool is_of_the_past(std::uint64_t period) const { return period != 0 && period != period_; }
   void remove(std::uint64_t id);
   void clear();
   /// The one to close so that another fits; 0: none needed.
@@ -138,6 +147,7 @@ class PreparedOnOrigin {
     std::uint64_t id;
     std::uint32_t previous, next;
     Shape shape;
+    std::uint64_t period;  // 0: not provisional
   };
   void unlink(std::uint32_t at);
   void link_front(std::uint32_t at);
@@ -148,6 +158,7 @@ class PreparedOnOrigin {
   std::vector<std::uint32_t> free_;
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
   std::uint32_t head_ = kNone, tail_ = kNone;
+  std::uint64_t period_ = 1;
 };
 
 }  // namespace hyperdrive::proxy::session::postgres

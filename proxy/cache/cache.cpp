@@ -17,6 +17,18 @@ std::chrono::milliseconds milliseconds(TimePoint::duration duration) {
 }
 }  // namespace
 
+sql::CacheStatus Found::status() const {
+  switch (state) {
+    case State::kFresh:
+      return sql::CacheStatus::kHit;
+    case State::kStale:
+      return sql::CacheStatus::kStale;
+    case State::kNone:
+      break;
+  }
+  return sql::CacheStatus::kMiss;
+}
+
 // --- capture
 // ----------------------------------------------------------------------------------------
 

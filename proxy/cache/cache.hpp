@@ -38,6 +38,9 @@ struct Found {
   bool refresh = false;           ///< kStale: this caller, and no other, is to refresh it
   const Mark* written = nullptr;  ///< mode none: the answer is stale by a write to this
   std::chrono::milliseconds written_ago{0};
+
+  /// Of a query that is answered with it; kNone: it came with another client's miss.
+  sql::CacheStatus status() const;
 };
 
 /// The rows of an answer on their way to the client, copied aside. Gives up, and frees what it

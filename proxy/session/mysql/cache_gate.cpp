@@ -41,16 +41,12 @@ CacheGate::CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, S
       keeper_(keeper),
       tier_(tier),
       planner_(cache, keeper, worker.options),
-      self_(std::make_shared<CacheGate*>(this)) {}
-
-CacheGate::~CacheGate() { *self_ = nullptr; }
+      visits_(worker.loop, &Client::retry) {}
 
 void CacheGate::gone(Client& client) {
-  const auto at = visits_.find(&client);
-  if (at == visits_.end()) return;
-  if (at->second.ticket != 0) waits_.erase(at->second.ticket);
-  if (at->second.announcing) take_back_announcement(client);
-  visits_.erase(at);
+  const Visit* visit = visits_.find(client);
+  if (visit != nullptr && visit->announcing) take_back_announcement(client);
+  visits_.forget(client);
 }
 
 // --- the question
@@ -65,35 +61,31 @@ const Plan& CacheGate::plan(TextInfo& text, const Asker& asker) {
 
 Offer CacheGate::offer(Client& client, const Question& question) {
   if (planner_.policy().disabled) return offer_uncached(client);
-  if (const auto at = visits_.find(&client); at != visits_.end()) at->second.label.reset();
+  if (Visit* visit = visits_.find(client)) visit->label.reset();
   const Asker& asker = planner_.asker(question.state);
   const Plan& plan = this->plan(question.text, asker);
   const bool hopeful = plan.analysis->status == CacheStatus::kMiss;
-  if (keeper_.generation() == 0 && hopeful) {
-    const auto at = visits_.find(&client);
-    if (at == visits_.end() || !at->second.waited_for_catalog) {
-      return await_catalog(client, kAwaitCatalog);
-    }
+  if (keeper_.generation() == 0 && hopeful && !visits_.has_waited_for_catalogs(client)) {
+    return await_catalog(client, kAwaitCatalog);
   }
   Offer offer;
   if (auto label = refusal(question, asker, plan)) {
-    take_landing(client);
-    visits_[&client].label = std::move(label);
+    visits_.take_landing(client);
+    visits_.of(client).label = std::move(label);
   } else {
     offer = look_up(client, question, asker, plan);
   }
-  if (offer.verdict != Verdict::kWait) forget_wait(client);
+  if (offer.verdict != Verdict::kWait) question_ended(client);
   return offer;
 }
 
 /// Before the schema is known nobody knows what a statement hides in its connection.
 Offer CacheGate::offer_uncached(Client& client) {
   if (keeper_.generation() != 0) return {};
-  const auto at = visits_.find(&client);
-  if (at == visits_.end() || !at->second.waited_for_catalog) {
+  if (!visits_.has_waited_for_catalogs(client)) {
     return await_catalog(client, kAwaitCatalogUncached);
   }
-  forget_wait(client);
+  question_ended(client);
   return {};
 }
 
@@ -139,7 +131,7 @@ Offer CacheGate::look_up(Client& client, const Question& question, const Asker& 
   make_key(client, question, asker);
   Found found = cache_.find(key_, plan.lifetime, worker_.loop.now());
   if (auto offer = consult(client, plan, found)) return *std::move(offer);
-  cache::Landing landing = take_landing(client);
+  cache::Landing landing = visits_.take_landing(client);
   if (landing.entry && landing.entry->key() == key_) {
     found = {};  // counts as a miss, though the origin was not asked again
     found.entry = landing.entry;
@@ -148,7 +140,8 @@ Offer CacheGate::look_up(Client& client, const Question& question, const Asker& 
   if (found.state == Found::State::kFresh && is_sampled()) return verify(client, question, found);
   if (found.entry && !is_turn_to_refresh(client, found)) return answer(client, question, found);
   // What a refresh brings is for the other proxies, too: all that they have written is in it.
-  if (tier_.course(nullptr, false) == SharedTier::Course::kAsk && !visits_[&client].verdict) {
+  const bool must_ask = tier_.course(nullptr, false) == SharedTier::Course::kAsk;
+  if (must_ask && visits_.verdict(client) == nullptr) {
     return ask_tier(client, plan, false);
   }
   return missed(client, plan, std::move(landing.leader));
@@ -158,7 +151,7 @@ Offer CacheGate::answer(Client& client, const Question& question, const Found& f
   const std::size_t bytes = serve(client.stream(), scratch_, *found.entry, client.capabilities());
   worker_.telemetry.add(Counter::kBytesToClients, bytes);
   cache::Counters& counters = cache_.counters();
-  const CacheStatus status = status_of(found);
+  const CacheStatus status = found.status();
   counters.add(status);
   if (found.state != Found::State::kNone) {
     counters.add(cache::Count::kOriginMicroseconds,
@@ -192,28 +185,19 @@ Offer CacheGate::answer(Client& client, const Question& question, const Found& f
 }
 
 Offer CacheGate::missed(Client& client, const Plan& plan, cache::Leader leader) {
-  const auto at = visits_.find(&client);
-  const bool waited = at != visits_.end() && at->second.waited;
-  if (!leader && waited) {
+  if (!leader && visits_.has_waited(client)) {
     if (auto lead = cache_.board_refresh(key_, plan.reads, cache_.epochs().now())) {
       leader = std::move(*lead);
     }
   } else if (!leader) {
-    const std::uint64_t ticket = next_ticket_;
-    cache::Boarding boarding = cache_.board(
-        key_, plan.reads, [self = self_, loop = &worker_.loop, ticket](cache::Landing landing) {
-          auto arrived = std::make_shared<cache::Landing>(std::move(landing));
-          loop->post([self, ticket, arrived] {
-            if (*self != nullptr) (*self)->wake(ticket, std::move(*arrived));
-          });
-        });
+    cache::Boarding boarding = cache_.board(key_, plan.reads, visits_.ender_of_next());
     if (boarding.follower) {
-      visits_[&client].follower = std::move(boarding.follower);
-      return wait(client, kFollow);
+      visits_.wait(client, kFollow).follower = std::move(boarding.follower);
+      return Offer::waiting();
     }
     leader = std::move(boarding.leader);
   }
-  Visit& visit = visits_[&client];
+  Visit& visit = visits_.of(client);
   visit.label = Label{CacheStatus::kMiss, {}};
   if (!leader || plan.catalog_generation != keeper_.generation()) return {};
   leader.dispatch(cache_.epochs().now(), plan.reads);
@@ -245,7 +229,7 @@ bool CacheGate::is_sampled() {
 }
 
 Offer CacheGate::verify(Client& client, const Question& question, const Found& found) {
-  visits_[&client].label = Label{CacheStatus::kHit, "asked again at the origin (verify)"};
+  visits_.of(client).label = Label{CacheStatus::kHit, "asked again at the origin (verify)"};
   Offer offer;
   offer.verdict = Verdict::kCapture;
   offer.tap = std::make_shared<VerifyTap>(
@@ -275,9 +259,7 @@ void CacheGate::announce_difference(const std::string& text, const cache::Entry&
 bool CacheGate::is_turn_to_refresh(Client& client, const Found& found) {
   constexpr std::size_t kRemembered = 4096;
   if (found.state != Found::State::kStale) return false;
-  if (const auto at = visits_.find(&client); at != visits_.end() && at->second.refreshes) {
-    return true;
-  }
+  if (const Visit* visit = visits_.find(client); visit != nullptr && visit->refreshes) return true;
   const std::uint64_t hash = found.entry->hash();
   if (found.refresh) {
     if (to_refresh_.size() >= kRemembered) to_refresh_.clear();
@@ -286,21 +268,9 @@ bool CacheGate::is_turn_to_refresh(Client& client, const Found& found) {
   }
   if (!to_refresh_.contains(hash) || worker_.pool().gauges().idle == 0) return false;
   to_refresh_.erase(hash);
-  visits_[&client].refreshes = true;
+  visits_.of(client).refreshes = true;
   cache_.counters().add(cache::Count::kRefreshes);
   return true;
-}
-
-CacheStatus CacheGate::status_of(const Found& found) {
-  switch (found.state) {
-    case Found::State::kFresh:
-      return CacheStatus::kHit;
-    case Found::State::kStale:
-      return CacheStatus::kStale;
-    case Found::State::kNone:
-      break;  // it came with another client's miss
-  }
-  return CacheStatus::kMiss;
 }
 
 std::string CacheGate::stale_reason(const Found& found) {
@@ -313,65 +283,16 @@ std::string CacheGate::stale_reason(const Found& found) {
 // ----------------------------------------------------------------------------------------
 
 Offer CacheGate::await_catalog(Client& client, std::chrono::milliseconds time) {
-  const std::uint64_t ticket = next_ticket_;
-  Offer waiting = wait(client, time);
-  visits_[&client].waited = false;
-  visits_[&client].waited_for_catalog = true;
-  keeper_.when_known([self = self_, loop = &worker_.loop, ticket] {
-    loop->post([self, ticket] {
-      if (*self != nullptr) (*self)->wake(ticket, {});
-    });
-  });
-  return waiting;
+  Visit& visit = visits_.wait(client, time);
+  visit.waited = false;
+  visit.waited_for_catalogs = true;
+  keeper_.when_known(visits_.ender(visit));
+  return Offer::waiting();
 }
 
-Offer CacheGate::wait(Client& client, std::chrono::milliseconds time) {
-  Visit& visit = visits_[&client];
-  const std::uint64_t ticket = next_ticket_++;
-  visit.ticket = ticket;
-  visit.waited = true;
-  waits_.emplace(ticket, &client);
-  visit.timer = worker_.loop.timer([this, ticket] { wake(ticket, {}); });
-  visit.timer->arm(time);
-  Offer offer;
-  offer.verdict = Verdict::kWait;
-  return offer;
-}
-
-void CacheGate::wake(std::uint64_t ticket, cache::Landing landing) {
-  const auto at = waits_.find(ticket);
-  if (at == waits_.end()) return;  // gone; a lead that was handed over passes on
-  Client& client = *at->second;
-  waits_.erase(at);
-  Visit& visit = visits_[&client];
-  visit.ticket = 0;
-  visit.follower.leave();
-  visit.landing = std::move(landing);
-  // A timer must not be destroyed by its own call.
-  worker_.loop.defer([timer = std::shared_ptr<net::Timer>(std::move(visit.timer))] {});
-  client.retry();
-}
-
-cache::Landing CacheGate::take_landing(Client& client) {
-  const auto at = visits_.find(&client);
-  return at == visits_.end() ? cache::Landing{} : std::exchange(at->second.landing, {});
-}
-
-void CacheGate::forget_wait(Client& client) {
-  const auto at = visits_.find(&client);
-  if (at == visits_.end()) return;
-  at->second.waited = false;
-  at->second.waited_for_catalog = false;
-  at->second.refreshes = false;
-  at->second.verdict.reset();
-  forget_if_idle(client);
-}
-
-/// Idle clients cost nothing here.
-void CacheGate::forget_if_idle(Client& client) {
-  const auto at = visits_.find(&client);
-  if (at == visits_.end()) return;
-  if (at->second.ticket == 0 && !at->second.label) visits_.erase(at);
+void CacheGate::question_ended(Client& client) {
+  if (Visit* visit = visits_.find(client)) visit->refreshes = false;
+  visits_.question_ended(client);
 }
 
 // --- keeping

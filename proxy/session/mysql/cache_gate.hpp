@@ -10,9 +10,7 @@
 //     └── nobody is ──────────────────────────► lead: forward, capture, keep, wake the followers
 #pragma once
 
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
-#include <boost/unordered/unordered_map.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -21,13 +19,13 @@
 #include <vector>
 
 #include "proxy/cache/cache.hpp"
+#include "proxy/session/cache_visits.hpp"
 #include "proxy/session/mysql/cache_answer.hpp"
 #include "proxy/session/mysql/cache_keeper.hpp"
 #include "proxy/session/mysql/cache_plan.hpp"
 #include "proxy/session/mysql/client.hpp"
 #include "proxy/session/mysql/gate.hpp"
 #include "proxy/session/mysql/worker.hpp"
-#include "proxy/session/shared_tier.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
 
@@ -42,7 +40,6 @@ class CacheGate final : public Gate {
   static constexpr std::chrono::milliseconds kAwaitCatalogUncached{250};
 
   CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, SharedTier& tier);
-  ~CacheGate() override;
 
   bool judges_plain_texts() override;
   Offer offer(Client& client, const Question& question) override;
@@ -58,19 +55,11 @@ class CacheGate final : public Gate {
     sql::CacheStatus status = sql::CacheStatus::kUncacheable;
     std::string reason;
   };
-  /// What is remembered of a client between calls; most have none, idle ones never.
-  struct Visit {
+  struct Visit : CacheVisit {
     std::optional<Label> label;   ///< of the command that is being forwarded
     std::weak_ptr<CacheTap> tap;  ///< likewise
-    std::uint64_t ticket = 0;     ///< of the wait under way; 0: none
-    bool waited = false;          ///< for another's answer to this command: do not wait again
-    bool waited_for_catalog = false;
-    cache::Follower follower;
-    std::unique_ptr<net::Timer> timer;
-    cache::Landing landing;
-    std::optional<SharedTier::Verdict> verdict;  ///< what the shared tier said of this command
-    bool announcing = false;  ///< a write waits until the shared tier knows of it
-    bool refreshes = false;   ///< it is this command's turn to refresh a stale answer
+    bool refreshes = false;       ///< it is this command's turn to refresh a stale answer
+    bool is_busy() const { return label.has_value(); }
   };
 
   const Plan& plan(TextInfo& text, const Asker& asker);
@@ -82,21 +71,15 @@ class CacheGate final : public Gate {
   // cache_tier.cpp: the tier shared with other proxies
   std::optional<Offer> consult(Client& client, const Plan& plan, cache::Found& found);
   Offer ask_tier(Client& client, const Plan& plan, bool wants_answer);
-  void tier_said(std::uint64_t ticket, SharedTier::Verdict verdict);
   bool announced(Client& client, Origin& origin);
   void take_back_announcement(Client& client);
-  cache::Landing take_landing(Client& client);
-  void forget_wait(Client& client);
-  void forget_if_idle(Client& client);
+  void question_ended(Client& client);
   Offer await_catalog(Client& client, std::chrono::milliseconds time);
   Offer offer_uncached(Client& client);
   bool is_sampled();
   Offer verify(Client& client, const Question& question, const cache::Found& found);
   void announce_difference(const std::string& text, const cache::Entry& entry);
   bool is_turn_to_refresh(Client& client, const cache::Found& found);
-  static sql::CacheStatus status_of(const cache::Found& found);
-  Offer wait(Client& client, std::chrono::milliseconds time);
-  void wake(std::uint64_t ticket, cache::Landing landing);
   void landed(CacheTap& tap, bool clean);
   Label classify(Client& client, const Asker& asker, const Plan& plan, const TextInfo& text);
   void run_uncached(Origin& origin, TextInfo& text, const StateRef& state);
@@ -112,13 +95,10 @@ class CacheGate final : public Gate {
   CacheKeeper& keeper_;
   SharedTier& tier_;
   Planner planner_;
-  boost::unordered_map<Client*, Visit> visits_;  // references stay valid
-  boost::unordered_flat_map<std::uint64_t, Client*> waits_;
+  CacheVisits<Client, Visit> visits_;
   boost::unordered_flat_set<std::uint64_t> to_refresh_;  // hashes of keys found stale here
-  std::uint64_t next_ticket_ = 1;
   std::uint64_t dice_ = 0x9e3779b97f4a7c15;
   std::string key_, scratch_;
-  std::shared_ptr<CacheGate*> self_;  // for what other threads post back
 };
 
 }  // namespace hyperdrive::proxy::session::mysql

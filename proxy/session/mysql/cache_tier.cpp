@@ -17,44 +17,32 @@ using sql::CacheStatus;
 /// An offer if the tier has to be asked first, or said that the answer must come from the origin
 /// and not be kept. Otherwise `found` is what may be served: from memory, or just fetched.
 std::optional<Offer> CacheGate::consult(Client& client, const Plan& plan, Found& found) {
-  const auto at = visits_.find(&client);
-  const bool told = at != visits_.end() && at->second.verdict;
+  SharedTier::Verdict* verdict = visits_.verdict(client);
   const bool have = static_cast<bool>(found.entry);
-  switch (tier_.course(told ? &*at->second.verdict : nullptr, have)) {
+  switch (tier_.course(verdict, have)) {
     case SharedTier::Course::kAsk:
       return ask_tier(client, plan, !have);
     case SharedTier::Course::kOrigin:
-      take_landing(client);
-      at->second.label = Label{CacheStatus::kMiss, {}};
+      visits_.take_landing(client);
+      visits_.of(client).label = Label{CacheStatus::kMiss, {}};
       return Offer{};
     case SharedTier::Course::kGoOn:
       break;
   }
-  if (told && !have) {
-    found = tier_.take(*at->second.verdict, key_, plan.reads, plan.lifetime, worker_.loop.now());
+  if (verdict != nullptr && !have) {
+    found = tier_.take(*verdict, key_, plan.reads, plan.lifetime, worker_.loop.now());
   }
   return std::nullopt;
 }
 
 Offer CacheGate::ask_tier(Client& client, const Plan& plan, bool wants_answer) {
-  const std::uint64_t ticket = next_ticket_;
-  Offer waiting = wait(client, cache::Tier::kPatience);
-  Visit& visit = visits_[&client];
+  Visit& visit = visits_.wait(client, cache::Tier::kPatience);
   visit.waited = false;
   // Unless it says otherwise in time.
   visit.verdict.emplace().state = SharedTier::Verdict::State::kOpen;
   tier_.ask(worker_.loop, wants_answer ? key_ : std::string(), plan.reads,
-            [self = self_, ticket](SharedTier::Verdict verdict) {
-              if (*self != nullptr) (*self)->tier_said(ticket, std::move(verdict));
-            });
-  return waiting;
-}
-
-void CacheGate::tier_said(std::uint64_t ticket, SharedTier::Verdict verdict) {
-  const auto at = waits_.find(ticket);
-  if (at == waits_.end()) return;
-  visits_[at->second].verdict = std::move(verdict);
-  wake(ticket, {});
+            visits_.ender_here(visit));
+  return Offer::waiting();
 }
 
 // --- writes
@@ -65,17 +53,13 @@ bool CacheGate::announced(Client& client, Origin& origin) {
   if (!tier_.obeys_writes() || !origin.gate_slot) return true;
   const auto& known = slot_of(origin).intent.announcement();
   if (!known || !known->pending()) {
-    if (const auto at = visits_.find(&client); at != visits_.end()) at->second.announcing = false;
+    if (Visit* visit = visits_.find(client)) visit->announcing = false;
     return true;
   }
-  const std::uint64_t ticket = next_ticket_;
-  wait(client, kFollow);
-  Visit& visit = visits_[&client];
+  Visit& visit = visits_.wait(client, kFollow);
   visit.waited = false;
   visit.announcing = true;
-  SharedTier::when_known(worker_.loop, *known, [self = self_, ticket] {
-    if (*self != nullptr) (*self)->wake(ticket, {});
-  });
+  SharedTier::when_known(worker_.loop, *known, visits_.ender_here(visit));
   return false;
 }
 

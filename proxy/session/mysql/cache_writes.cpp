@@ -19,12 +19,12 @@ bool CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const S
   if (!announced(client, origin)) return false;
   constexpr std::string_view kDisabled = "caching is disabled";
   const bool is_disabled = planner_.policy().disabled;
-  if (is_disabled && !visits_.contains(&client)) {
+  if (is_disabled && visits_.find(client) == nullptr) {
     cache_.counters().add(CacheStatus::kDisabled);
     client.set_cache_outcome(CacheStatus::kDisabled, kDisabled);
     return true;
   }
-  Visit& visit = visits_[&client];
+  Visit& visit = visits_.of(client);
   Label label{CacheStatus::kDisabled, std::string(kDisabled)};
   if (!is_disabled) {
     const Asker& asker = planner_.asker(state);
@@ -47,7 +47,7 @@ bool CacheGate::will_run(Client& client, Origin& origin, TextInfo& text, const S
     cache_.counters().add(label.status);
   }
   client.set_cache_outcome(label.status, label.reason);
-  forget_if_idle(client);
+  visits_.forget_if_idle(client);
   return true;
 }
 

@@ -52,6 +52,8 @@ enum class Verdict : std::uint8_t { kForward, kAnswered, kCapture, kWait };
 struct Offer {
   Verdict verdict = Verdict::kForward;
   std::shared_ptr<Tap> tap;  ///< kCapture
+
+  static Offer waiting() { return {Verdict::kWait, nullptr}; }
 };
 
 /// What a client asks.

@@ -37,7 +37,7 @@ void CacheGate::announce_hit(Client& client, const Question& question, const cac
   event.at = std::chrono::system_clock::now();
   event.client = client.id();
   event.sql = question.text->text;
-  event.status = sql::name(status_of(found));
+  event.status = sql::name(found.status());
   event.reason = found.state == cache::Found::State::kNone ? "answered with another client's miss"
                                                            : stale_reason(found);
   event.duration_us = taken;
@@ -64,10 +64,10 @@ void CacheGate::announce_difference(const TextInfo& text, const cache::EntryRef&
 }
 
 void CacheGate::ready(Client& client, pg::TransactionStatus) {
-  const auto at = visits_.find(&client);
-  if (at == visits_.end()) return;
-  at->second.describing = false;
-  forget_if_idle(client);
+  Visit* visit = visits_.find(client);
+  if (visit == nullptr) return;
+  visit->describing = false;
+  visits_.forget_if_idle(client);
 }
 
 }  // namespace hyperdrive::proxy::session::postgres

@@ -24,6 +24,7 @@ CacheGate::CacheGate(Worker& worker, cache::Cache& cache, CacheKeeper& keeper, C
       contexts_(contexts),
       tier_(tier),
       planner_(cache, keeper, worker.texts),
+      visits_(worker.loop, &Client::retry_group),
       dice_(std::random_device{}() | 1ull << 32),
       self_(std::make_shared<CacheGate*>(this)) {}
 
@@ -31,11 +32,9 @@ CacheGate::~CacheGate() { *self_ = nullptr; }
 
 void CacheGate::gone(Client& client) {
   own_gone(client);
-  const auto at = visits_.find(&client);
-  if (at == visits_.end()) return;
-  if (at->second.ticket != 0) waits_.erase(at->second.ticket);
-  if (at->second.announcing) take_back_announcement(client, at->second);
-  visits_.erase(at);
+  const Visit* visit = visits_.find(client);
+  if (visit != nullptr && visit->announcing) take_back_announcement(client);
+  visits_.forget(client);
 }
 
 // --- the question
@@ -61,20 +60,20 @@ Offer CacheGate::offer(Client& client, net::Bytes group) {
   if (!ask(client, group, question)) return {};
   const bool ignorant = keeper_.generation() == 0;
   const bool hopeful = question.plan->plan->analysis->status == CacheStatus::kMiss;
-  if (ignorant && hopeful && !knows_catalogs_late(client)) {
+  if (ignorant && hopeful && !visits_.has_waited_for_catalogs(client)) {
     return await_catalogs(client, kAwaitCatalogs);
   }
   Offer offer;
   if (auto label = refusal(question, group)) {
-    take_landing(client);
-    if (question.shape.answers_rows()) visits_[&client].label = std::move(label);
+    visits_.take_landing(client);
+    if (question.shape.answers_rows()) visits_.of(client).label = std::move(label);
   } else {
     offer = look_up(client, question);
   }
   if (offer.verdict == Verdict::kWait) return offer;
   const bool describes = question.shape.kind == Kind::kDescribe && !question.shape.syncs;
-  if (describes && offer.verdict != Verdict::kAnswered) visits_[&client].describing = true;
-  forget_wait(client);
+  if (describes && offer.verdict != Verdict::kAnswered) visits_.of(client).describing = true;
+  visits_.question_ended(client);
   return offer;
 }
 
@@ -82,8 +81,10 @@ Offer CacheGate::offer(Client& client, net::Bytes group) {
 /// own busy with that: a short wait is cheaper.
 Offer CacheGate::offer_uncached(Client& client) {
   if (keeper_.generation() != 0 || client.lease() != nullptr) return {};
-  if (!knows_catalogs_late(client)) return await_catalogs(client, kAwaitCatalogsUncached);
-  forget_wait(client);
+  if (!visits_.has_waited_for_catalogs(client)) {
+    return await_catalogs(client, kAwaitCatalogsUncached);
+  }
+  visits_.question_ended(client);
   return {};
 }
 
@@ -186,7 +187,7 @@ Offer CacheGate::look_up(Client& client, const Question& question) {
   }
   // The answers of an open pipeline come from there.
   const bool held = client.lease() != nullptr;
-  cache::Landing landing = take_landing(client);
+  cache::Landing landing = visits_.take_landing(client);
   const std::string& key = shape.answers_rows() ? result_key_ : description_key_;
   if (landing.entry && landing.entry->key() == key) {
     Found& arrived = shape.answers_rows() ? result : description;
@@ -211,7 +212,7 @@ Offer CacheGate::answered(Client& client, const Question& question, const Found&
   if (shape.describes_statement) offer.told = kept_description(*description.entry);
   if (!shape.answers_rows()) return offer;
   cache::Counters& counters = cache_.counters();
-  counters.add(status_of(result));
+  counters.add(result.status());
   if (result.state != Found::State::kNone) {
     counters.add(cache::Count::kOriginMicroseconds,
                  static_cast<std::uint64_t>(result.entry->cost().count()));
@@ -232,24 +233,17 @@ Offer CacheGate::missed(Client& client, const Question& question, cache::Leader 
   const std::string& key = shape.answers_rows() ? result_key_ : description_key_;
   const auto& marks = question.plan->marks;
   const cache::Stamp stamp = held ? client.lease()->leased_at : cache_.epochs().now();
-  if (!leader && (held || has_waited(client))) {
+  if (!leader && (held || visits_.has_waited(client))) {
     if (auto lead = cache_.board_refresh(key, marks, stamp)) leader = std::move(*lead);
   } else if (!leader) {
-    const std::uint64_t ticket = next_ticket_;
-    cache::Boarding boarding = cache_.board(
-        key, marks, [self = self_, loop = &worker_.loop, ticket](cache::Landing landing) {
-          auto arrived = std::make_shared<cache::Landing>(std::move(landing));
-          loop->post([self, ticket, arrived] {
-            if (*self != nullptr) (*self)->wake(ticket, std::move(*arrived));
-          });
-        });
+    cache::Boarding boarding = cache_.board(key, marks, visits_.ender_of_next());
     if (boarding.follower) {
-      visits_[&client].follower = std::move(boarding.follower);
-      return wait(client, kFollow);
+      visits_.wait(client, kFollow).follower = std::move(boarding.follower);
+      return Offer::waiting();
     }
     leader = std::move(boarding.leader);
   }
-  Visit& visit = visits_[&client];
+  Visit& visit = visits_.of(client);
   if (shape.answers_rows()) visit.label = Label{CacheStatus::kMiss, {}};
   // After the stamp: whoever was judged by older catalogs keeps nothing.
   const bool outdated = question.plan->plan->catalog_generation != keeper_.generation();
@@ -271,98 +265,20 @@ Offer CacheGate::missed(Client& client, const Question& question, cache::Leader 
   return offer;
 }
 
-CacheStatus CacheGate::status_of(const Found& found) {
-  switch (found.state) {
-    case Found::State::kFresh:
-      return CacheStatus::kHit;
-    case Found::State::kStale:
-      return CacheStatus::kStale;
-    case Found::State::kNone:
-      break;  // it came with another client's miss
-  }
-  return CacheStatus::kMiss;
-}
-
 // --- waiting
 // ----------------------------------------------------------------------------------------
 
 Offer CacheGate::await_catalogs(Client& client, std::chrono::milliseconds time) {
-  const std::uint64_t ticket = next_ticket_;
-  Offer waiting = wait(client, time);
-  visits_[&client].waited = false;
-  visits_[&client].waited_for_catalogs = true;
-  keeper_.when_known([self = self_, loop = &worker_.loop, ticket] {
-    loop->post([self, ticket] {
-      if (*self != nullptr) (*self)->wake(ticket, {});
-    });
-  });
-  return waiting;
+  Visit& visit = visits_.wait(client, time);
+  visit.waited = false;
+  visit.waited_for_catalogs = true;
+  keeper_.when_known(visits_.ender(visit));
+  return Offer::waiting();
 }
 
-Offer CacheGate::wait(Client& client, std::chrono::milliseconds time) {
-  Visit& visit = visits_[&client];
-  const std::uint64_t ticket = next_ticket_++;
-  visit.ticket = ticket;
-  visit.waited = true;
-  waits_.emplace(ticket, &client);
-  visit.timer = worker_.loop.timer([this, ticket] { wake(ticket, {}); });
-  visit.timer->arm(time);
-  Offer offer;
-  offer.verdict = Verdict::kWait;
-  return offer;
-}
-
-void CacheGate::wake(std::uint64_t ticket, cache::Landing landing) {
-  const auto at = waits_.find(ticket);
-  if (at == waits_.end()) return;  // gone; a lead that was handed over passes on
-  Client& client = *at->second;
-  waits_.erase(at);
-  Visit& visit = visits_[&client];
-  visit.ticket = 0;
-  visit.follower.leave();
-  visit.landing = std::move(landing);
-  // A timer must not be destroyed by its own call.
-  worker_.loop.defer([timer = std::shared_ptr<net::Timer>(std::move(visit.timer))] {});
-  client.retry_group();
-}
-
-bool CacheGate::has_waited(Client& client) const {
-  const auto at = visits_.find(&client);
-  return at != visits_.end() && at->second.waited;
-}
-
-bool CacheGate::is_describing(Client& client) const {
-  const auto at = visits_.find(&client);
-  return at != visits_.end() && at->second.describing;
-}
-
-bool CacheGate::knows_catalogs_late(Client& client) const {
-  const auto at = visits_.find(&client);
-  return at != visits_.end() && at->second.waited_for_catalogs;
-}
-
-cache::Landing CacheGate::take_landing(Client& client) {
-  const auto at = visits_.find(&client);
-  return at == visits_.end() ? cache::Landing{} : std::exchange(at->second.landing, {});
-}
-
-void CacheGate::forget_wait(Client& client) {
-  const auto at = visits_.find(&client);
-  if (at == visits_.end()) return;
-  at->second.waited = false;
-  at->second.waited_for_catalogs = false;
-  at->second.verdict.reset();
-  forget_if_idle(client);
-}
-
-/// Idle clients cost nothing here.
-void CacheGate::forget_if_idle(Client& client) {
-  if (visits_.empty()) return;
-  const auto at = visits_.find(&client);
-  if (at == visits_.end()) return;
-  const Visit& visit = at->second;
-  const bool busy = visit.ticket != 0 || visit.label || visit.describing;
-  if (!busy) visits_.erase(at);
+bool CacheGate::is_describing(Client& client) {
+  const Visit* visit = visits_.find(client);
+  return visit != nullptr && visit->describing;
 }
 
 // --- keeping

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "proxy/cache/cache.hpp"
+#include "proxy/session/cache_visits.hpp"
 #include "proxy/session/postgres/cache_answer.hpp"
 #include "proxy/session/postgres/cache_keeper.hpp"
 #include "proxy/session/postgres/cache_plan.hpp"
@@ -28,7 +29,6 @@
 #include "proxy/session/postgres/contexts.hpp"
 #include "proxy/session/postgres/group.hpp"
 #include "proxy/session/postgres/worker.hpp"
-#include "proxy/session/shared_tier.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
@@ -65,19 +65,11 @@ class CacheGate final : public Gate {
     sql::CacheStatus status = sql::CacheStatus::kUncacheable;
     std::string reason;
   };
-  /// What is remembered of a client between calls; most have none, idle ones never.
-  struct Visit {
+  struct Visit : CacheVisit {
     std::optional<Label> label;   ///< of the group that is being forwarded
     std::weak_ptr<CacheTap> tap;  ///< likewise
-    std::uint64_t ticket = 0;     ///< of the wait under way; 0: none
-    bool waited = false;          ///< for another's answer to this group: do not wait again
-    bool waited_for_catalogs = false;
-    bool describing = false;  ///< holds a connection only to have a statement described
-    cache::Follower follower;
-    std::unique_ptr<net::Timer> timer;
-    cache::Landing landing;
-    std::optional<cache::Tier::Verdict> verdict;  ///< what the shared tier said of this group
-    bool announcing = false;  ///< a write waits until the shared tier knows of it
+    bool describing = false;      ///< holds a connection only to have a statement described
+    bool is_busy() const { return label || describing; }
   };
   /// Whoever has the same settings and has been told the same shares answers.
   struct Sharers {
@@ -111,27 +103,17 @@ class CacheGate final : public Gate {
   void own_gone(Client& client);
   // cache_tier.cpp: the tier shared with other proxies
   std::optional<Offer> consult(Client& client, const Question& question, cache::Found& found);
-  const cache::Tier::Verdict* told_by_tier(Client& client) const;
   Offer ask_tier(Client& client, const Question& question, bool wants_answer);
-  void tier_said(std::uint64_t ticket, cache::Tier::Verdict verdict);
   bool announced(Client& client);
-  void take_back_announcement(Client& client, Visit& visit);
+  void take_back_announcement(Client& client);
   void share(const std::string& key, const CacheTap& tap);
 
   Offer answered(Client& client, const Question& question, const cache::Found& result,
                  const cache::Found& description);
   Offer missed(Client& client, const Question& question, cache::Leader leader, bool held);
-  cache::Landing take_landing(Client& client);
-  bool has_waited(Client& client) const;
-  bool knows_catalogs_late(Client& client) const;
-  bool is_describing(Client& client) const;
-  void forget_wait(Client& client);
-  void forget_if_idle(Client& client);
+  bool is_describing(Client& client);
   Offer offer_uncached(Client& client);
   Offer await_catalogs(Client& client, std::chrono::milliseconds time);
-  static sql::CacheStatus status_of(const cache::Found& found);
-  Offer wait(Client& client, std::chrono::milliseconds time);
-  void wake(std::uint64_t ticket, cache::Landing landing);
   const std::string& context(Client& client);
   void landed(CacheTap& tap, bool clean);
   void keep_description(CacheTap& tap);
@@ -153,13 +135,11 @@ class CacheGate final : public Gate {
   Contexts& contexts_;
   SharedTier& tier_;
   Planner planner_;
-  boost::unordered_map<Client*, Visit> visits_;  // references stay valid
+  CacheVisits<Client, Visit> visits_;
   boost::unordered_map<std::pair<const SettingSet*, const SettingSet*>, Sharers> sharers_;
   std::shared_ptr<const Options> options_;  // when sharers_ were made: who asks the origin, where
-  boost::unordered_flat_map<std::uint64_t, Client*> waits_;
   boost::unordered_flat_map<Client*, Own> owns_;
   std::uint64_t dice_;
-  std::uint64_t next_ticket_ = 1;
   std::string result_key_, description_key_, types_, scratch_;
   std::shared_ptr<CacheGate*> self_;  // for what other threads post back
 };

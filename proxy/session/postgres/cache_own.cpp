@@ -102,7 +102,7 @@ Offer CacheGate::offer_own(Client& client, net::Bytes group, Own& own) {
                         question.plan->plan->status != sql::CacheStatus::kMiss;
   if (outdated || !own.leader) return offer;
   // The answer is for the other proxies, too: all that they have written until now is in it.
-  const cache::Tier::Verdict* verdict = told_by_tier(client);
+  const cache::Tier::Verdict* verdict = visits_.verdict(client);
   if (tier_.usable()) {
     if (verdict == nullptr) return ask_tier(client, question, false);
     if (verdict->state == State::kOpen && tier_.obeys_writes()) return offer;
@@ -117,7 +117,7 @@ Offer CacheGate::offer_own(Client& client, net::Bytes group, Own& own) {
   tap->start = std::chrono::steady_clock::now();
   tap->stale = own.entry;
   if (verdict != nullptr && verdict->state == State::kCurrent) tap->epochs = verdict->epochs;
-  visits_[&client].tap = tap;
+  visits_.of(client).tap = tap;
   own.entry = {};
   offer.verdict = Verdict::kCapture;
   offer.tap = std::move(tap);

@@ -18,51 +18,34 @@ using State = cache::Tier::Verdict::State;
 /// An offer if the tier has to be asked first, or said that the answer must come from the origin
 /// and not be kept. Otherwise `found` is what may be served: from memory, or just fetched.
 std::optional<Offer> CacheGate::consult(Client& client, const Question& question, Found& found) {
-  const auto at = visits_.find(&client);
-  const bool told = at != visits_.end() && at->second.verdict;
+  SharedTier::Verdict* verdict = visits_.verdict(client);
   const bool have = static_cast<bool>(found.entry);
-  switch (tier_.course(told ? &*at->second.verdict : nullptr, have)) {
+  switch (tier_.course(verdict, have)) {
     case SharedTier::Course::kAsk:
       return ask_tier(client, question, !have);
     case SharedTier::Course::kOrigin:
-      if (question.shape.answers_rows()) at->second.label = Label{CacheStatus::kMiss, {}};
+      if (question.shape.answers_rows()) {
+        visits_.of(client).label = Label{CacheStatus::kMiss, {}};
+      }
       return Offer{};
     case SharedTier::Course::kGoOn:
       break;
   }
-  if (!told || have) return std::nullopt;
+  if (verdict == nullptr || have) return std::nullopt;
   const std::string& key = question.shape.answers_rows() ? result_key_ : description_key_;
-  found = tier_.take(*at->second.verdict, key, question.plan->marks, question.plan->plan->lifetime,
+  found = tier_.take(*verdict, key, question.plan->marks, question.plan->plan->lifetime,
                      worker_.loop.now());
   return std::nullopt;
-}
-
-/// What it has said of the group at hand; null: nothing yet.
-const cache::Tier::Verdict* CacheGate::told_by_tier(Client& client) const {
-  const auto at = visits_.find(&client);
-  return at == visits_.end() || !at->second.verdict ? nullptr : &*at->second.verdict;
 }
 
 Offer CacheGate::ask_tier(Client& client, const Question& question, bool wants_answer) {
   std::string key;
   if (wants_answer) key = question.shape.answers_rows() ? result_key_ : description_key_;
-  const std::uint64_t ticket = next_ticket_;
-  Offer waiting = wait(client, cache::Tier::kPatience);
-  Visit& visit = visits_[&client];
+  Visit& visit = visits_.wait(client, cache::Tier::kPatience);
   visit.waited = false;
   visit.verdict.emplace().state = State::kOpen;  // unless it says otherwise in time
-  tier_.ask(worker_.loop, std::move(key), question.plan->marks,
-            [self = self_, ticket](cache::Tier::Verdict verdict) {
-              if (*self != nullptr) (*self)->tier_said(ticket, std::move(verdict));
-            });
-  return waiting;
-}
-
-void CacheGate::tier_said(std::uint64_t ticket, cache::Tier::Verdict verdict) {
-  const auto at = waits_.find(ticket);
-  if (at == waits_.end()) return;
-  visits_[at->second].verdict = std::move(verdict);
-  wake(ticket, {});
+  tier_.ask(worker_.loop, std::move(key), question.plan->marks, visits_.ender_here(visit));
+  return Offer::waiting();
 }
 
 /// Gives what has just been stored to the others.
@@ -93,24 +76,19 @@ bool CacheGate::may_call(Client& client) {
 bool CacheGate::announced(Client& client) {
   const std::shared_ptr<cache::Announcement> known = client.lease()->writes.intent.announcement();
   if (!known || !known->pending()) {
-    if (const auto at = visits_.find(&client); at != visits_.end()) at->second.announcing = false;
+    if (Visit* visit = visits_.find(client)) visit->announcing = false;
     return true;
   }
-  const std::uint64_t ticket = next_ticket_;
-  wait(client, kFollow);
-  Visit& visit = visits_[&client];
+  Visit& visit = visits_.wait(client, kFollow);
   visit.waited = false;
   visit.announcing = true;
-  SharedTier::when_known(worker_.loop, *known, [self = self_, ticket] {
-    if (*self != nullptr) (*self)->wake(ticket, {});
-  });
+  SharedTier::when_known(worker_.loop, *known, visits_.ender_here(visit));
   return false;
 }
 
 /// Its client left before the write was sent. If anything else is under way on the connection, the
 /// end of that settles the intent.
-void CacheGate::take_back_announcement(Client& client, Visit& visit) {
-  visit.announcing = false;
+void CacheGate::take_back_announcement(Client& client) {
   Origin* origin = client.lease();
   if (origin == nullptr || !origin->at_rest()) return;
   std::exchange(origin->writes, {}).intent.roll_back();

@@ -29,7 +29,7 @@ void CacheGate::will_run(Client& client, TextInfo& text) {
       return cache_.counters().add(CacheStatus::kDisabled);
     }
   }
-  Visit& visit = visits_[&client];
+  Visit& visit = visits_.of(client);
   Label label;
   if (disabled) {
     label = {CacheStatus::kDisabled, "caching is disabled"};
@@ -59,7 +59,7 @@ void CacheGate::will_run(Client& client, TextInfo& text) {
     cache_.counters().add(label.status);
   }
   if (client.told_of()) client.set_cache_outcome(label.status, std::move(label.reason));
-  forget_if_idle(client);
+  visits_.forget_if_idle(client);
 }
 
 /// Without caching only two things count: what the statement hides in its session, and what it may

@@ -49,6 +49,8 @@ struct Offer {
   Verdict verdict = Verdict::kForward;
   std::shared_ptr<Tap> tap;  ///< kCapture
   Shape told;                ///< kAnswered: the statement's description in the answer, if any
+
+  static Offer waiting() { return {Verdict::kWait, nullptr, {}}; }
 };
 
 class Gate {

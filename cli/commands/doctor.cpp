@@ -18,6 +18,7 @@
 #include "cli/output/report.hpp"
 #include "cli/version.hpp"
 #include "cli/wrangler_file.hpp"
+#include "core/config/suggest.hpp"
 #include "core/process/ports.hpp"
 #include "core/process/proxy.hpp"
 #include "core/secrets/seal.hpp"
@@ -188,9 +189,9 @@ void check_ports(core::Registry& registry, const RunningProxies& running, Findin
   for (const auto& [port, holder] : core::port_holders(ports)) {
     const std::string& name = in_the_way[port];
     free = port_to_offer(registry, std::max(free, port));
-    findings.push_back({"warning", "port",
-                        fmt::format("{}: {}", name, core::describe_port(port, holder)),
-                        fmt::format("hyperdrive update {} --local-port {}", name, free), 0});
+    findings.push_back(
+        {"warning", "port", fmt::format("{}: {}", name, core::describe_port(port, holder)),
+         fmt::format("hyperdrive update {} --local-port {}", core::shell_word(name), free), 0});
   }
 }
 
@@ -198,17 +199,24 @@ void check_proxies(Context& context, Findings& findings) {
   auto registry = context.registry();
   if (!registry) return;
   const core::Home& home = (*registry)->home();
-  // Asking for the state is what removes the files of the dead.
-  const RunningProxies before = proxies_with_state(home);
   const RunningProxies running = running_proxies(home);
   findings.push_back({"ok", "proxies", fmt::format("{} running", running.size()), "", 0});
-  for (const std::string& id : before) {
-    if (running.contains(id)) continue;
+  for (const std::string& id : proxies_with_state(home)) {
+    const auto state = core::proxy_state(home, id);
+    if (!state || !state->crashed) continue;
     auto config = (*registry)->look_up(id);
-    const std::string name = config && *config ? (*config)->name : id;
-    findings.push_back({"warning", "proxies",
-                        fmt::format("the proxy of {} ended unexpectedly", name),
-                        fmt::format("Its last words: hyperdrive logs {}", name), 0});
+    if (config && *config) {
+      const std::string word = core::shell_word(**config);
+      findings.push_back(
+          {"warning", "proxies", fmt::format("the proxy of {} ended unexpectedly", (*config)->name),
+           fmt::format("Its last words: hyperdrive logs {0}. Start it again, hyperdrive start "
+                       "{0}, or have it forgotten: hyperdrive stop {0}",
+                       word),
+           0});
+    } else {
+      // Of a `dev`, whose origin was temporary: no command could name it.
+      core::forget_proxy(home, id);
+    }
   }
   check_ports(**registry, running, findings);
 }

@@ -39,22 +39,29 @@ std::string mtls_text(const core::Config& config) {
   return json.contains("mtls") ? json["mtls"].dump() : "";
 }
 
-/// The port where its proxy listens, or would.
+/// The port where its proxy listens, or would. `traces`: the ids that have a state file.
 std::string local_text(const core::Home& home, const core::Config& config,
-                       const RunningProxies& running) {
-  if (!running.contains(config.id)) return fmt::format("{} stopped", config.local.local_port);
+                       const RunningProxies& traces) {
   core::Config reached = config;
-  adopt_running_address(home, reached);
-  return fmt::format("{} running", reached.local.local_port);
+  std::string_view how = "stopped";
+  if (traces.contains(config.id)) {
+    const auto state = core::proxy_state(home, config.id);
+    if (state && state->crashed) how = "crashed";
+    if (state && state->phase != core::ProxyPhase::kStopped) {
+      adopt_address(reached, *state);
+      how = "running";
+    }
+  }
+  return fmt::format("{} {}", reached.local.local_port, how);
 }
 
 void add_row(Table& table, const core::Home& home, const core::Config& config,
-             const RunningProxies& running) {
+             const RunningProxies& traces) {
   const core::Origin& origin = config.origin;
   table.add({config.id, printable(config.name), printable(origin.user), printable(origin.host),
              port_text(origin.port), core::scheme_title(origin.scheme), printable(origin.database),
              caching_text(config.caching), mtls_text(config),
-             std::to_string(config.origin_connection_limit), local_text(home, config, running)});
+             std::to_string(config.origin_connection_limit), local_text(home, config, traces)});
 }
 
 Outcome print_array(core::Registry& registry, Output& out) {
@@ -73,13 +80,13 @@ Outcome list(Context& context) {
   Output& out = context.out();
   if (out.json()) return print_array(**registry, out);
   const core::Home& home = (*registry)->home();
-  const RunningProxies running = running_proxies(home);
+  const RunningProxies traces = proxies_with_state(home);
   Table table{"id",     "name",     "user",    "host", "port",
               "scheme", "database", "caching", "mtls", "origin_connection_limit",
               "local"};
   if (auto rows = (*registry)->count()) table.reserve(*rows);
   auto done =
-      (*registry)->each([&](const core::Config& config) { add_row(table, home, config, running); });
+      (*registry)->each([&](const core::Config& config) { add_row(table, home, config, traces); });
   if (!done) return tl::unexpected(done.error());
   out.say("📋 Listing Hyperdrive configs");
   if (table.empty()) {

@@ -9,6 +9,7 @@
 #include "cli/live.hpp"
 #include "cli/output/progress.hpp"
 #include "core/config/connection_string.hpp"
+#include "core/config/suggest.hpp"
 #include "core/process/proxy.hpp"
 
 namespace hyperdrive::cli {
@@ -82,7 +83,7 @@ core::Result<ordered_json> start_one(Context& context, const core::Config& confi
                   started->already_running ? "already accepts connections" : "accepts connections",
                   core::local_address(running),
                   elsewhere ? fmt::format(" (at {} after: hyperdrive restart {})",
-                                          core::local_address(config), config.name)
+                                          core::local_address(config), core::shell_word(config))
                             : ""));
   return started_json(config, *started);
 }
@@ -106,14 +107,17 @@ core::Result<ordered_json> stop_one(Context& context, const core::Config& config
   auto home = context.home();
   if (!home) return tl::unexpected(home.error());
   const auto patience = config.local.drain_timeout + core::kAfterDrain;
+  const auto before = core::proxy_state(*home, config.id);
   auto stopped = [&] {
     const Progress progress(context.out(), fmt::format("Stopping the proxy of {}", config.name));
     return context.args().on("force") ? core::kill_proxy(*home, config.id)
                                       : core::stop_proxy(*home, config.id, patience);
   }();
   if (!stopped) return tl::unexpected(stopped.error());
+  const bool crashed = before && before->crashed;
   context.out().say(*stopped ? fmt::format("✅ {} is stopped", config.name)
-                             : fmt::format("{} was not running", config.name));
+                             : fmt::format("{} was not running{}", config.name,
+                                           crashed ? ": it had ended unexpectedly" : ""));
   return ordered_json{{"id", config.id}, {"name", config.name}, {"was_running", *stopped}};
 }
 

@@ -1,6 +1,7 @@
 #include "core/config/suggest.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <utility>
 
 namespace hyperdrive::core {
@@ -56,6 +57,24 @@ std::string did_you_mean(std::string_view name, std::span<const std::string> can
     text += "'" + names[i] + "'";
   }
   return text + "?";
+}
+
+std::string shell_word(std::string_view text) {
+  const auto is_plain = [](unsigned char c) {
+    return std::isalnum(c) != 0 || std::string_view("-_./:@%+,").find(c) != std::string_view::npos;
+  };
+  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), is_plain);
+  if (plain) return std::string(text);
+  std::string word = "'";
+  for (const char c : text) {
+    // A quote cannot stand within quotes.
+    word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  }
+  return word + "'";
+}
+
+std::string shell_word(const Config& config) {
+  return shell_word(config.name.starts_with('-') ? config.id : config.name);
 }
 
 }  // namespace hyperdrive::core

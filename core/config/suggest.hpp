@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/config/config.hpp"
+
 namespace hyperdrive::core {
 
 /// Edits (insert, delete, replace, swap of neighbours) between two byte strings, at most `limit`
@@ -16,5 +18,11 @@ std::vector<std::string> nearest(std::string_view name, std::span<const std::str
                                  std::size_t count = 3);
 /// `Did you mean 'a' or 'b'?`, or empty.
 std::string did_you_mean(std::string_view name, std::span<const std::string> candidates);
+
+/// `text` as one word of a command that is told to be typed: quoted where a shell would read it
+/// otherwise (`'bad name!'`).
+std::string shell_word(std::string_view text);
+/// A config in such a command: by its name, or by its id where that would be read as a flag.
+std::string shell_word(const Config& config);
 
 }  // namespace hyperdrive::core

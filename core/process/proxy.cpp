@@ -15,6 +15,8 @@
 #include <thread>
 
 #include "core/base/handover.hpp"
+#include "core/base/last_word.hpp"
+#include "core/config/suggest.hpp"
 #include "core/config/text.hpp"
 #include "core/process/admin_client.hpp"
 #include "core/process/files.hpp"
@@ -56,20 +58,33 @@ std::optional<StateFile> living_state(const ProxyFiles& files) {
   return std::nullopt;
 }
 
-/// Removes what a dead proxy left, unless a new one is being started. Whether there was something.
-bool clean_up(const ProxyFiles& files) {
+/// Removes what a dead proxy left, unless a new one is being started.
+void clean_up(const ProxyFiles& files) {
   auto lock = try_lock(files.lock());
-  if (!lock || !*lock) return false;
-  bool found = false;
+  if (!lock || !*lock) return;
   for (const std::string& path : {files.state(), files.next_state()}) {
     const auto state = read_state(path);
     if (!state) continue;
-    found = true;
     for (const std::string& socket : {state->admin_socket, state->handover_socket})
       if (!socket.empty()) ::unlink(socket.c_str());
     ::unlink(path.c_str());
   }
-  return found;
+}
+
+/// What the files of a proxy say about its end, while nobody holds its lock.
+enum class End { kNoTrace, kInOrder, kCrash };
+
+End end_of(const ProxyFiles& files) {
+  const auto word = last_word(files.lock());
+  End end = End::kNoTrace;
+  // Two: the starter of a restart may have been killed before it renamed the second.
+  for (const std::string& path : {files.state(), files.next_state()}) {
+    const auto state = read_state(path);
+    if (!state) continue;
+    if (word == state->pid) return End::kInOrder;
+    end = End::kCrash;
+  }
+  return end;
 }
 
 /// The port is somebody else's: says whose, and which one is free.
@@ -82,7 +97,7 @@ Error port_in_use(const Config& config, Error error) {
                          : fmt::format(
                                "Stop that program, or move to the next free port: hyperdrive "
                                "update {} --local-port {}.",
-                               config.name, next);
+                               shell_word(config), next);
   return error;
 }
 
@@ -159,6 +174,7 @@ Result<Started> start(const Home& home, Launch launch, Milliseconds timeout, Spa
                    true};
   auto plan = make_plan(files, std::move(launch), timeout);
   if (!plan) return tl::unexpected(plan.error());
+  forget_last_word(claimed->lock.get());
   plan->launch.lock_fd = claimed->lock.get();
   plan->inherited = {claimed->lock.get()};
   return started(*plan, spawn(*plan));
@@ -253,7 +269,7 @@ Result<Started> succeed(const ProxyFiles& files, Launch launch, Handover handove
                             config.local.local_port),
                 fmt::format("It goes on as it was. To change over, which ends its connections: "
                             "hyperdrive stop {0} && hyperdrive start {0}",
-                            config.name));
+                            shell_word(config)));
   return started(*plan, spawned);
 }
 
@@ -309,8 +325,12 @@ Result<bool> end_proxy(const Home& home, const std::string& id, std::initializer
 Result<ProxyState> proxy_state(const Home& home, const std::string& id) {
   const ProxyFiles files(home, id);
   ProxyState result;
-  if (!is_locked(files.lock())) {
-    result.crashed = clean_up(files);
+  while (!is_locked(files.lock())) {
+    const End end = end_of(files);
+    if (end != End::kNoTrace && is_locked(files.lock())) continue;  // a start has begun meanwhile
+    // A crash stays to be told until somebody has started or stopped it.
+    if (end == End::kInOrder) clean_up(files);
+    result.crashed = end == End::kCrash;
     return result;
   }
   result.phase = ProxyPhase::kStarting;

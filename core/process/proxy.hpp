@@ -7,7 +7,8 @@
 //   run/<id>.lock   an open-file-description lock held by the proxy through a descriptor it
 //   inherits
 //                   (Launch::lock_fd): it is free exactly when no proxy (and no start) is alive,
-//                   whatever was killed how
+//                   whatever was killed how; in it the last word of a proxy that ended in order
+//                   (core/base/last_word.hpp)
 //   run/<id>.json   pid, its start time, port, admin socket, version, ready; written by the
 //   starting
 //                   process under its own name before it becomes the proxy, so that a killed CLI
@@ -47,10 +48,11 @@ struct ProxyState {
   std::string handover_socket;
   std::string version;
   std::string started_at;  ///< RFC 3339
-  bool crashed = false;    ///< stopped, but its state file says it did not end by itself
+  /// Stopped, but its state file is there and no last word: told until it is started or stopped.
+  bool crashed = false;
 };
 
-/// The truth about a config's proxy at this moment; removes what a dead one left behind.
+/// The truth about a config's proxy at this moment; removes what one that ended in order left.
 Result<ProxyState> proxy_state(const Home& home, const std::string& id);
 
 struct Started {
@@ -76,7 +78,7 @@ Result<Started> start_attached_proxy(const Home& home, Launch launch,
 inline constexpr std::chrono::milliseconds kAfterDrain{5'000};
 
 /// SIGTERM, then waits for the drain to end. At the deadline an error, the proxy still draining.
-/// Nothing running is success (`false`).
+/// Nothing running is success (`false`), and a crash is told no more.
 Result<bool> stop_proxy(const Home& home, const std::string& id,
                         std::chrono::milliseconds timeout = std::chrono::seconds(30) + kAfterDrain);
 /// For `stop --force`: both of the signals that end it, so that it waits for nobody, but has the

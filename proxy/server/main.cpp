@@ -19,6 +19,7 @@
 
 #include "core/base/file.hpp"
 #include "core/base/handover.hpp"
+#include "core/base/last_word.hpp"
 #include "core/config/json.hpp"
 #include "proxy/admin/event_hub.hpp"
 #include "proxy/admin/server.hpp"
@@ -136,6 +137,7 @@ int fail(int ready_fd, const core::Error& error, const std::string& reason) {
 int serve(core::Launch launch, std::shared_ptr<LogFile> log, int ready_fd) {
   block_signals();
   const std::string name = launch.config.name;
+  const int lock = launch.lock_fd;
   const admin::AdminOptions admin_options{launch.admin_socket, launch.config.local.admin_port,
                                           admin::admin_token(launch.config.local.local_password),
                                           launch.handover_fd >= 0};
@@ -165,6 +167,7 @@ int serve(core::Launch launch, std::shared_ptr<LogFile> log, int ready_fd) {
   admin->reset();
   proxy->reset();
   spdlog::info("{} has ended", name);
+  if (!supervisor.handed_over()) core::say_last_word(lock);
   return 0;
 }
 

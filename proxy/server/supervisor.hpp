@@ -32,6 +32,8 @@ class Supervisor {
   core::Result<void> open();
   /// Until the proxy has ended. `handed_over` is called when a successor has taken over.
   void run(std::function<void()> handed_over);
+  /// A successor has taken over: port, lock and files are its own.
+  bool handed_over() const { return handed_over_; }
 
  private:
   void on_signal();

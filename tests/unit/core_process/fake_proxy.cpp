@@ -15,6 +15,7 @@
 
 #include "core/base/file.hpp"
 #include "core/base/handover.hpp"
+#include "core/base/last_word.hpp"
 #include "core/config/json.hpp"
 
 namespace hyperdrive::core {
@@ -85,7 +86,8 @@ void serve_http(int fd) {
   predecessor.announce_ready();
   int peer = -1;
   int drained = 0;
-  const auto leave = [&] {
+  const auto leave = [&](bool handed_over) {
+    if (!handed_over) say_last_word(launch.lock_fd);
     ::unlink(launch.admin_socket.c_str());
     ::unlink(launch.handover_socket.c_str());
     ::_exit(0);
@@ -94,7 +96,7 @@ void serve_http(int fd) {
     std::vector<pollfd> entries = {{admin, POLLIN, 0}, {handover, POLLIN, 0}, {peer, POLLIN, 0}};
     for (const int listener : listeners) entries.push_back({listener, POLLIN, 0});
     if (::poll(entries.data(), entries.size(), 20) < 0) continue;
-    if (stopped && (launch.config.name != "drains" || ++drained > kDrainRounds)) leave();
+    if (stopped && (launch.config.name != "drains" || ++drained > kDrainRounds)) leave(false);
     if (entries[0].revents) serve_http(::accept(admin, nullptr, nullptr));
     if (entries[1].revents && peer < 0) {
       peer = ::accept(handover, nullptr, nullptr);
@@ -102,7 +104,7 @@ void serve_http(int fd) {
     }
     if (entries[2].revents) {
       char tag = 0;
-      if (::read(peer, &tag, 1) == 1 && tag == kHandoverReady) leave();
+      if (::read(peer, &tag, 1) == 1 && tag == kHandoverReady) leave(true);
       ::close(peer);
       peer = -1;
     }

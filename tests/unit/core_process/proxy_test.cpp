@@ -180,12 +180,47 @@ TEST_CASE("a killed proxy leaves nothing in the way") {
   REQUIRE(state);
   CHECK(state->phase == ProxyPhase::kStopped);
   CHECK(state->crashed);
-  CHECK_FALSE(std::filesystem::exists(fixture.home.run() / (kId + ".json")));
-  CHECK_FALSE(std::filesystem::exists(fixture.home.run() / (kId + ".sock")));
   const auto again = start_proxy(fixture.home, fixture.launch);
   REQUIRE(again);
   CHECK_FALSE(again->already_running);
   CHECK(again->pid != started->pid);
+}
+
+TEST_CASE("a crash is told to everybody until the proxy is started or stopped") {
+  Fixture fixture;
+  const auto crash = [&] {
+    const auto started = start_proxy(fixture.home, fixture.launch);
+    REQUIRE(started);
+    CHECK_FALSE(proxy_state(fixture.home, kId)->crashed);
+    ::kill(started->pid, SIGKILL);
+    REQUIRE(wait_for([&] { return gone(started->pid); }));
+    for (int look = 0; look < 3; ++look) CHECK(proxy_state(fixture.home, kId)->crashed);
+  };
+  crash();
+  crash();
+  CHECK(stop_proxy(fixture.home, kId).value() == false);
+  CHECK_FALSE(proxy_state(fixture.home, kId)->crashed);
+  CHECK_FALSE(std::filesystem::exists(fixture.home.run() / (kId + ".json")));
+  CHECK_FALSE(std::filesystem::exists(fixture.home.run() / (kId + ".sock")));
+}
+
+TEST_CASE("a proxy that somebody ended by SIGTERM has not crashed, nor has its successor") {
+  Fixture fixture;
+  auto started = start_proxy(fixture.home, fixture.launch);
+  REQUIRE(started);
+  for (int round = 0; round < 2; ++round) {
+    ::kill(started->pid, SIGTERM);
+    REQUIRE(wait_for([&] { return gone(started->pid); }));
+    CHECK_FALSE(proxy_state(fixture.home, kId)->crashed);
+    CHECK_FALSE(std::filesystem::exists(fixture.home.run() / (kId + ".json")));
+    REQUIRE(start_proxy(fixture.home, fixture.launch));
+    started = restart_proxy(fixture.home, fixture.launch);
+    REQUIRE(started);
+  }
+  // What the one before it said is not its own.
+  ::kill(started->pid, SIGKILL);
+  REQUIRE(wait_for([&] { return gone(started->pid); }));
+  CHECK(proxy_state(fixture.home, kId)->crashed);
 }
 
 TEST_CASE("kill -9 of the CLI at any moment of a start: the proxy is known, or there is none") {

@@ -54,6 +54,8 @@ class Predecessor {
   explicit Predecessor(Descriptor connection) : connection_(std::move(connection)) {}
   /// Once it accepts: sends 'R'.
   void announce_ready();
+  /// To be polled for its end, which is the predecessor's; -1: nobody was there before.
+  int connection() const { return connection_.get(); }
   /// Passes a cancel request on; does nothing if nobody is there, waits for nothing.
   void cancel(std::string_view request);
 

@@ -149,11 +149,12 @@ int serve(core::Launch launch, std::shared_ptr<LogFile> log, int ready_fd) {
   if (auto listening = (*proxy)->listen(reason); !listening) {
     return fail(ready_fd, listening.error(), reason);
   }
-  Supervisor supervisor(**proxy, std::move(log));
+  Supervisor supervisor(**proxy, std::move(log), predecessor);
   if (auto opened = supervisor.open(); !opened) return fail(ready_fd, opened.error(), {});
   admin::EventHub hub;
   AdminAdapter adapter(**proxy);
   (*proxy)->plane().follow(predecessor);
+  if (predecessor->connection() >= 0) (*proxy)->plane().set_alone(false);
   if (auto started = (*proxy)->start(&hub); !started) {
     return fail(ready_fd, started.error(), "config");
   }

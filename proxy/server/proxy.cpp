@@ -180,6 +180,7 @@ void Proxy::drain(std::chrono::milliseconds timeout) {
 void Proxy::hand_over() {
   close_listen_fds();
   plane_->pool().wind_down();  // the origin may not take two pools
+  plane_->set_alone(false);
   for (std::size_t i = 0; i < loops_.size(); ++i) {
     loops_[i]->post([this, i] {
       listeners_[i].clear();

@@ -36,8 +36,13 @@ void block_signals() {
   ::signal(SIGXFSZ, SIG_IGN);
 }
 
-Supervisor::Supervisor(Proxy& proxy, std::shared_ptr<LogFile> log)
-    : proxy_(proxy), log_(std::move(log)), troubles_(proxy) {}
+Supervisor::Supervisor(Proxy& proxy, std::shared_ptr<LogFile> log,
+                       std::shared_ptr<const core::Predecessor> predecessor)
+    : proxy_(proxy),
+      log_(std::move(log)),
+      troubles_(proxy),
+      predecessor_(std::move(predecessor)),
+      predecessor_lives_(predecessor_->connection() >= 0) {}
 
 core::Result<void> Supervisor::open() {
   const sigset_t set = our_signals();
@@ -58,10 +63,12 @@ core::Result<void> Supervisor::open() {
 
 void Supervisor::run(std::function<void()> handed_over) {
   tell_handed_over_ = std::move(handed_over);
-  while (!over_) {
-    std::array<pollfd, 4> fds = {pollfd{signals_.get(), POLLIN, 0}, pollfd{ended_.get(), POLLIN, 0},
-                                 pollfd{successor_ ? -1 : handover_.get(), POLLIN, 0},
-                                 pollfd{successor_.get(), POLLIN, 0}};
+  // Whom this one hands over to knows of its end only: it outlives those before it.
+  while (!over_ || (handed_over_ && predecessor_lives_)) {
+    std::array<pollfd, 5> fds = {
+        pollfd{signals_.get(), POLLIN, 0}, pollfd{over_ ? -1 : ended_.get(), POLLIN, 0},
+        pollfd{successor_ ? -1 : handover_.get(), POLLIN, 0}, pollfd{successor_.get(), POLLIN, 0},
+        pollfd{predecessor_lives_ ? predecessor_->connection() : -1, 0, 0}};
     const int ready = ::poll(fds.data(), fds.size(), static_cast<int>(TroubleLog::kLook.count()));
     troubles_.look(std::chrono::steady_clock::now());
     if (ready <= 0) continue;
@@ -69,6 +76,7 @@ void Supervisor::run(std::function<void()> handed_over) {
     if (fds[1].revents != 0) over_ = true;
     if (fds[2].revents != 0) on_successor();
     if (fds[3].revents != 0) on_successor_speaks();
+    if (fds[4].revents != 0) on_predecessor_ended();
   }
 }
 
@@ -111,6 +119,11 @@ void Supervisor::on_successor() {
     spdlog::warn("hand-over: {}", sent.error().message);
     successor_.reset();
   }
+}
+
+void Supervisor::on_predecessor_ended() {
+  predecessor_lives_ = false;
+  if (!handed_over_) proxy_.plane().set_alone(true);
 }
 
 void Supervisor::on_successor_speaks() {

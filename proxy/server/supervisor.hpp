@@ -28,7 +28,8 @@ void block_signals();
 class Supervisor {
  public:
   /// `log`: null where the log is not a file.
-  Supervisor(Proxy& proxy, std::shared_ptr<LogFile> log);
+  Supervisor(Proxy& proxy, std::shared_ptr<LogFile> log,
+             std::shared_ptr<const core::Predecessor> predecessor);
   core::Result<void> open();
   /// Until the proxy has ended. `handed_over` is called when a successor has taken over.
   void run(std::function<void()> handed_over);
@@ -40,11 +41,14 @@ class Supervisor {
   void reload();
   void on_successor();
   void on_successor_speaks();
+  void on_predecessor_ended();
   void pass_over();
 
   Proxy& proxy_;
   std::shared_ptr<LogFile> log_;
   TroubleLog troubles_;
+  std::shared_ptr<const core::Predecessor> predecessor_;
+  bool predecessor_lives_;
   core::Descriptor signals_;
   core::Descriptor ended_;
   core::Descriptor handover_;

@@ -64,6 +64,11 @@ class Plane {
   /// All or nothing. `new_origin`: connections and knowledge of the old one are of no more use.
   virtual core::Result<void> reload(const core::Launch& launch, bool new_origin) = 0;
 
+  /// Not alone: another proxy of this config serves beside this one, in a restart. Where writes
+  /// through the proxy end answers, neither hears of the other's: so long nothing is answered from
+  /// memory. Any thread.
+  virtual void set_alone(bool alone) = 0;
+
   // --- the cache
   virtual cache::Cache& cache() = 0;
   virtual std::uint64_t purges() const = 0;

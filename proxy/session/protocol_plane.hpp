@@ -67,6 +67,8 @@ class ProtocolPlane final : public Plane {
     return {};
   }
 
+  void set_alone(bool alone) override { cache_->set_alone(alone); }
+
   cache::Cache& cache() override { return cache_->cache(); }
   std::uint64_t purges() const override { return cache_->purges(); }
   std::vector<std::string> warnings() const override { return cache_->warnings(); }

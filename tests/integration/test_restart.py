@@ -96,6 +96,35 @@ def test_a_transaction_that_is_open_at_a_restart_is_not_cut(hd):
 
 
 @pytest.mark.parametrize("restarts", [1, 2])
+def test_two_proxies_of_a_restart_serve_no_answer_that_the_other_one_has_made_old(hd, pg, restarts):
+    pg.psql("drop table if exists kept; create table kept (id int primary key, v int); insert into kept values (1, 0)")
+    hd("update", "shop", "--invalidation", "writes", "--max-age", "600")
+    url, read = hd.start("shop"), "select v from kept where id = 1"
+    old = hd.pid("shop")
+    before = w.Connection.open(url)
+    assert before.value(read) == before.value(read) == "0"      # the old proxy has it in memory
+    writer = w.Connection.open(url)
+    writer.query("begin")
+    writer.query("update kept set v = 1 where id = 1")
+    for _ in range(restarts):
+        hd("restart", "shop")
+    after = w.Connection.open(url)
+    assert [after.value(read) for _ in range(3)] == ["0"] * 3   # the new one would have it from now on
+    writer.query("commit")
+    assert after.value(read) == "1", "a write through the old proxy"
+    after.query("update kept set v = 2 where id = 1")
+    assert before.value(read) == "2", "a write through the new proxy"
+    for client in (before, writer):
+        client.close()
+    wait_for(lambda: not alive(old), 60, "the old proxy is gone")
+
+    def hits():
+        return after.value(read) == "2" and hd.stats("shop")["cache"]["hit"] > 0
+    wait_for(hits, 60, "the new one, alone, answers from memory")
+    after.close()
+
+
+@pytest.mark.parametrize("restarts", [1, 2])
 def test_what_runs_since_before_a_restart_can_be_cancelled(hd, pg, restarts):
     connection = psycopg2.connect(hd.start("shop"), connect_timeout=60)
     told = []

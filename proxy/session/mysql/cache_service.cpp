@@ -75,6 +75,18 @@ void CacheService::reload(const core::Config& config, bool new_origin) {
   tier_.reload(config, new_origin);
 }
 
+void CacheService::set_alone(bool alone) {
+  const std::lock_guard lock(others_mutex_);
+  const bool obeys = cache_.policy()->invalidation == core::Invalidation::kWrites;
+  if (!alone && obeys && !others_.pending()) {
+    others_ = cache_.epochs().begin_foreign_write();
+    others_.add_everything();
+  } else if (alone && others_.pending()) {
+    // What the other one has done to the schema is not known here, either.
+    keeper_.schema_changed(std::exchange(others_, {}));
+  }
+}
+
 std::vector<std::string> CacheService::warnings() const {
   if (cache_.policy()->disabled) {
     const std::string trouble = keeper_.trouble();

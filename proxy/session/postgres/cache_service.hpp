@@ -39,6 +39,8 @@ class CacheService {
   void leave_origin() { tier_.leave_origin(); }
   /// Settings act at once; `new_origin`: everything known of the old one is forgotten.
   void reload(const core::Config& config, bool new_origin);
+  /// proxy/session/plane.hpp
+  void set_alone(bool alone);
 
   cache::Cache& cache() { return cache_; }
   std::uint64_t purges() const { return purges_.load(std::memory_order_relaxed); }
@@ -62,7 +64,9 @@ class CacheService {
   CacheKeeper keeper_;
   Contexts contexts_;
   std::vector<std::unique_ptr<CacheGate>> gates_;
-  std::mutex mutex_;  // of start_keeper
+  std::mutex others_mutex_;
+  cache::WriteIntent others_;  // all that another proxy of this config may write, while one lives
+  std::mutex mutex_;           // of start_keeper
   bool started_ = false;
   bool replication_ = false;
   std::atomic<std::uint64_t> purges_{0};

@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "core/config/json.hpp"
+#include "core/config/suggest.hpp"
 #include "core/process/admin_client.hpp"
 
 namespace hyperdrive::cli {
@@ -27,6 +30,45 @@ RunningProxies running_proxies(const core::Home& home) {
   return running;
 }
 
+namespace {
+
+/// What of a change waits for a restart, as flags; `all`: nothing of it holds yet.
+struct Waiting {
+  std::string names;
+  bool all = false;
+};
+
+/// The running proxy itself says what differs from how it was started: that may be less than what
+/// was changed (a value back to what it was), and it is asked about this change only.
+Waiting waiting_parts(std::string_view answer, const ConfigEdit& edit) {
+  const auto json = nlohmann::json::parse(answer, nullptr, false);
+  const auto parts =
+      json.is_object() ? json.value("restart", nlohmann::json::array()) : nlohmann::json::array();
+  const auto waits = [&parts](std::string_view key) {
+    return std::find(parts.begin(), parts.end(), key) != parts.end();
+  };
+  Waiting waiting;
+  ConfigEdit taken = edit;
+  taken.settings.clear();
+  for (const auto& one : edit.settings) {
+    if (waits(one.first->key)) {
+      waiting.names += fmt::format("{}--{}", waiting.names.empty() ? "" : ", ", one.first->flag);
+    } else {
+      taken.settings.push_back(one);
+    }
+  }
+  waiting.all = taken.empty();
+  // What is not told by flags (`pull`) is asked about as a whole.
+  if (waits("origin") && (edit.touches_origin() || edit.empty())) {
+    waiting.names += fmt::format("{}the other kind of database", waiting.names.empty() ? "" : ", ");
+    waiting.all = !edit.caching_disabled && !edit.max_age && !edit.stale_while_revalidate &&
+                  !edit.origin_connection_limit && taken.settings.empty();
+  }
+  return waiting;
+}
+
+}  // namespace
+
 core::Result<void> tell_running_proxy(Context& context, const core::Config& config,
                                       const ConfigEdit& edit) {
   auto home = context.home();
@@ -40,38 +82,21 @@ core::Result<void> tell_running_proxy(Context& context, const core::Config& conf
   auto launch = (*registry)->launch(config.id);
   if (!launch) return tl::unexpected(launch.error());
   core::AdminClient proxy(state->admin_socket);
-  auto answer = proxy.post("/v1/reload", core::launch_json(*launch));
-  const std::string restart = fmt::format("hyperdrive restart {}", config.name);
+  auto answer = proxy.post_body("/v1/reload", core::launch_json(*launch));
+  const std::string restart = fmt::format("hyperdrive restart {}", core::shell_word(config));
   if (!answer) {
-    context.out().warn(
-        fmt::format("The change is stored, but the running proxy could not be told: "
-                    "{} It takes effect with: {}",
-                    answer.error().message, restart));
+    context.out().warn(fmt::format(
+        "The change is stored, but the running proxy did not take it: {} It takes effect with: {}",
+        answer.error().message, restart));
     return {};
   }
-  if (answer->status / 100 != 2) {
-    context.out().warn(
-        fmt::format("The change is stored, but the running proxy did not take it "
-                    "(HTTP {}). It takes effect with: {}",
-                    answer->status, restart));
-    return {};
-  }
-  std::string waiting;
-  ConfigEdit taken = edit;
-  taken.settings.clear();
-  for (const auto& one : edit.settings) {
-    if (one.first->live) {
-      taken.settings.push_back(one);
-    } else {
-      waiting += fmt::format("{}--{}", waiting.empty() ? "" : ", ", one.first->flag);
-    }
-  }
-  if (waiting.empty()) {
+  const Waiting waiting = waiting_parts(*answer, edit);
+  if (waiting.names.empty()) {
     context.out().note("The running proxy has taken the change.");
   } else {
     context.out().note(fmt::format("{}For {}: {}",
-                                   taken.empty() ? "" : "The running proxy has taken the rest. ",
-                                   waiting, restart));
+                                   waiting.all ? "" : "The running proxy has taken the rest. ",
+                                   waiting.names, restart));
   }
   return {};
 }
@@ -97,13 +122,13 @@ core::Result<core::ProxyState> need_running_proxy(Context& context, const core::
   auto state = core::proxy_state(*home, config.id);
   if (!state) return tl::unexpected(state.error());
   if (state->phase == core::ProxyPhase::kRunning) return state;
+  const std::string word = core::shell_word(config);
   return core::fail(
       fmt::format("The proxy of '{}' is not running{}.", config.name,
                   state->crashed ? " (it ended unexpectedly)" : ""),
-      fmt::format(
-          "{}Start it: hyperdrive start {}",
-          state->crashed ? fmt::format("Its last words: hyperdrive logs {}\n", config.name) : "",
-          config.name));
+      fmt::format("{}Start it: hyperdrive start {}",
+                  state->crashed ? fmt::format("Its last words: hyperdrive logs {}\n", word) : "",
+                  word));
 }
 
 }  // namespace hyperdrive::cli

@@ -97,7 +97,7 @@ core::Result<core::Config> store_change(Context& context, const core::Config& pr
   if (auto done = adopt_root_certificate(context, change.edit, wanted); !done) {
     return tl::unexpected(done.error());
   }
-  // What following the origin's log needs is told now, not by the `restart` that it takes.
+  // What following the origin's log needs is told before it is stored.
   const bool will_follow = wanted.local.invalidation == core::Invalidation::kReplication &&
                            present.local.invalidation != core::Invalidation::kReplication;
   if (change.edit.touches_origin() || will_follow) {

@@ -241,7 +241,7 @@ constexpr std::array kSettings = {
         "invalidation", "invalidation", "MODE", Kind::kChoice, "none|writes|replication",
         "What drops cached entries before their time: nothing, writes through the proxy, or the "
         "origin's replication stream.",
-        false, set_invalidation, get_invalidation, same<&L::invalidation>},
+        true, set_invalidation, get_invalidation, same<&L::invalidation>},
     Setting{
         "session_features", "session-features", "MODE", Kind::kChoice, "hyperdrive|pin",
         "LISTEN, SQL-level PREPARE, session SET and the like: refused or lost as in production, "
@@ -312,7 +312,7 @@ constexpr std::array kSettings = {
             true, set_boolean<"fold-begin", &L::fold_begin>, get_boolean<&L::fold_begin>,
             same<&L::fold_begin>},
     Setting{"scram_rounds", "scram-rounds", "NUMBER", Kind::kInteger, "1-1000000",
-            "Iterations of SCRAM-SHA-256 for the local login.", false,
+            "Iterations of SCRAM-SHA-256 for the local login.", true,
             set_integer<"scram-rounds", &L::scram_rounds, 1, 1'000'000>,
             get_integer<&L::scram_rounds>, same<&L::scram_rounds>},
     Setting{"listen", "listen", "ADDRESS", Kind::kText, "an IP address",

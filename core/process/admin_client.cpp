@@ -135,14 +135,14 @@ Result<AdminResponse> AdminClient::post(const std::string& path, std::string_vie
   return impl_->post(path, json);
 }
 
-Result<AdminResponse> AdminClient::post(const std::string& path, const Secret& json) {
-  return impl_->post(path, json.reveal());
-}
-
 Result<std::string> AdminClient::get_body(const std::string& path) { return body_of(get(path)); }
 
 Result<std::string> AdminClient::post_body(const std::string& path, std::string_view json) {
   return body_of(post(path, json));
+}
+
+Result<std::string> AdminClient::post_body(const std::string& path, const Secret& json) {
+  return body_of(post(path, json.reveal()));
 }
 
 Result<void> AdminClient::stream(const std::string& path,

@@ -28,12 +28,12 @@ class AdminClient {
   /// Any HTTP status is a response; only a transport failure is an error (nobody listens, timeout).
   Result<AdminResponse> get(const std::string& path);
   Result<AdminResponse> post(const std::string& path, std::string_view json = {});
-  /// As `post`, for bodies with secrets (POST /v1/reload); nothing of it is kept.
-  Result<AdminResponse> post(const std::string& path, const Secret& json);
 
   /// Body of a 2xx answer; any other status becomes an Error from the answer's `error` object.
   Result<std::string> get_body(const std::string& path);
   Result<std::string> post_body(const std::string& path, std::string_view json = {});
+  /// As `post_body`, for bodies with secrets (POST /v1/reload); nothing of it is kept.
+  Result<std::string> post_body(const std::string& path, const Secret& json);
 
   /// GET /v1/events: calls `line` for each line until it returns false, the proxy ends (not an
   /// error), or `idle` (called at least every 200 ms) returns false. `open`, which may be empty, is

@@ -125,9 +125,10 @@ ApiResponse post_reload(const Context& context) {
   if (context.request.body.empty()) {
     return bad_request("POST /v1/reload needs the launch document as its body.");
   }
-  const auto changed = context.backend.reload(context.request.body);
-  if (!changed) return error_response(400, changed.error());
-  return json_response({{"reloaded", true}, {"changed", *changed}});
+  const auto reloaded = context.backend.reload(context.request.body);
+  if (!reloaded) return error_response(400, reloaded.error());
+  return json_response(
+      {{"reloaded", true}, {"changed", reloaded->changed}, {"restart", reloaded->restart}});
 }
 
 ApiResponse post_drain(const Context& context) {

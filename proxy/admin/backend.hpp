@@ -158,6 +158,11 @@ struct Purged {
   std::string warning;  ///< where it does not hold yet, for people; empty: everywhere
 };
 
+struct Reloaded {
+  std::vector<std::string> changed;  ///< the names of what holds at once
+  std::vector<std::string> restart;  ///< of what waits for a new process
+};
+
 // --- the proxy, seen from the admin thread ---
 
 class AdminBackend {
@@ -172,8 +177,8 @@ class AdminBackend {
   virtual core::Result<Explanation> explain(const std::string& sql) = 0;
   /// How many entries were dropped.
   virtual core::Result<Purged> purge(const Purge& purge) = 0;
-  /// All or nothing; the names of what changed.
-  virtual core::Result<std::vector<std::string>> reload(std::string_view launch_json) = 0;
+  /// All or nothing.
+  virtual core::Result<Reloaded> reload(std::string_view launch_json) = 0;
   virtual void drain(std::optional<std::chrono::milliseconds> timeout) = 0;
 };
 

@@ -129,10 +129,12 @@ core::Result<admin::Purged> AdminAdapter::purge(const admin::Purge& purge) {
   return done(*purged);
 }
 
-core::Result<std::vector<std::string>> AdminAdapter::reload(std::string_view launch_json) {
+core::Result<admin::Reloaded> AdminAdapter::reload(std::string_view launch_json) {
   auto launch = core::parse_launch(launch_json);
   if (!launch) return tl::unexpected(launch.error());
-  return proxy_.reload(std::move(*launch));
+  auto reloaded = proxy_.reload(std::move(*launch));
+  if (!reloaded) return tl::unexpected(std::move(reloaded.error()));
+  return admin::Reloaded{std::move(reloaded->changed), std::move(reloaded->restart)};
 }
 
 void AdminAdapter::drain(std::optional<std::chrono::milliseconds> timeout) {

@@ -20,7 +20,7 @@ class AdminAdapter final : public admin::AdminBackend {
   std::string config_json() override;
   core::Result<admin::Explanation> explain(const std::string& sql) override;
   core::Result<admin::Purged> purge(const admin::Purge& purge) override;
-  core::Result<std::vector<std::string>> reload(std::string_view launch_json) override;
+  core::Result<admin::Reloaded> reload(std::string_view launch_json) override;
   void drain(std::optional<std::chrono::milliseconds> timeout) override;
 
  private:

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "core/config/settings.hpp"
+#include "core/config/text.hpp"
 
 namespace hyperdrive::proxy::server {
 
@@ -35,6 +36,50 @@ std::vector<std::string> live_changes(const core::Config& before, const core::Co
     changed.emplace_back("caching");
   }
   return changed;
+}
+
+namespace {
+
+bool same_setting(const core::Setting& setting, const core::LocalSettings& a,
+                  const core::LocalSettings& b) {
+  const bool password =
+      setting.kind != core::SettingKind::kSecretUrl || a.cache_password == b.cache_password;
+  return setting.same(a, b) && password;
+}
+
+void keep_protocol(const core::Launch& before, core::Launch& after,
+                   std::vector<std::string>& kept) {
+  const core::Config& running = before.config;
+  if (core::is_mysql(running.origin.scheme) == core::is_mysql(after.config.origin.scheme)) return;
+  kept.emplace_back("origin");
+  after.config.origin = running.origin;
+  after.config.tls = running.tls;
+  after.certificates = before.certificates;
+}
+
+}  // namespace
+
+std::vector<std::string> keep_until_restart(const core::Launch& before, core::Launch& after) {
+  std::vector<std::string> kept;
+  keep_protocol(before, after, kept);
+  const core::LocalSettings& running = before.config.local;
+  core::LocalSettings& wanted = after.config.local;
+  core::LocalSettings mixed = running;
+  mixed.local_user = wanted.local_user;
+  mixed.local_password = wanted.local_password;
+  const bool needs_certificate =
+      !running.listen.empty() && !core::is_loopback(running.listen) && wanted.tls_cert_file.empty();
+  for (const core::Setting& setting : core::settings()) {
+    const bool keeps = !setting.live || (needs_certificate && setting.key.starts_with("tls_"));
+    if (!keeps) {
+      // It has been read by the same rules just now.
+      [[maybe_unused]] const auto set = setting.set(mixed, setting.get(wanted));
+    } else if (!same_setting(setting, running, wanted)) {
+      kept.emplace_back(setting.key);
+    }
+  }
+  wanted = std::move(mixed);
+  return kept;
 }
 
 std::size_t worker_count(const core::LocalSettings& settings) {

@@ -230,13 +230,16 @@ void Proxy::end_loop(std::size_t index) {
 
 // --- reload -------------------------------------------------------------------------------------
 
-core::Result<std::vector<std::string>> Proxy::reload(core::Launch launch) {
+core::Result<Reloaded> Proxy::reload(core::Launch launch) {
   const std::lock_guard turn(reload_);
   core::Launch before = this->launch();
   if (launch.config.id != before.config.id) {
     return core::fail("The document is for another config.", "Reload with this config's own.");
   }
-  auto changed = live_changes(before.config, launch.config);
+  Reloaded reloaded;
+  reloaded.restart = keep_until_restart(before, launch);
+  auto& changed = reloaded.changed;
+  changed = live_changes(before.config, launch.config);
   const bool new_origin = origin_differs(before, launch);
   if (new_origin) changed.insert(changed.begin(), "origin");
   if (auto loaded = plane_->reload(launch, new_origin); !loaded) {
@@ -251,7 +254,7 @@ core::Result<std::vector<std::string>> Proxy::reload(core::Launch launch) {
   launch.lock_fd = before.lock_fd;
   const std::lock_guard lock(mutex_);
   launch_ = std::move(launch);
-  return changed;
+  return reloaded;
 }
 
 std::vector<std::string> Proxy::addresses() const {

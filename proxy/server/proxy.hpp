@@ -16,6 +16,7 @@
 #include "core/base/error.hpp"
 #include "core/config/config.hpp"
 #include "proxy/net/loop.hpp"
+#include "proxy/server/options.hpp"
 #include "proxy/session/plane.hpp"
 #include "proxy/session/telemetry.hpp"
 
@@ -48,7 +49,7 @@ class Proxy {
   void on_ended(std::function<void()> ended) { ended_ = std::move(ended); }
 
   /// All or nothing; says what has changed.
-  core::Result<std::vector<std::string>> reload(core::Launch launch);
+  core::Result<Reloaded> reload(core::Launch launch);
 
   std::uint16_t port() const { return port_; }
   /// Empty once nothing is accepted any more.

@@ -10,7 +10,7 @@ core::Result<std::shared_ptr<net::TlsContext>> make_client_tls(const core::Local
   }
   if (!local.listen.empty() && !core::is_loopback(local.listen)) {
     return core::fail("Listening on " + local.listen + " needs TLS, and there is no certificate.",
-                      "Give --tls-cert-file and --tls-key-file, or leave out --listen.");
+                      "Give --tls-cert and --tls-key, or leave out --listen.");
   }
   return nullptr;
 }

@@ -50,6 +50,8 @@ class ProtocolPlane final : public Plane {
   core::Result<void> reload(const core::Launch& launch, bool new_origin) override {
     auto options = make_options(launch);
     if (!options) return tl::unexpected(options.error());
+    const bool other_connections =
+        connections_differ(service_.options()->config.local, launch.config.local);
     if (new_origin) cache_->leave_origin();
     service_.set_options(*options);
     for (const auto& worker : service_.workers) {
@@ -58,11 +60,9 @@ class ProtocolPlane final : public Plane {
     service_.pool->configure(pool_options(launch.config));
     // First the connections: an answer of an old one that is dispatched from now on is known for
     // what it is, one dispatched before is older than what the cache forgets behind.
-    if (new_origin) {
-      service_.forget_origin();
-      service_.pool->renew();
-      cache().purge_all();
-    }
+    if (new_origin) service_.forget_origin();
+    if (new_origin || other_connections) service_.pool->renew();
+    if (new_origin) cache().purge_all();
     cache_->reload(launch.config, new_origin);
     return {};
   }
@@ -111,6 +111,13 @@ class ProtocolPlane final : public Plane {
     options->client_tls = std::move(*tls);
     options->verifier = Protocol::verifier(local);
     return OptionsRef(std::move(options));
+  }
+
+  /// Whether connections are made otherwise from now on: those that are there would keep what they
+  /// were opened with, an hour long.
+  static bool connections_differ(const core::LocalSettings& a, const core::LocalSettings& b) {
+    return a.idle_timeout != b.idle_timeout || a.max_lifetime != b.max_lifetime ||
+           a.prepared_statements != b.prepared_statements;
   }
 
   static pool::PoolOptions pool_options(const core::Config& config) {

@@ -155,6 +155,7 @@ TEST_CASE("explain and purge check their body") {
 TEST_CASE("reload is all or nothing, drain takes a timeout, both come from the socket only") {
   FakeBackend backend;
   CHECK(ask(backend, "POST", "/v1/reload", "{}").json["changed"][0] == "caching");
+  CHECK(ask(backend, "POST", "/v1/reload", "{}").json["restart"][0] == "workers");
   CHECK(ask(backend, "POST", "/v1/reload", "{\"x\":1}").status == 400);
   CHECK(ask(backend, "POST", "/v1/reload", "").status == 400);
   CHECK(ask(backend, "POST", "/v1/reload", "{}", false).status == 403);

@@ -41,9 +41,9 @@ class FakeBackend : public admin::AdminBackend {
     purged = purge;
     return admin::Purged{5, purge.name == "half" ? "the shared cache could not be told" : ""};
   }
-  core::Result<std::vector<std::string>> reload(std::string_view launch_json) override {
+  core::Result<proxy::admin::Reloaded> reload(std::string_view launch_json) override {
     if (launch_json != "{}") return core::fail("the port cannot change while it runs", "restart");
-    return std::vector<std::string>{"caching"};
+    return proxy::admin::Reloaded{{"caching"}, {"workers"}};
   }
   void drain(std::optional<std::chrono::milliseconds> timeout) override {
     drained = true;

@@ -31,8 +31,19 @@ std::string outcome(const std::string& status, const std::string& reason) {
   return fmt::format("{}: {}", cached ? "STALE HIT" : upper(status), printable(reason));
 }
 
+/// It never ran: there are no rows, and no time that would say anything.
+std::string refused_line(const ordered_json& event, const Output& out) {
+  const auto error = event.value("error", ordered_json::object());
+  const std::string why = fmt::format("REFUSED: {} {}", error.value("sqlstate", ""),
+                                      printable(error.value("message", "")));
+  return fmt::format("{}  {}", out.styled(why, Style::kRed), one_line(event.value("sql", "")));
+}
+
 std::string query_line(const ordered_json& event, const Output& out) {
   const std::string status = event.value("status", "");
+  if (status == "refused" && event.value("error", ordered_json()).is_object()) {
+    return refused_line(event, out);
+  }
   const auto rows = event.value("rows", std::int64_t{0});
   const std::string reason = event.value("reason", "");
   const bool stale = status == "hit" && !reason.empty();

@@ -25,8 +25,9 @@ namespace hyperdrive::proxy::session {
 /// Most clients have none, idle ones never. Each protocol adds its own, and says by is_busy() what
 /// else must not be forgotten.
 struct CacheVisit {
-  std::uint64_t ticket = 0;  ///< of the wait under way; 0: none
-  bool waited = false;       ///< for another's answer to this question: do not wait again
+  std::uint64_t ticket = 0;                       ///< of the wait under way; 0: none
+  std::chrono::steady_clock::time_point since{};  ///< when the question's first wait began
+  bool waited = false;  ///< for another's answer to this question: do not wait again
   bool waited_for_catalogs = false;
   bool announcing = false;  ///< a write waits until the shared tier knows of it
   cache::Follower follower;
@@ -59,6 +60,7 @@ class CacheVisits {
     Visit& visit = of(client);
     visit.ticket = next_ticket_++;
     visit.waited = true;
+    if (visit.since == std::chrono::steady_clock::time_point{}) visit.since = loop_.now();
     waits_.emplace(visit.ticket, &client);
     visit.timer = loop_.timer([this, ticket = visit.ticket] { end(ticket, {}); });
     visit.timer->arm(time);
@@ -75,6 +77,12 @@ class CacheVisits {
     };
   }
 
+  /// How long the question at hand has waited so far.
+  std::chrono::steady_clock::duration time_waited(Client& client) {
+    const Visit* visit = find(client);
+    const bool waited = visit != nullptr && visit->since != std::chrono::steady_clock::time_point{};
+    return waited ? loop_.now() - visit->since : std::chrono::steady_clock::duration{};
+  }
   bool has_waited(Client& client) {
     const Visit* visit = find(client);
     return visit != nullptr && visit->waited;
@@ -100,6 +108,7 @@ class CacheVisits {
     Visit* visit = find(client);
     if (visit == nullptr) return;
     visit->waited = visit->waited_for_catalogs = false;
+    visit->since = {};
     visit->verdict.reset();
     forget_if_idle(client);
   }

@@ -117,14 +117,23 @@ struct HistogramSum {
   std::uint64_t quantile(double share) const;
 };
 
+/// An error of the proxy's own that listeners are still to hear of.
+struct UntoldError {
+  std::string sqlstate;
+  std::string message;
+};
+
+/// A QueryEvent's `status` where the proxy answered with an error of its own.
+inline constexpr std::string_view kRefused = "refused";
+
 struct QueryEvent {
   std::chrono::system_clock::time_point at;
   std::uint64_t client = 0;
   std::string sql;
   std::string command;  ///< the tag's words: "SELECT", "CREATE TABLE"
-  std::string status;   ///< Cloudflare's cache status; "disabled" without a cache
+  std::string status;   ///< Cloudflare's cache status; "disabled" without a cache; kRefused
   std::string reason;
-  std::uint64_t duration_us = 0;
+  std::uint64_t duration_us = 0;  ///< as the client felt it: the wait is in it
   std::uint64_t origin_us = 0;
   std::uint64_t wait_us = 0;
   std::uint64_t rows = 0;

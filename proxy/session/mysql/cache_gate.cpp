@@ -75,7 +75,9 @@ Offer CacheGate::offer(Client& client, const Question& question) {
   } else {
     offer = look_up(client, question, asker, plan);
   }
-  if (offer.verdict != Verdict::kWait) question_ended(client);
+  if (offer.verdict == Verdict::kWait) return offer;
+  if (offer.verdict != Verdict::kAnswered) client.has_waited(visits_.time_waited(client));
+  question_ended(client);
   return offer;
 }
 
@@ -162,7 +164,9 @@ Offer CacheGate::answer(Client& client, const Question& question, const Found& f
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - worker_.loop.now());
   const auto taken = static_cast<std::uint64_t>(std::max<std::int64_t>(spent.count(), 0));
   worker_.telemetry.hit.add(taken);
-  worker_.telemetry.query.add(taken);
+  const auto waited = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(visits_.time_waited(client)).count());
+  worker_.telemetry.query.add(taken + waited);
   if (worker_.service.telemetry.listening()) {
     QueryEvent event;
     event.at = std::chrono::system_clock::now();
@@ -171,7 +175,8 @@ Offer CacheGate::answer(Client& client, const Question& question, const Found& f
     event.status = sql::name(status);
     event.reason = found.state == Found::State::kNone ? "answered with another client's miss"
                                                       : stale_reason(found);
-    event.duration_us = taken;
+    event.wait_us = waited;
+    event.duration_us = taken + waited;
     event.rows = found.entry->row_count();
     event.bytes = bytes;
     event.age_us = static_cast<std::uint64_t>(std::max<std::int64_t>(

@@ -81,15 +81,16 @@ void Client::on_drained() {
 
 void Client::granted(std::unique_ptr<pool::OriginConnection> connection) {
   const auto waited = worker_.loop.now() - Waiter::since();
-  waited_us_ = static_cast<std::uint64_t>(
+  const auto micros = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(waited).count());
-  worker_.telemetry.wait.add(waited_us_);
+  worker_.telemetry.wait.add(micros);
   std::unique_ptr<Origin> origin(static_cast<Origin*>(connection.release()));
   if (phase_ == Phase::kWaiting || phase_ == Phase::kGone) {
     worker_.pool().release(std::move(origin));
     if (phase_ == Phase::kWaiting) greet();
     return;
   }
+  waited_us_ += micros;
   attach(std::move(origin));
   unblock(Block::kLease);
 }
@@ -343,9 +344,16 @@ void Client::answer_error(std::string payload) {
   }
 }
 
+/// Which statement it is about is known where the command is.
+void Client::note_untold(std::string_view sqlstate, std::string_view message) {
+  if (!worker_.service.telemetry.listening()) return;
+  untold_ = std::make_unique<UntoldError>(UntoldError{std::string(sqlstate), std::string(message)});
+}
+
 Client::Step Client::refuse(std::uint16_t code, std::string_view sqlstate,
                             std::string_view message) {
   answer_error(my::build_err({code, sqlstate, message}));
+  note_untold(sqlstate, message);
   last_.answered_here(-1);
   last_.failed(code, sqlstate, message);
   return Step::kDone;

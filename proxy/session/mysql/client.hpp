@@ -90,6 +90,11 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::uint64_t shape() const { return capabilities_ & kShapeMask; }
   Origin* lease() const { return lease_.get(); }
   void retry() { unblock(Block::kGate); }
+  /// For the gate: the command that goes on now has waited there, too.
+  void has_waited(std::chrono::steady_clock::duration time) {
+    waited_us_ += static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(time).count());
+  }
   bool pinned() const { return pins_ != 0; }
   /// What became of the present statement at the cache, for its event.
   void set_cache_outcome(sql::CacheStatus status, std::string_view reason);
@@ -273,7 +278,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void pin(Feature feature);
 
   // events.cpp
-  void tell(const Outcome& outcome);
+  void tell(const Outcome& outcome, std::uint64_t waited_us);
+  void tell_refused(const Message& message);
   void tell_session(bool connected);
 
   // client.cpp
@@ -293,6 +299,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void send_ok(std::uint8_t sequence = 1);
   void answer_error(std::string payload);
   Step refuse(std::uint16_t code, std::string_view sqlstate, std::string_view message);
+  void note_untold(std::string_view sqlstate, std::string_view message);
   std::uint16_t told_status() const;
   sql::MysqlLexing lexing_of(const State& state) const;
   void close_politely();
@@ -355,7 +362,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool deaf_ = false;                // … but does not
   bool killed_ = false;              // by the time limit
   bool reply_begun_ = false;
-  std::uint64_t waited_us_ = 0;                    // for the lease, until a statement has run on it
+  std::unique_ptr<UntoldError> untold_;  // of the present command
+  std::uint64_t waited_us_ = 0;          // at the gate and for the lease, until a statement has run
   std::chrono::steady_clock::time_point since_{};  // of the phase; kReady: of the last activity
 };
 

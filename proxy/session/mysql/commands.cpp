@@ -28,12 +28,18 @@ Client::Step Client::command(const Message& message) {
     if (const auto tap = std::exchange(tap_, nullptr)) tap->on_cut();
     const std::string error = std::exchange(pending_error_, {});
     last_.answered_here(-1);
-    if (const auto told = my::parse_err(error))
+    if (const auto told = my::parse_err(error)) {
       last_.failed(told->code, told->sqlstate, told->message);
+      note_untold(told->sqlstate, told->message);
+    }
     answer_error(error);
+    waited_us_ = 0;
+    if (untold_) tell_refused(message);
     return Step::kDone;
   }
-  return run_command(message);
+  const Step step = run_command(message);
+  if (untold_) tell_refused(message);
+  return step;
 }
 
 Client::Step Client::run_command(const Message& message) {

@@ -57,18 +57,20 @@ void Client::ending(const Outcome& outcome) {
   const auto spent = worker_.loop.now() - running_.since;
   const auto micros = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(spent).count());
+  std::uint64_t waited = 0;
   const bool counted = running_.command == my::Command::kQuery ||
                        running_.command == my::Command::kStmtExecute ||
                        running_.command == my::Command::kStmtBulkExecute;
   if (counted) {
     worker_.telemetry.add(Counter::kQueries);
-    worker_.telemetry.query.add(micros + std::exchange(waited_us_, 0));
+    waited = std::exchange(waited_us_, 0);
+    worker_.telemetry.query.add(micros + waited);
     worker_.telemetry.origin.add(micros);
     if (!lease_->in_transaction()) worker_.telemetry.add(Counter::kTransactions);
   }
   if (outcome.failed) worker_.telemetry.add(Counter::kErrors);
   apply_effects(outcome);
-  if (worker_.service.telemetry.listening()) tell(outcome);
+  if (worker_.service.telemetry.listening()) tell(outcome, waited);
 }
 
 void Client::apply_effects(const Outcome& outcome) {

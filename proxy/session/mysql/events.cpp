@@ -43,7 +43,7 @@ void Client::set_cache_outcome(sql::CacheStatus status, std::string_view reason)
   if (worker_.service.telemetry.listening()) cache_reason_ = reason;
 }
 
-void Client::tell(const Outcome& outcome) {
+void Client::tell(const Outcome& outcome, std::uint64_t waited_us) {
   if (running_.text == nullptr) return;
   QueryEvent event;
   event.at = std::chrono::system_clock::now();
@@ -54,9 +54,10 @@ void Client::tell(const Outcome& outcome) {
   event.status = name(prepares ? sql::CacheStatus::kNotAQuery : cache_status_);
   event.reason = prepares ? "it is prepared, not run" : cache_reason_;
   const auto spent = std::chrono::steady_clock::now() - running_.since;
-  event.duration_us = static_cast<std::uint64_t>(
+  event.origin_us = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(spent).count());
-  event.origin_us = event.duration_us;
+  event.wait_us = waited_us;
+  event.duration_us = event.origin_us + waited_us;
   event.rows = outcome.rows != 0 ? outcome.rows : outcome.affected_rows;
   event.bytes = outcome.bytes;
   if (outcome.failed) {
@@ -66,6 +67,30 @@ void Client::tell(const Outcome& outcome) {
   event.pinned = feature_names(pins_);
   event.refused_in_production =
       feature_names(static_cast<std::uint16_t>(pins_ | running_.findings));
+  worker_.service.telemetry.sink()->publish(std::move(event));
+}
+
+/// What was answered here, with an error, and never reached the origin.
+void Client::tell_refused(const Message& message) {
+  const auto refusal = std::exchange(untold_, nullptr);
+  if (!refusal) return;
+  QueryEvent event;
+  event.at = std::chrono::system_clock::now();
+  event.client = id_;
+  using wire::mysql::Command;
+  const Command command = message.command();
+  if (command == Command::kQuery || command == Command::kStmtPrepare) {
+    event.sql = cut(message.argument());
+  } else if (const ClientStatement* statement = find_statement(message);
+             statement != nullptr && command == Command::kStmtExecute) {
+    event.sql = cut(statement->text->text);
+  } else {
+    return;  // no statement
+  }
+  event.command = command == Command::kStmtPrepare ? "PREPARE" : command_of(event.sql);
+  event.status = kRefused;
+  event.sqlstate = refusal->sqlstate;
+  event.error = refusal->message;
   worker_.service.telemetry.sink()->publish(std::move(event));
 }
 

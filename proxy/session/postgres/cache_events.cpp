@@ -31,7 +31,8 @@ void CacheGate::announce_hit(Client& client, const Question& question, const cac
                              std::size_t bytes) {
   const auto taken = micros(Clock::now() - worker_.loop.now());
   worker_.telemetry.hit.add(taken);
-  worker_.telemetry.query.add(taken);
+  const auto waited = micros(visits_.time_waited(client));
+  worker_.telemetry.query.add(taken + waited);
   if (!worker_.service.telemetry.listening()) return;
   QueryEvent event;
   event.at = std::chrono::system_clock::now();
@@ -40,7 +41,8 @@ void CacheGate::announce_hit(Client& client, const Question& question, const cac
   event.status = sql::name(found.status());
   event.reason = found.state == cache::Found::State::kNone ? "answered with another client's miss"
                                                            : stale_reason(found);
-  event.duration_us = taken;
+  event.wait_us = waited;
+  event.duration_us = taken + waited;
   event.rows = found.entry->row_count();
   event.bytes = bytes;
   event.age_us = micros(found.age);

@@ -71,6 +71,7 @@ Offer CacheGate::offer(Client& client, net::Bytes group) {
     offer = look_up(client, question);
   }
   if (offer.verdict == Verdict::kWait) return offer;
+  if (offer.verdict != Verdict::kAnswered) client.has_waited(visits_.time_waited(client));
   const bool describes = question.shape.kind == Kind::kDescribe && !question.shape.syncs;
   if (describes && offer.verdict != Verdict::kAnswered) visits_.of(client).describing = true;
   visits_.question_ended(client);

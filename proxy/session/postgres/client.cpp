@@ -117,15 +117,16 @@ void Client::on_drained() {
 // --- the origin connection ----------------------------------------------------------------------
 
 void Client::granted(std::unique_ptr<pool::OriginConnection> connection) {
-  waited_ = worker_.loop.now() - Waiter::since();
+  const auto waited = worker_.loop.now() - Waiter::since();
   worker_.telemetry.wait.add(static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(waited_).count()));
+      std::chrono::duration_cast<std::chrono::microseconds>(waited).count()));
   std::unique_ptr<Origin> origin(static_cast<Origin*>(connection.release()));
   if (phase_ == Phase::kGone) {
     worker_.pool().release(std::move(origin));
     return;
   }
   if (phase_ == Phase::kProfile) return arrived(std::move(origin));
+  waited_ += waited;
   attach(std::move(origin));
   unblock(Block::kLease);
 }
@@ -342,6 +343,12 @@ void Client::stayed_away() {
   unblock(Block::kLease);
 }
 
+/// Which statement it is shows when it is skipped.
+void Client::note_untold(std::string_view sqlstate, std::string_view message) {
+  if (phase_ != Phase::kReady || !told_of()) return;
+  untold_ = std::make_unique<UntoldError>(UntoldError{std::string(sqlstate), std::string(message)});
+}
+
 /// No connection came: the group that wanted one fails, the session lives on.
 void Client::fail_group(const pool::Refusal& refusal) {
   const bool login = phase_ == Phase::kProfile;
@@ -357,10 +364,12 @@ void Client::fail_group(const pool::Refusal& refusal) {
     pg::append_error_response(out, told);
     stream_->write(out);
     worker_.telemetry.add(Counter::kErrors);
+    note_untold(told.sqlstate, told.message);
   } else if (refusal.why == pool::Refusal::Why::kWaitTimeout) {
-    send_error(severity, pg::sqlstate::kTooManyConnections,
-               "Timed out while waiting for an open slot in the pool.",
+    constexpr std::string_view kTimedOut = "Timed out while waiting for an open slot in the pool.";
+    send_error(severity, pg::sqlstate::kTooManyConnections, kTimedOut,
                pool_full_hint(worker_.options->config.local.session_features));
+    note_untold(pg::sqlstate::kTooManyConnections, kTimedOut);
   } else if (refusal.why == pool::Refusal::Why::kClosing) {
     send_error("FATAL", pg::sqlstate::kAdminShutdown,
                "terminating connection due to administrator command");
@@ -368,8 +377,10 @@ void Client::fail_group(const pool::Refusal& refusal) {
   } else {
     send_error(severity, pg::sqlstate::kConnectionFailure, refusal.error.message,
                refusal.error.hint);
+    note_untold(pg::sqlstate::kConnectionFailure, refusal.error.message);
   }
   if (login) return close_politely();
+  waited_ = {};
   lose_begin();
   drop_tap();
   skip_to_sync_ = true;

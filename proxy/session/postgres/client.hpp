@@ -61,6 +61,9 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   /// For those who listen to events: a statement is over. `error`: of an ErrorResponse, or empty.
   void tell(const Expected& entry, net::Bytes tag_body, net::Bytes error, std::uint64_t rows,
             std::uint64_t bytes);
+  /// Likewise of one that was answered here, with an error, and never reached the origin.
+  void tell_refused(net::Bytes sql, std::string_view sqlstate, std::string_view message);
+  void tell_untold(net::Bytes sql);
   bool told_of() const { return !own_ && worker_.service.telemetry.listening(); }
   void unnamed_parsed(const Expected& entry);
   void unnamed_failed();  ///< there is none any more
@@ -105,6 +108,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void moved_sequences_on(Origin& origin);
   /// How long it waited for the origin connection that it gets now; asked once.
   std::chrono::steady_clock::duration take_wait() { return std::exchange(waited_, {}); }
+  /// For the gate: the group that goes on now has waited there, too.
+  void has_waited(std::chrono::steady_clock::duration time) { waited_ += time; }
   /// What a client's name means now; the empty name is the unnamed statement.
   struct Meaning {
     TextRef text;
@@ -315,12 +320,12 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step clean_up(const Message& message, TextInfo& text, const sql::Statement& statement,
                 bool& handled);
   Step deallocate_there(std::string_view name, TextInfo& text);
-  Step refuse(const Message& message, const Refused& refusal);
+  Step refuse(const Message& message, TextInfo& text, const Refused& refusal);
   Step refuse_with(const Message& message, std::string_view sqlstate, const std::string& text);
   Step answer_here(const Message& message, std::string_view tag);
   void own_sequences(const TextInfo& text);
   void forget_sequences();
-  void poison_query(std::string_view sqlstate, std::string_view text, std::string_view hint);
+  Expected& poison_query(std::string_view sqlstate, std::string_view text, std::string_view hint);
   void note(const Findings& findings);
   bool in_transaction() const;
   void forget_all();
@@ -350,6 +355,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void block(Block reason);
   void detach_origin(bool rest_missing);
   void drop_tap();
+  void note_untold(std::string_view sqlstate, std::string_view message);
   void fail_group(const pool::Refusal& refusal);
   void send_error(std::string_view severity, std::string_view sqlstate, std::string_view message,
                   std::string_view hint = {});
@@ -411,16 +417,17 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool error_in_group_ = false;
   bool recovered_ = false;  // since ReadyForQuery; in a failed transaction only its end succeeds
   bool cancelled_ = false;
-  bool ending_tap_ = false;  // the answer that is being captured ends with this message
-  bool clean_ = false;       // that answer held no error and left no transaction
-  std::uint16_t lost_ = 0;   // bits by Feature: for the present statement's event
+  bool ending_tap_ = false;              // the answer that is being captured ends with this message
+  bool clean_ = false;                   // that answer held no error and left no transaction
+  std::uint16_t lost_ = 0;               // bits by Feature: for the present statement's event
+  std::unique_ptr<UntoldError> untold_;  // of the group that is being skipped
   sql::CacheStatus cache_status_ = sql::CacheStatus::kDisabled;
-  bool reset_ran_ = false;                         // in the present transaction
-  bool reapply_ = false;                           // a RESET took the startup's settings away too
-  std::vector<std::string> reset_names_;           // only these, if any
-  bool reapplied_ = false;                         // in the present transaction
-  bool rolled_back_ = false;                       // it was
-  std::chrono::steady_clock::duration waited_{};   // for the lease, until it is told of it
+  bool reset_ran_ = false;                        // in the present transaction
+  bool reapply_ = false;                          // a RESET took the startup's settings away too
+  std::vector<std::string> reset_names_;          // only these, if any
+  bool reapplied_ = false;                        // in the present transaction
+  bool rolled_back_ = false;                      // it was
+  std::chrono::steady_clock::duration waited_{};  // at the gate and for the lease, until it is told
   std::chrono::steady_clock::time_point since_{};  // of the phase; kReady: of the last activity
 };
 

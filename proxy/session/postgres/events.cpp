@@ -28,6 +28,11 @@ std::string cut(std::string_view sql) {
   return std::string(sql.substr(0, end));
 }
 
+std::uint64_t micros(std::chrono::steady_clock::duration time) {
+  const auto count = std::chrono::duration_cast<std::chrono::microseconds>(time).count();
+  return count < 0 ? 0 : static_cast<std::uint64_t>(count);
+}
+
 }  // namespace
 
 void Client::set_cache_outcome(sql::CacheStatus status, std::string reason) {
@@ -50,13 +55,13 @@ void Client::tell(const Expected& entry, net::Bytes tag_body, net::Bytes error, 
   if (text != nullptr) event.sql = cut(text->text);
   const auto tag = pg::parse_command_complete(tag_body);
   if (tag) event.command = pg::tag_command(*tag);
-  event.status = name(cache_status_);
-  if (session_) event.reason = session_->cache_reason;
+  event.status = entry.poison ? kRefused : name(cache_status_);
+  if (session_ && !entry.poison) event.reason = session_->cache_reason;
   if (session_) event.tables_written = session_->tables_written;
   const auto spent = std::chrono::steady_clock::now() - entry.start;
-  event.duration_us = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::microseconds>(spent).count());
-  event.origin_us = event.duration_us;
+  event.origin_us = micros(spent);
+  event.wait_us = lease_ ? micros(lease_->waited()) : 0;
+  event.duration_us = event.origin_us + event.wait_us;
   event.rows = rows;
   event.bytes = bytes;
   if (const auto fields = pg::parse_error_response(error)) {
@@ -66,6 +71,23 @@ void Client::tell(const Expected& entry, net::Bytes tag_body, net::Bytes error, 
   event.pinned = feature_names(pins_);
   event.refused_in_production = feature_names(static_cast<std::uint16_t>(pins_ | lost_));
   lost_ = 0;
+  worker_.service.telemetry.sink()->publish(std::move(event));
+}
+
+/// The first statement of a group that failed for want of a connection; called as it is skipped.
+void Client::tell_untold(net::Bytes sql) {
+  const auto error = std::exchange(untold_, nullptr);
+  if (error && told_of()) tell_refused(sql, error->sqlstate, error->message);
+}
+
+void Client::tell_refused(net::Bytes sql, std::string_view sqlstate, std::string_view message) {
+  QueryEvent event;
+  event.at = std::chrono::system_clock::now();
+  event.client = process_id_;
+  event.sql = cut(sql);
+  event.status = kRefused;
+  event.sqlstate = sqlstate;
+  event.error = message;
   worker_.service.telemetry.sink()->publish(std::move(event));
 }
 

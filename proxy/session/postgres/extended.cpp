@@ -42,8 +42,9 @@ void Client::forward_extended(net::Bytes bytes) {
 // --- Parse --------------------------------------------------------------------------------------
 
 Client::Step Client::parse(const Message& message) {
-  if (skipping()) return Step::kDone;
   const auto parse = pg::parse_parse(message.body);
+  if (untold_ && parse) tell_untold(parse->text);
+  if (skipping()) return Step::kDone;
   if (!parse) return malformed(message);
   TextRef text = worker_.texts.get(parse->text);
   if (text->asks_sequences) asks_sequences_ = true;
@@ -148,8 +149,12 @@ bool Client::in_failed_transaction() const {
 // --- Bind ---------------------------------------------------------------------------------------
 
 Client::Step Client::bind(const Message& message) {
-  if (skipping()) return Step::kDone;
   const auto names = pg::peek_bind_names(message.body);
+  if (untold_ && names) {
+    const Meaning meant = meaning(names->statement);
+    tell_untold(meant.text ? net::Bytes(meant.text->text) : net::Bytes());
+  }
+  if (skipping()) return Step::kDone;
   if (!names) return malformed(message);
   if (!need_origin()) return Step::kBlocked;
   if (check_failed_) {

@@ -68,7 +68,7 @@ struct Expected {
   std::uint16_t statement = 0;    ///< kQuery: how many of its statements are complete
   std::uint64_t serial = 0;       ///< unnamed: of the Parse; else of the client's message
   std::chrono::steady_clock::time_point start{};
-  TextRef text;           ///< kQuery, kExecute: what runs; kParse of the unnamed statement
+  TextRef text;           ///< kQuery, kExecute: what runs; kParse of the unnamed statement; poison
   StatementRef prepared;  ///< the origin's statement it is about
   NamedRef named;         ///< the client's name it is about
   std::unique_ptr<std::string> payload;  ///< kClose: the client's name; poison: an ErrorResponse;

@@ -87,6 +87,8 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   net::Stream& stream() { return *stream_; }
   InFlight& in_flight() { return in_flight_; }
   PreparedOnOrigin& prepared() { return prepared_; }
+  /// How long the owner waited for this lease, until that has been counted.
+  std::chrono::steady_clock::duration waited() const { return waited_; }
   void write(net::Bytes bytes);
   Expected& expect(ReplyKind kind, ReplyAction action = ReplyAction::kForward);
   /// Makes replies of entries that were only pretended, as far as their turn has come.

@@ -322,10 +322,13 @@ Origin::Pass Origin::error(net::Bytes body) {
   if (owner_ != nullptr) {
     owner_->failed(head, body);
     if (owner_->told_of()) {
+      const bool instead = told == Pass::kReplace && replacement_.size() > pg::kHeaderSize;
+      const net::Bytes said =
+          instead ? net::Bytes(replacement_).substr(pg::kHeaderSize) : net::Bytes(body);
       if (head.kind == ReplyKind::kQuery) {
-        last_error_ = body;
+        last_error_ = said;
       } else if (head.kind != ReplyKind::kSync) {
-        tell(head, {}, body);
+        tell(head, {}, said);
       }
     }
   }

@@ -23,7 +23,7 @@ Client::Step Client::apply_policy(const Message& message, TextInfo& text, bool& 
   Findings findings = examine(analysis, policy, in_transaction());
   if (findings.refused) {
     handled = true;
-    return refuse(message, findings.refusal);
+    return refuse(message, text, findings.refusal);
   }
   if (!need_origin()) return Step::kBlocked;
   note(findings);
@@ -31,21 +31,20 @@ Client::Step Client::apply_policy(const Message& message, TextInfo& text, bool& 
 }
 
 /// The statement does not run, and its failure has the consequences of any other.
-Client::Step Client::refuse(const Message& message, const Refused& refusal) {
+Client::Step Client::refuse(const Message& message, TextInfo& text, const Refused& refusal) {
   const bool simple = message.header.is(Frontend::kQuery);
   if (simple && !lease_ && !begun_) {
     worker_.telemetry.refused(refusal.feature);
     send_error("ERROR", pg::sqlstate::kSystemError, refusal.message, refusal.hint);
     send_ready();
+    if (told_of()) tell_refused(text.text, pg::sqlstate::kSystemError, refusal.message);
     return Step::kDone;
   }
   if (!need_origin()) return Step::kBlocked;
   worker_.telemetry.refused(refusal.feature);
-  if (!simple) {
-    poison(pg::sqlstate::kSystemError, refusal.message, refusal.hint);
-    return Step::kDone;
-  }
-  poison_query(pg::sqlstate::kSystemError, refusal.message, refusal.hint);
+  Expected& entry = simple ? poison_query(pg::sqlstate::kSystemError, refusal.message, refusal.hint)
+                           : poison(pg::sqlstate::kSystemError, refusal.message, refusal.hint);
+  entry.text = TextRef(&text);
   return Step::kDone;
 }
 
@@ -205,7 +204,8 @@ Client::Step Client::refuse_with(const Message& message, std::string_view sqlsta
   return Step::kDone;
 }
 
-void Client::poison_query(std::string_view sqlstate, std::string_view text, std::string_view hint) {
+Expected& Client::poison_query(std::string_view sqlstate, std::string_view text,
+                               std::string_view hint) {
   auto payload = std::make_unique<std::string>();
   pg::append_error_response(*payload, {"ERROR", sqlstate, text, {}, hint});
   std::string& out = worker_.scratch;
@@ -216,6 +216,7 @@ void Client::poison_query(std::string_view sqlstate, std::string_view text, std:
   entry.poison = true;
   entry.payload = std::move(payload);
   query_sent();
+  return entry;
 }
 
 /// CommandComplete made here, with ReadyForQuery behind it for a simple Query. The caller has made

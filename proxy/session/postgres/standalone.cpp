@@ -46,13 +46,15 @@ void Client::expect_run(ReplyKind kind, TextRef text) {
 bool Client::skips_whole_group() {
   if (lease_ && lease_->ignoring()) return true;
   if (!std::exchange(skip_to_sync_, false)) return false;
+  untold_.reset();
   send_ready();
   return true;
 }
 
 Client::Step Client::query(const Message& message) {
-  if (skips_whole_group()) return Step::kDone;
   const auto query = pg::parse_query(message.body);
+  if (untold_ && query) tell_untold(query->text);
+  if (skips_whole_group()) return Step::kDone;
   if (!query) return malformed(message);
   const TextRef text = worker_.texts.get_once(query->text);
   if (text->asks_sequences) asks_sequences_ = true;
@@ -86,6 +88,7 @@ Client::Step Client::sync(const Message& message) {
   if (skip_to_sync_ || !lease_) {
     if (waiting()) return Step::kBlocked;
     skip_to_sync_ = false;
+    untold_.reset();
     send_ready();
     return Step::kDone;
   }

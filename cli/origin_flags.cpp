@@ -320,12 +320,29 @@ core::Result<ConfigEdit> read_flags(Context& context) {
   return edit;
 }
 
+/// As in wrangler, an empty value counts as not given. Where something is missing then, it is that
+/// value: `--connection-string "$URL"` of a variable that is not set.
+core::Result<void> blame_empty(const Arguments& args) {
+  constexpr std::string_view kSources[] = {
+      "connection-string", "connection-string-env", "database",
+      "origin-user",       "origin-password-file",  "origin-password"};
+  for (const std::string_view flag : kSources) {
+    if (!args.given(flag) || args.text(flag)) continue;
+    const bool whole = flag == "connection-string";
+    return core::usage(whole ? std::string("The connection string is empty.")
+                             : fmt::format("--{} is empty.", flag),
+                       "If the value comes from a variable of the shell: is that set?");
+  }
+  return {};
+}
+
 /// On a terminal, what is missing is asked for.
 core::Result<void> ask_for_missing(Context& context, ConfigEdit& edit) {
   if (edit.connection || !context.may_ask()) return {};
   const bool nothing = !edit.host && !edit.database && !edit.user && !edit.password &&
                        !edit.service_id && !edit.access_client_id;
   if (nothing) {
+    if (auto fine = blame_empty(context.args()); !fine) return fine;
     auto text = ask_secret(context.out(), "Connection string of the database (not shown)?");
     if (!text) return tl::unexpected(text.error());
     if (text->empty()) {
@@ -343,8 +360,11 @@ core::Result<void> ask_for_missing(Context& context, ConfigEdit& edit) {
   return {};
 }
 
-core::Result<void> check_complete(const ConfigEdit& edit) {
+core::Result<void> check_complete(const Arguments& args, const ConfigEdit& edit) {
   if (edit.connection) return {};
+  if (!edit.database || !edit.password || !edit.user) {
+    if (auto fine = blame_empty(args); !fine) return fine;
+  }
   if (!edit.database) {
     return core::usage(
         "Missing required option --database.",
@@ -372,108 +392,25 @@ core::Result<void> check_complete(const ConfigEdit& edit) {
   return {};
 }
 
-void apply_connection(const core::ConnectionString& connection, core::Config& config) {
-  config.origin = connection.origin;
-  if (connection.ssl_mode != core::SslMode::kDefault) config.tls.mode = connection.ssl_mode;
-  // As in libpq: the system's authorities are worth something only with the name checked.
-  if (connection.ssl_root_certificate == "system") config.tls.mode = core::SslMode::kVerifyFull;
-  if (connection.connect_timeout) config.local.connect_timeout = *connection.connect_timeout;
-}
-
-/// Host and port, service id, Access: one of the three is where the origin is.
-void apply_network(const ConfigEdit& edit, core::Origin& origin) {
-  if (edit.service_id) {
-    origin.service_id = *edit.service_id;
-    origin.host.clear();
-    origin.port = 0;
-    origin.access_client_id.clear();
-    origin.access_client_secret = {};
-  } else if (edit.access_client_id) {
-    origin.access_client_id = *edit.access_client_id;
-    origin.access_client_secret = *edit.access_client_secret;
-    origin.host = *edit.host;
-    origin.port = 0;
-    origin.service_id.clear();
-  } else if (edit.host) {
-    origin.host = *edit.host;
-    // An update of the host alone keeps the port.
-    const auto present = origin.port != 0 ? origin.port : core::default_port(origin.scheme);
-    origin.port = edit.port.value_or(present);
-    origin.service_id.clear();
-    origin.access_client_id.clear();
-    origin.access_client_secret = {};
-  }
-  // Brackets are how an IPv6 address is written in URLs; it is stored without.
-  if (origin.host.starts_with('[') && origin.host.ends_with(']')) {
-    origin.host = origin.host.substr(1, origin.host.size() - 2);
-  }
-}
-
-void apply_caching(const ConfigEdit& edit, core::Caching& caching) {
-  if (edit.caching_disabled) {
-    caching.disabled = *edit.caching_disabled;
-    if (caching.disabled && !edit.max_age) caching.max_age.reset();
-    if (caching.disabled && !edit.stale_while_revalidate) caching.stale_while_revalidate.reset();
-  } else if (edit.max_age || edit.stale_while_revalidate) {
-    caching.disabled = false;
-  }
-  if (edit.max_age) caching.max_age = edit.max_age;
-  if (edit.stale_while_revalidate) caching.stale_while_revalidate = edit.stale_while_revalidate;
-}
-
 }  // namespace
 
 std::span<const Flag> origin_flags() { return kFlags; }
-
-bool ConfigEdit::touches_origin() const {
-  return connection || scheme || host || port || database || user || password || service_id ||
-         access_client_id || ca_certificate_id || mtls_certificate_id || ssl_mode;
-}
-
-bool ConfigEdit::empty() const {
-  return !touches_origin() && !caching_disabled && !max_age && !stale_while_revalidate &&
-         !origin_connection_limit && settings.empty();
-}
-
-core::Result<void> ConfigEdit::apply(core::Config& config) const {
-  if (connection) apply_connection(*connection, config);
-  core::Origin& origin = config.origin;
-  if (scheme) {
-    origin.scheme = *scheme;
-    origin.scheme_text.clear();
-  }
-  if (database) origin.database = *database;
-  if (user) origin.user = *user;
-  if (password) origin.password = *password;
-  apply_network(*this, origin);
-  if (ca_certificate_id) config.tls.ca_certificate_id = *ca_certificate_id;
-  if (mtls_certificate_id) config.tls.mtls_certificate_id = *mtls_certificate_id;
-  if (ssl_mode) {
-    auto mode = core::parse_ssl_mode(*ssl_mode, origin.scheme);
-    if (!mode) return tl::unexpected(mode.error());
-    config.tls.mode = *mode;
-  }
-  apply_caching(*this, config.caching);
-  if (origin_connection_limit) config.origin_connection_limit = *origin_connection_limit;
-  for (const auto& [setting, value] : settings) {
-    if (auto done = setting->set(config.local, value); !done) return done;
-  }
-  return {};
-}
 
 core::Result<ConfigEdit> read_new_config(Context& context) {
   auto edit = read_flags(context);
   if (!edit) return edit;
   if (auto asked = ask_for_missing(context, *edit); !asked) return tl::unexpected(asked.error());
-  if (auto whole = check_complete(*edit); !whole) return tl::unexpected(whole.error());
+  if (auto whole = check_complete(context.args(), *edit); !whole)
+    return tl::unexpected(whole.error());
   return edit;
 }
 
 core::Result<ConfigEdit> read_config_change(Context& context) {
   // A new config is told which of them it lacks; an update must not take "" for "unchanged".
   constexpr std::string_view kParts[] = {
-      "connection-string", "origin-host",      "database",   "origin-user",
-      "origin-password",   "access-client-id", "service-id", "access-client-secret"};
+      "connection-string",     "origin-host",         "database",   "origin-user",
+      "origin-password",       "access-client-id",    "service-id", "access-client-secret",
+      "connection-string-env", "origin-password-file"};
   if (auto fine = refuse_empty(context.args(), kParts); !fine) return tl::unexpected(fine.error());
   auto edit = read_flags(context);
   if (!edit) return edit;

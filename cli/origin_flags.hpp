@@ -1,53 +1,18 @@
 // The flags of wrangler's `create` and `update` that describe a config, and what they change.
 //
-// Reading them asks (a password, on a terminal) and opens files; applying them is pure, so that
-// `update` can apply them inside the registry's transaction and to the copy that is verified.
+// Reading them asks (a password, on a terminal) and opens files.
 #pragma once
 
-#include <optional>
 #include <span>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "cli/command.hpp"
+#include "cli/config_edit.hpp"
 #include "cli/context.hpp"
-#include "core/config/config.hpp"
-#include "core/config/connection_string.hpp"
-#include "core/config/settings.hpp"
+#include "core/base/error.hpp"
 
 namespace hyperdrive::cli {
 
 std::span<const Flag> origin_flags();
-
-/// What the flags say. What is not given stays as it is.
-struct ConfigEdit {
-  std::optional<core::ConnectionString> connection;  ///< replaces the whole origin
-  std::optional<core::Scheme> scheme;
-  std::optional<std::string> host;
-  std::optional<std::uint16_t> port;
-  std::optional<std::string> database;
-  std::optional<std::string> user;
-  std::optional<core::Secret> password;
-  std::optional<std::string> service_id;
-  std::optional<std::string> access_client_id;
-  std::optional<core::Secret> access_client_secret;
-  std::optional<std::string> ca_certificate_id;
-  std::optional<std::string> mtls_certificate_id;
-  std::optional<std::string> ssl_mode;
-  std::optional<bool> caching_disabled;
-  std::optional<int> max_age;
-  std::optional<int> stale_while_revalidate;
-  std::optional<int> origin_connection_limit;
-  std::vector<std::pair<const core::Setting*, std::string>> settings;
-  std::optional<std::string> root_certificate;  ///< file of the connection string's `sslrootcert`
-
-  bool empty() const;
-  /// Whether the origin must be verified anew.
-  bool touches_origin() const;
-  /// Applies everything; errors are those of values that do not fit this config.
-  core::Result<void> apply(core::Config& config) const;
-};
 
 /// For `create`: an origin must be there in full.
 core::Result<ConfigEdit> read_new_config(Context& context);

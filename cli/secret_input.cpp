@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 #include "cli/output/prompt.hpp"
 #include "core/base/file.hpp"
@@ -54,7 +55,8 @@ core::Result<std::optional<core::Secret>> connection_string_input(Context& conte
   if (const auto name = args.text("connection-string-env")) {
     auto value = environment_variable(name->c_str());
     if (!value) {
-      return core::usage(fmt::format("The environment variable {} is not set.", *name),
+      return core::usage(fmt::format("The environment variable {} is {}.", *name,
+                                     std::getenv(name->c_str()) == nullptr ? "not set" : "empty"),
                          "--connection-string-env takes the name of a variable that holds the "
                          "connection string.");
     }

@@ -293,6 +293,10 @@ std::string bracketed(std::string_view host) {
 
 Result<ConnectionString> parse_connection_string(std::string_view original) {
   const Secret text(cleaned(original));
+  if (text.empty())
+    return usage(
+        "The connection string is empty.",
+        fmt::format("Write it as {}. If it comes from a variable: is that set?", kExample));
   if (!is_utf8(text.reveal())) return usage("The connection string is not UTF-8 text.");
   auto parts = cut(text.reveal());
   if (!parts) return tl::unexpected(parts.error());

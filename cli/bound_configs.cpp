@@ -4,6 +4,7 @@
 
 #include "cli/wrangler_file.hpp"
 #include "core/config/connection_string.hpp"
+#include "core/config/suggest.hpp"
 #include "core/process/ports.hpp"
 #include "core/secrets/random.hpp"
 
@@ -63,7 +64,7 @@ core::Result<core::Config> config_of(Context& context, core::Registry& registry,
                   "--binding {}\n"
                   "Or make one and bind it: hyperdrive create my-db --binding {} "
                   "--connection-string …",
-                  binding.id, binding.name, binding.name),
+                  core::shell_word(binding.id), binding.name, binding.name),
       core::code::kNoSuchConfig);
 }
 
@@ -108,7 +109,9 @@ core::Result<std::vector<BoundConfig>> bound_configs(Context& context, std::stri
   }
   if (!bound.empty()) return bound;
   if (wanted) {
-    bound.push_back({std::string(wrangler::kDefaultBindingName), std::move(*wanted)});
+    bound.push_back({.binding = std::string(wrangler::kDefaultBindingName),
+                     .config = std::move(*wanted),
+                     .unbound = true});
     return bound;
   }
   const std::string where =

@@ -16,6 +16,7 @@ struct BoundConfig {
   std::string binding;
   core::Config config;     ///< with its secrets
   bool temporary = false;  ///< not in the registry: made of a binding's localConnectionString
+  bool unbound = false;    ///< no wrangler file here binds it: `binding` is the default name
 };
 
 /// Every binding of the wrangler file here (in the environment of `-e`); with `only` the bindings

@@ -42,11 +42,22 @@ core::Result<Variables> variables(Context& context) {
   if (!home) return tl::unexpected(home.error());
   Variables lines;
   for (BoundConfig& one : *bound) {
+    if (one.temporary) {
+      // Nothing would ever listen there: only `dev` makes a proxy for it.
+      context.out().note(fmt::format(
+          "{} is left out: its id is not known here. wrangler connects to its "
+          "localConnectionString; `hyperdrive dev` puts a proxy between.",
+          one.binding));
+      continue;
+    }
     adopt_running_address(*home, one.config);
     lines.emplace_back(local_variable(one.binding),
                        core::local_connection_string(one.config).reveal());
   }
-  return lines;
+  if (!lines.empty()) return lines;
+  return core::fail("No binding here has a config of this machine.",
+                    "`hyperdrive pull ID` fetches one of your Cloudflare account, `hyperdrive bind "
+                    "<config>` binds one that you have.");
 }
 
 Outcome write(Context& context, const std::string& file, const Variables& lines) {

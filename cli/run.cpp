@@ -56,16 +56,18 @@ core::Result<void> check_config_file(const Context& context) {
 }
 
 int finish(Output& out, const Outcome& outcome) {
-  if (outcome) return *outcome;
-  out.error(outcome.error());
-  return static_cast<int>(outcome.error().exit);
+  const auto written = out.check_written();
+  if (outcome && (*outcome != 0 || written)) return *outcome;
+  const core::Error& error = outcome ? written.error() : outcome.error();
+  out.error(error);
+  return static_cast<int>(error.exit);
 }
 
 int print_help(const Parsed& parsed, Output& out) {
   std::string text = parsed.command != nullptr ? command_help(*parsed.command, out.width())
                                                : overview(parsed.group, out.width());
-  if (core::write_all(STDOUT_FILENO, text) != 0) return static_cast<int>(core::Exit::kError);
-  return 0;
+  out.print_raw(text);
+  return finish(out, 0);
 }
 
 int run_words(const std::vector<std::string>& words) {
@@ -78,7 +80,7 @@ int run_words(const std::vector<std::string>& words) {
   if (parsed->version) {
     out.document_if_json({{"version", kVersion}});
     out.print(kVersion);
-    return 0;
+    return finish(out, 0);
   }
   if (parsed->help) return print_help(*parsed, out);
   if (auto there = change_folder(parsed->arguments); !there) {

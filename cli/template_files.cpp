@@ -144,8 +144,9 @@ core::Result<std::vector<std::string>> copy_template(std::string_view name,
     }
     return written;
   } catch (const fs::filesystem_error& error) {
-    return core::fail(fmt::format("Cannot write the template: {}.", error.code().message()),
-                      error.path1().string());
+    return core::fail(fmt::format("Cannot write the template into {}: {}.", error.path1().string(),
+                                  error.code().message()),
+                      "Name a folder where you may write.");
   }
 }
 

@@ -17,6 +17,7 @@
 #include "core/config/connection_string.hpp"
 #include "core/config/declaration.hpp"
 #include "core/config/settings.hpp"
+#include "core/config/suggest.hpp"
 
 namespace hyperdrive::cli {
 namespace {
@@ -159,9 +160,9 @@ core::Result<void> refuse_running(const core::Home& home, const std::vector<core
   const RunningProxies running = running_proxies(home);
   for (const core::Config& config : doomed) {
     if (!running.count(config.id)) continue;
-    return core::fail(
-        fmt::format("'{}' is to be deleted, but its proxy is running.", config.name),
-        fmt::format("Nothing was changed. Stop it first: hyperdrive stop {}", config.name));
+    return core::fail(fmt::format("'{}' is to be deleted, but its proxy is running.", config.name),
+                      fmt::format("Nothing was changed. Stop it first: hyperdrive stop {}",
+                                  core::shell_word(config)));
   }
   return {};
 }
@@ -321,6 +322,10 @@ core::Result<void> tell_proxies(Context& context, const core::Plan& plan) {
 Outcome apply(Context& context) {
   auto input = read_input(context);
   if (!input) return tl::unexpected(input.error());
+  // What was written to a full disk, or is not there behind a pipe, is no wish to have no configs.
+  if (input->text.find_first_not_of(" \t\r\n") == std::string::npos) {
+    return core::usage("The file is empty.", "One that declares no config says: version = 1");
+  }
   auto declared =
       core::read_declarations(input->text, input->format, [&](std::string_view reference) {
         return core::resolve_secret_reference(reference, input->folder);

@@ -14,6 +14,7 @@
 #include "cli/context.hpp"
 #include "cli/interrupt.hpp"
 #include "core/base/file.hpp"
+#include "core/config/suggest.hpp"
 #include "core/config/text.hpp"
 #include "core/process/proxy.hpp"
 
@@ -65,14 +66,15 @@ nlohmann::ordered_json lines_of(std::string_view text) {
   return lines;
 }
 
-/// Prints what `fd` has from here on; false when standard output is closed.
-bool pour(int fd) {
+/// Prints what `fd` has from here on; false when standard output takes no more.
+bool pour(int fd, Output& out) {
   char buffer[16384];
   while (true) {
     const ssize_t got = ::read(fd, buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return true;
-    if (core::write_all(STDOUT_FILENO, {buffer, static_cast<std::size_t>(got)}) != 0) return false;
+    out.print_raw({buffer, static_cast<std::size_t>(got)});
+    if (out.reader_left() || !out.check_written()) return false;
   }
 }
 
@@ -84,10 +86,10 @@ bool is_replaced(int fd, const std::string& path) {
   return open_file.st_ino != named.st_ino || named.st_size < ::lseek(fd, 0, SEEK_CUR);
 }
 
-Outcome follow(const std::string& path, core::Descriptor fd) {
+Outcome follow(const std::string& path, core::Descriptor fd, Output& out) {
   const InterruptFlag interrupted;
   while (!interrupted.raised()) {
-    if (!pour(fd.get())) return 0;
+    if (!pour(fd.get(), out)) return 0;
     if (is_replaced(fd.get(), path)) {
       core::Descriptor next(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
       if (next) fd = std::move(next);
@@ -119,7 +121,7 @@ Outcome logs(Context& context) {
       return core::fail(fmt::format("Cannot read {}: {}.", path, core::errno_text(errno)));
     }
     return core::fail(fmt::format("The proxy of '{}' has not written a log yet.", config->name),
-                      fmt::format("Start it: hyperdrive start {}", config->name));
+                      fmt::format("Start it: hyperdrive start {}", core::shell_word(*config)));
   }
   auto text = core::read_file(path);
   if (!text) return tl::unexpected(text.error());
@@ -128,10 +130,10 @@ Outcome logs(Context& context) {
     context.out().document(lines_of(last));
     return 0;
   }
-  core::write_all(STDOUT_FILENO, last);
+  context.out().print_raw(last);
   if (!context.args().on("follow")) return 0;
   ::lseek(fd.get(), static_cast<off_t>(text->size()), SEEK_SET);
-  return follow(path, std::move(fd));
+  return follow(path, std::move(fd), context.out());
 }
 
 }  // namespace

@@ -205,6 +205,10 @@ Outcome stats(Context& context) {
   auto configs = wanted(context);
   if (!configs) return tl::unexpected(configs.error());
   const bool one = !context.args().positional(0).empty();
+  if (context.args().on("watch") && context.out().json()) {
+    return core::usage("--watch has no end, and --json prints one document.",
+                       "Leave one of the two out.");
+  }
   if (!context.args().on("watch")) {
     auto done = print_once(context, *configs, one);
     return done ? Outcome(0) : tl::unexpected(done.error());
@@ -212,6 +216,7 @@ Outcome stats(Context& context) {
   const InterruptFlag interrupted;
   while (true) {
     if (auto done = print_once(context, *configs, one); !done) return tl::unexpected(done.error());
+    if (context.out().reader_left() || !context.out().check_written()) return 0;
     for (int tenth = 0; tenth < 10; ++tenth) {
       if (interrupted.raised()) return static_cast<int>(core::Exit::kInterrupted);
       std::this_thread::sleep_for(std::chrono::milliseconds(100));

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -16,11 +17,8 @@
 namespace hyperdrive::cli {
 namespace {
 
-void write_line(int fd, std::string_view text) {
-  std::string line(text);
-  line += '\n';
-  // A closed pipe (`hyperdrive list | head -1`) is the reader's decision, not an error of ours.
-  core::write_all(fd, line);
+void write_error_line(std::string_view text) {
+  core::write_all(STDERR_FILENO, std::string(text) + '\n');
 }
 
 std::string_view escape(Style style) {
@@ -58,19 +56,32 @@ Output::Output(Mode mode)
 }
 
 void Output::say(std::string_view line) {
-  if (!mode_.json && !mode_.quiet) write_line(STDOUT_FILENO, line);
+  if (!mode_.json && !mode_.quiet) put(std::string(line) + '\n');
 }
 
 void Output::print(std::string_view line) {
-  if (!mode_.json) write_line(STDOUT_FILENO, line);
+  if (!mode_.json) put(std::string(line) + '\n');
 }
 
-void Output::print_raw(std::string_view text) { core::write_all(STDOUT_FILENO, text); }
+void Output::print_raw(std::string_view text) { put(text); }
+
+void Output::put(std::string_view text) {
+  if (write_error_ == 0) write_error_ = core::write_all(STDOUT_FILENO, text);
+}
+
+core::Result<void> Output::check_written() const {
+  // A closed pipe (`hyperdrive list | head -1`) is the reader's decision, not an error of ours.
+  if (write_error_ == 0 || reader_left()) return {};
+  return core::fail(
+      fmt::format("Standard output cannot be written: {}.", core::errno_text(write_error_)),
+      "What is there is not whole.");
+}
+
+bool Output::reader_left() const { return write_error_ == EPIPE; }
 
 void Output::document(const nlohmann::ordered_json& json) {
   // Text from a database may be in any encoding; a document must be UTF-8 all the same.
-  write_line(STDOUT_FILENO,
-             json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  put(json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n');
 }
 
 void Output::document_if_json(const nlohmann::ordered_json& json) {
@@ -79,13 +90,12 @@ void Output::document_if_json(const nlohmann::ordered_json& json) {
 
 void Output::warn(std::string_view text) {
   if (mode_.quiet) return;
-  write_line(STDERR_FILENO,
-             fmt::format("{} {}", paint("▲ [WARNING]", Style::kYellow, err_terminal_),
-                         core::concealed(text)));
+  write_error_line(fmt::format("{} {}", paint("▲ [WARNING]", Style::kYellow, err_terminal_),
+                               core::concealed(text)));
 }
 
 void Output::note(std::string_view text) {
-  if (!mode_.json && !mode_.quiet) write_line(STDERR_FILENO, core::concealed(text));
+  if (!mode_.json && !mode_.quiet) write_error_line(core::concealed(text));
 }
 
 void Output::error(const core::Error& told) {
@@ -93,8 +103,8 @@ void Output::error(const core::Error& told) {
   error.message = core::concealed(told.message);
   error.hint = core::concealed(told.hint);
   if (mode_.json) {
-    write_line(STDERR_FILENO, core::error_json(error).dump(
-                                  2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    write_error_line(core::error_json(error).dump(
+        2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
     return;
   }
   std::string text = fmt::format("{} {}", paint("✘ [ERROR]", Style::kRed, err_terminal_),
@@ -107,7 +117,7 @@ void Output::error(const core::Error& told) {
       if (c == '\n') text += "  ";
     }
   }
-  write_line(STDERR_FILENO, text);
+  write_error_line(text);
 }
 
 std::string Output::styled(std::string_view text, Style style) const {

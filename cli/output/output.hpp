@@ -43,6 +43,12 @@ class Output {
   void note(std::string_view text);
   void error(const core::Error& told);
 
+  /// An error where standard output took not everything (a full disk): a command that has done its
+  /// work has failed then, `hyperdrive export > FILE` above all. Not where a reader has left.
+  core::Result<void> check_written() const;
+  /// Nobody reads standard output any more: what has no end ends here.
+  bool reader_left() const;
+
   /// `text` coloured for standard output, or as it is when that is no terminal.
   std::string styled(std::string_view text, Style style) const;
 
@@ -53,8 +59,10 @@ class Output {
 
  private:
   std::string paint(std::string_view text, Style style, bool terminal) const;
+  void put(std::string_view text);
 
   Mode mode_;
+  int write_error_ = 0;  ///< errno of the first write that failed
   bool out_terminal_;
   bool err_terminal_;
 };

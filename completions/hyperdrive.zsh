@@ -3,7 +3,10 @@
 _hyperdrive() {
   local line also=
   local -a candidates
-  for line in "${(@f)$("${words[1]}" __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
+  # Without quotes and backslashes; of the present word, what stands before the cursor.
+  local current=${(Q)${PREFIX-$words[CURRENT]}}
+  local -a before=("${(@Q)words[2,CURRENT-1]}")
+  for line in "${(@f)$("${words[1]}" __complete -- "${before[@]}" "$current" 2>/dev/null)}"; do
     case $line in
       '') ;;
       :*) also=${line#:} ;;

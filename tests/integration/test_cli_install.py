@@ -51,11 +51,21 @@ def test_completion_creates_no_installation():
         assert not os.path.exists(hd.home)
 
 
-def test_bash(hd):
+@pytest.mark.parametrize("typed, last, offers", [
+    ("hyperdrive get prod-d", "prod-d", ["prod-db"]),
+    ("hyperdrive get odd", "odd", ["odd\\ name:\\$1"]),
+    ("hyperdrive get odd\\ n", "odd\\ n", ["odd\\ name:\\$1"]),
+    ("hyperdrive get odd\\ name:", ":", ["\\$1"]),                      # bash replaces what is behind the colon
+    ('hyperdrive get "odd n', '"odd n', ['odd name:\\$1']),
+    ("hyperdrive get 'odd n", "'odd n", ["odd name:$1"]),
+    ("hyperdrive create x --origin-scheme=my", "my", ["mysql"]),
+])
+def test_bash(hd, typed, last, offers):
+    hd("create", "odd name:$1", "--connection-string", "postgres://u:p@h/d", "--no-verify")
     script = f"""source <({BIN}/hyperdrive completions bash)
-COMP_WORDS=(hyperdrive get prod-d); COMP_CWORD=2; _hyperdrive; printf '%s\\n' "${{COMPREPLY[@]}}" """
-    out = subprocess.run(["bash", "-c", script], env=hd.env, cwd=hd.cwd, capture_output=True, text=True)
-    assert out.stdout == "prod-db\n" and out.stderr == ""
+COMP_LINE=$1 COMP_POINT=${{#1}} COMP_WORDS=(hyperdrive "$2") COMP_CWORD=1; _hyperdrive; printf '%s\\n' "${{COMPREPLY[@]}}" """
+    out = subprocess.run(["bash", "-c", script, "bash", typed, last], env=hd.env, cwd=hd.cwd, capture_output=True, text=True)
+    assert out.stdout.splitlines() == offers and out.stderr == ""
 
 
 @pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh here")
@@ -64,6 +74,9 @@ def test_zsh(hd):
 _describe() {{ print -l "${{(@P)2}}" }}; words=(hyperdrive get prod-d); CURRENT=3; _hyperdrive"""
     out = subprocess.run(["zsh", "-fc", script], env=hd.env, cwd=hd.cwd, capture_output=True, text=True)
     assert "prod-db" in out.stdout, out.stderr
+    hd("create", "odd name", "--connection-string", "postgres://u:p@h/d", "--no-verify")
+    out = subprocess.run(["zsh", "-fc", script.replace("prod-d)", "odd\\\\\\ n)")], env=hd.env, cwd=hd.cwd, capture_output=True, text=True)
+    assert out.stdout == "odd name\n", out.stderr
 
 
 @pytest.mark.skipif(not shutil.which("fish"), reason="no fish here")

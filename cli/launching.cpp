@@ -4,6 +4,7 @@
 
 #include "cli/output/prompt.hpp"
 #include "cli/secret_input.hpp"
+#include "core/config/suggest.hpp"
 #include "core/config/validate.hpp"
 
 namespace hyperdrive::cli {
@@ -18,7 +19,7 @@ core::Result<core::Secret> missing_password(Context& context, const core::Config
         fmt::format("The password of the origin of '{}' is not known here.", config.name),
         fmt::format("Cloudflare never gives one back. Supply it: hyperdrive update {} "
                     "--origin-password-file FILE",
-                    config.name));
+                    core::shell_word(config)));
   }
   return ask_secret(context.out(), fmt::format("Password of {} at {} (not shown)?",
                                                config.origin.user, config.origin.host));

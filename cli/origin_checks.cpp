@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/verification.hpp"
+#include "core/config/suggest.hpp"
 #include "core/config/validate.hpp"
 
 namespace hyperdrive::cli {
@@ -47,8 +48,8 @@ void add_limits(const core::Config& config, const ordered_json& server,
   // The server keeps some for its superuser, and others want to connect as well.
   const bool close = limit > most - 3;
   findings.push_back({close ? "warning" : "ok", "limits", text,
-                      fmt::format("hyperdrive update {} --origin-connection-limit {}", config.name,
-                                  std::max(1, most / 2)),
+                      fmt::format("hyperdrive update {} --origin-connection-limit {}",
+                                  core::shell_word(config), std::max(1, most / 2)),
                       0});
 }
 

@@ -10,6 +10,7 @@
 #include "core/base/time.hpp"
 #include "core/cloudflare/shapes.hpp"
 #include "core/config/json.hpp"
+#include "core/config/suggest.hpp"
 #include "core/config/validate.hpp"
 #include "core/process/proxy.hpp"
 
@@ -312,8 +313,8 @@ Answer Service::remove(const std::string& id) {
   if (!state) return failure_of(state.error());
   if (state->phase != core::ProxyPhase::kStopped) {
     return failure(409, kStillRunning,
-                   fmt::format("The proxy of '{0}' is running. Stop it first: hyperdrive stop {0}",
-                               config->name));
+                   fmt::format("The proxy of '{}' is running. Stop it first: hyperdrive stop {}",
+                               config->name, core::shell_word(*config)));
   }
   auto registry = context_.registry();
   if (!registry) return failure_of(registry.error());

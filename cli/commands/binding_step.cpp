@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/output/prompt.hpp"
+#include "core/config/suggest.hpp"
 #include "core/wrangler/snippet.hpp"
 
 namespace hyperdrive::cli {
@@ -73,7 +74,7 @@ core::Result<void> finish_binding(Context& context, const BindingStep& step,
         "changed: {}",
         config.name, error.message);
     error.hint += fmt::format("{}Then: hyperdrive bind {} --binding {}",
-                              error.hint.empty() ? "" : "\n", config.name, name);
+                              error.hint.empty() ? "" : "\n", core::shell_word(config), name);
     return tl::unexpected(std::move(error));
   }
   out.note(fmt::format("{} {} the binding {}.", display_path(step.file->path),

@@ -11,6 +11,7 @@
 #include "cli/output/prompt.hpp"
 #include "cli/wrangler_file.hpp"
 #include "core/config/json.hpp"
+#include "core/config/suggest.hpp"
 #include "core/process/proxy.hpp"
 #include "core/wrangler/file.hpp"
 #include "core/wrangler/find.hpp"
@@ -41,9 +42,9 @@ core::Result<bool> must_be_stopped(Context& context, const core::Config& config)
   if (!state) return tl::unexpected(state.error());
   if (state->phase == core::ProxyPhase::kStopped) return false;
   if (context.args().on("force")) return true;
-  return core::fail(
-      fmt::format("The proxy of '{}' is running (pid {}).", config.name, state->pid),
-      fmt::format("Stop it first: hyperdrive stop {}. Or delete with --force.", config.name));
+  return core::fail(fmt::format("The proxy of '{}' is running (pid {}).", config.name, state->pid),
+                    fmt::format("Stop it first: hyperdrive stop {}. Or delete with --force.",
+                                core::shell_word(config)));
 }
 
 core::Result<void> stop_first(Context& context, const core::Config& config) {
@@ -100,10 +101,10 @@ Outcome remove(Context& context) {
   }
   const auto uses = uses_of(context, *config);
   for (const Use& use : uses) {
-    context.out().warn(
-        fmt::format("{} still binds it as {}{}; `hyperdrive unbind {}{}` removes that.", use.file,
-                    use.binding, use.environment.empty() ? "" : " in " + use.environment,
-                    use.binding, use.environment.empty() ? "" : " -e " + use.environment));
+    context.out().warn(fmt::format(
+        "{} still binds it as {}{}; `hyperdrive unbind {}{}` removes that.", use.file, use.binding,
+        use.environment.empty() ? "" : " in " + use.environment, core::shell_word(use.binding),
+        use.environment.empty() ? "" : " -e " + core::shell_word(use.environment)));
   }
   if (context.may_ask()) {
     auto sure = ask_yes_no(

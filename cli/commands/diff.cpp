@@ -8,6 +8,7 @@
 #include "cli/context.hpp"
 #include "cli/output/progress.hpp"
 #include "core/cloudflare/shapes.hpp"
+#include "core/config/suggest.hpp"
 
 namespace hyperdrive::cli {
 namespace {
@@ -51,15 +52,16 @@ Json entry_of(const Pair& pair) {
 
 void show(Output& out, const Json& entry) {
   const std::string name = printable(entry["name"].get<std::string>());
+  const std::string word = core::shell_word(name);
   const std::string state = entry["state"];
   if (state == "only_local") {
     out.print(out.styled(
-        fmt::format("+ {}  only here: `hyperdrive push {}` creates it there", name, name),
+        fmt::format("+ {}  only here: `hyperdrive push {}` creates it there", name, word),
         Style::kGreen));
   } else if (state == "only_remote") {
     out.print(out.styled(fmt::format("- {}  only at Cloudflare: `hyperdrive pull {}` creates it "
                                      "here",
-                                     name, name),
+                                     name, word),
                          Style::kRed));
   } else if (state == "same") {
     out.say(fmt::format("  {}  the same", name));

@@ -10,6 +10,7 @@
 #include "cli/output/progress.hpp"
 #include "cli/secret_input.hpp"
 #include "core/cloudflare/shapes.hpp"
+#include "core/config/suggest.hpp"
 #include "core/config/validate.hpp"
 
 namespace hyperdrive::cli {
@@ -82,7 +83,7 @@ core::Result<Pulled> update_here(Context& context, core::Registry& registry, con
         fmt::format("A Hyperdrive config named '{}' with another origin exists here.", local.name),
         fmt::format("Look at `hyperdrive diff {0}`; rename the one here (hyperdrive update {0} "
                     "--name …), or pull with --force to overwrite it.",
-                    local.name),
+                    core::shell_word(local)),
         core::code::kNameTaken);
   }
   if (cloudflare::differences(local, *pair.remote).empty() && !password) {

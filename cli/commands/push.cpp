@@ -11,6 +11,7 @@
 #include "cli/output/prompt.hpp"
 #include "cli/wrangler_file.hpp"
 #include "core/cloudflare/shapes.hpp"
+#include "core/config/suggest.hpp"
 #include "core/wrangler/file.hpp"
 
 namespace hyperdrive::cli {
@@ -71,7 +72,8 @@ core::Result<Json> create_there(cloudflare::Client& client, const core::Config& 
     return core::fail(
         fmt::format("'{}' has no password yet, and Cloudflare wants one to create it.",
                     config.name),
-        fmt::format("Give it: hyperdrive update {} --origin-password-file FILE", config.name));
+        fmt::format("Give it: hyperdrive update {} --origin-password-file FILE",
+                    core::shell_word(config)));
   }
   return client.create(cloudflare::create_body(config));
 }
@@ -94,7 +96,7 @@ core::Result<Pushed> push_one(Context& context, cloudflare::Client& client, cons
                     config.name),
         fmt::format("Look at `hyperdrive diff {0}`; rename the one here (hyperdrive update {0} "
                     "--name …), or push with --force to overwrite that one.",
-                    config.name),
+                    core::shell_word(config)),
         core::code::kNameTaken);
   }
   Pushed pushed{config, "unchanged"};

@@ -7,6 +7,7 @@
 #include "cli/context.hpp"
 #include "cli/live.hpp"
 #include "core/config/connection_string.hpp"
+#include "core/config/suggest.hpp"
 
 namespace hyperdrive::cli {
 namespace {
@@ -29,7 +30,7 @@ Outcome url(Context& context) {
     context.out().note(
         fmt::format("The proxy runs at {} until it is restarted; then at {}: "
                     "hyperdrive restart {}",
-                    core::local_address(*config), wanted, config->name));
+                    core::local_address(*config), wanted, core::shell_word(*config)));
   }
   const core::Secret text = core::local_connection_string(*config);
   context.out().document_if_json({{"name", config->name}, {"url", text.reveal()}});

@@ -114,10 +114,10 @@ Result<void> Registry::Impl::check_name(const std::string& name, const std::stri
   query.bind(1, name);
   query.bind(2, id);
   if (!query.executeStep()) return {};
-  return fail(
-      "A Hyperdrive config with the given name already exists",
-      fmt::format("Choose another name, or change the one there: hyperdrive update {} …", name),
-      code::kNameTaken);
+  return fail("A Hyperdrive config with the given name already exists",
+              fmt::format("Choose another name, or change the one there: hyperdrive update {} …",
+                          shell_word(name)),
+              code::kNameTaken);
 }
 
 Result<void> Registry::Impl::check_local_port(std::uint16_t port, const std::string& id) {

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/config/json.hpp"
+#include "core/config/suggest.hpp"
 #include "core/config/text.hpp"
 
 namespace hyperdrive::core {
@@ -191,7 +192,7 @@ Result<void> unseal_secrets(Config& config, const SealedSecrets& sealed, const S
                       config.name),
           fmt::format("They are not used. Check the config, then give the password anew: "
                       "hyperdrive update {} --origin-password-file FILE.",
-                      config.name));
+                      shell_word(config)));
     item.target = std::move(*secret);
   }
   return {};

@@ -51,6 +51,15 @@ def port_of(hd, name="shop"):
     return int(re.search(r":(\d+)/", hd("url", name))[1])
 
 
+def two_configs(hd, origin, *names):
+    for name in names:
+        hd("create", name, "--connection-string", origin.url(), "--no-verify")
+
+
+def variables(text):
+    return dict(line.split("=", 1) for line in text.splitlines() if line.startswith(VARIABLE))
+
+
 def gone(hd):
     wait_for(lambda: not can_connect(port_of(hd)), what="the proxy to end")
     wait_for(lambda: hd.json("status", "shop", "--json")["state"] == "stopped", what="its files to go")
@@ -161,6 +170,90 @@ def test_kill_9_of_dev_ends_its_proxy_and_its_command(hd):
     hd("start", "shop")
 
 
+def test_configs_that_nothing_binds_are_named_apart(hd, origin):
+    two_configs(hd, origin, "prod-db", "other db")
+    show = ("--", "sh", "-c", "env | grep ^CLOUDFLARE_")
+    assert list(variables(hd("dev", "shop", *show))) == [VARIABLE + "HYPERDRIVE"]
+    assert list(variables(hd("dev", "shop", "shop", *show))) == [VARIABLE + "HYPERDRIVE"], "the same twice is one"
+    result = hd.run("dev", "prod-db", "other db", *show)
+    assert variables(result.stdout) == {VARIABLE + "PROD_DB": hd("url", "prod-db").strip(),
+                                        VARIABLE + "OTHER_DB": hd("url", "other db").strip()}, result.stderr
+    for variable in variables(result.stdout):
+        assert variable + "." in result.stderr, "which variable leads where is told"
+    # One of them is bound: it keeps its name, and the other is HYPERDRIVE as ever.
+    wrangler_file(hd, f'name = "w"\n[[hyperdrive]]\nbinding = "DB"\nid = "{hd.json("get", "prod-db")["id"]}"\n')
+    assert set(variables(hd("dev", "prod-db", "shop", *show))) == {VARIABLE + "DB", VARIABLE + "HYPERDRIVE"}
+
+
+@pytest.mark.parametrize("names, binding", [(("a-b", "a_b"), "A_B"), (("hyperdrive", "shop"), "HYPERDRIVE")])
+def test_two_configs_under_one_binding_are_refused(hd, origin, names, binding):
+    two_configs(hd, origin, *(name for name in names if name != "shop"))
+    if "shop" in names:
+        bound(hd, binding)      # shop has the name that the other one gets by default
+    result = hd.run("dev", *names, "--", "true")
+    assert result.returncode == 1 and f"would both be the binding {binding}" in result.stderr, result.stderr
+    assert f"hyperdrive bind {names[1]} --binding" in result.stderr
+
+
+def test_the_end_of_a_killed_devs_proxy_is_no_crash(hd):
+    process = start_dev(hd, "shop")
+    while "Ctrl-C ends it" not in process.stdout.readline():
+        pass
+    process.kill()
+    process.wait()
+    seen = set()
+
+    def ended():
+        seen.add(hd.json("status", "shop", "--json")["state"])
+        return "stopped" in seen
+    wait_for(ended, what="the proxy to end")
+    assert "crashed" not in seen and "not running: it" not in hd.run("stats", "shop").stderr
+
+
+def test_a_crash_is_told_until_the_proxy_is_started_or_stopped(hd):
+    def crash():
+        hd("start", "shop")
+        os.kill(hd.pid("shop"), signal.SIGKILL)
+        wait_for(lambda: hd.json("status", "shop", "--json")["state"] == "crashed", what="the proxy to be gone")
+    crash()
+    for _ in range(2):
+        assert re.search(r"\d+ crashed", hd("list"))
+        assert hd.json("status", "shop", "--json")["state"] == "crashed" and "crashed" in hd("status")
+        assert "ended unexpectedly" in hd.run("stats", "shop").stderr and "ended unexpectedly" in hd("doctor")
+    assert "it had ended unexpectedly" in hd("stop", "shop")
+    assert hd.json("status", "shop", "--json")["state"] == "stopped" and "crashed" not in hd("list")
+    crash()
+    assert hd.json("status", "shop", "--json")["state"] == "crashed"
+    hd("start", "shop")
+    assert hd.json("status", "shop", "--json")["state"] == "running"
+    os.kill(hd.pid("shop"), signal.SIGTERM)     # somebody's, in order
+    wait_for(lambda: hd.json("status", "shop", "--json")["state"] == "stopped", what="the proxy to end")
+
+
+def test_what_the_proxy_refused_is_shown_with_its_reason(hd):
+    def run(*texts):
+        words = " ".join(f"-c '{text}'" for text in texts)
+        return hd("dev", "shop", "--", "sh", "-c", f'psql "${VARIABLE}HYPERDRIVE" -Atq {words} || true')
+    line = re.compile(r"^REFUSED: 58000 Unsupported in a pooled connection: LISTEN\.  LISTEN news$", re.M)
+    assert line.search(run("LISTEN news"))
+    # Within a transaction the error is made at the origin, but it is the same to whoever looks.
+    out = run("BEGIN", "LISTEN news")
+    assert len(line.findall(out)) == 1 and "hyperdrive_refused" not in out
+    hd("update", "shop", "--origin-connection-limit", "2", "--wait-timeout", "300ms")
+    holding = f'psql "${VARIABLE}HYPERDRIVE" -Atqc "select pg_sleep(2)" & '
+    out = hd("dev", "shop", "--", "sh", "-c", f'{holding} sleep 0.7; psql "${VARIABLE}HYPERDRIVE" -Atqc "select 40 + 2"; wait')
+    assert re.search(r"^REFUSED: 53300 Timed out while waiting .+  select 40 \+ 2$", out, re.M), out
+
+
+def test_the_time_that_is_shown_has_the_wait_for_a_connection_in_it(hd):
+    hd("update", "shop", "--origin-connection-limit", "1", "--caching-disabled")
+    sleep = f'psql "${VARIABLE}HYPERDRIVE" -Atqc "select pg_sleep(1)" & '
+    out = hd("dev", "shop", "--json", "--", "sh", "-c",
+             f'exec >&2; {sleep} sleep 0.3; psql "${VARIABLE}HYPERDRIVE" -Atqc "select 40 + 2"; wait')
+    (event,) = [event for event in map(json.loads, out.splitlines()) if event.get("sql") == "select 40 + 2"]
+    assert 300_000 < event["wait_us"] <= event["duration_us"] == event["wait_us"] + event["origin_us"], event
+
+
 def test_a_proxy_that_runs_already_is_used_and_left_running(hd):
     hd("start", "shop")
     pid = hd.pid("shop")
@@ -254,10 +347,62 @@ def test_update_reaches_a_running_proxy_without_dropping_its_clients(hd):
         result = hd.run("update", "shop", "--max-age", "7", "--origin-connection-limit", "9")
         assert result.returncode == 0 and "has taken the change" in result.stderr
         assert connection.execute("select 2").fetchone() == (2,)
-    result = hd.run("update", "shop", "--workers", "1")
+    result = hd.run("update", "shop", "--workers", "3")
     assert "For --workers: hyperdrive restart shop" in result.stderr and "has taken" not in result.stderr
     result = hd.run("update", "shop", "--workers", "2", "--idle-timeout", "9m")
     assert "has taken the rest. For --workers: hyperdrive restart shop" in result.stderr
+    result = hd.run("update", "shop", "--workers", "0")
+    assert "has taken the change" in result.stderr and "restart" not in result.stderr, "it runs with that value"
+
+
+def test_a_setting_that_needs_a_restart_changes_nothing_before(hd, tmp_path):
+    made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                           "key.pem", "-out", "cert.pem", "-subj", "/CN=x", "-days", "3"], cwd=tmp_path, capture_output=True)
+    assert made.returncode == 0, made.stderr
+
+    def plain():
+        with psycopg.connect(hd("url", "shop").strip(), sslmode="disable", host="127.0.0.1") as connection:
+            return connection.execute("select 1").fetchone() == (1,)
+    hd("start", "shop")
+    result = hd.run("update", "shop", "--listen", "0.0.0.0", "--tls-cert", "cert.pem", "--tls-key", "key.pem", cwd=tmp_path)
+    assert "For --listen: hyperdrive restart shop" in result.stderr, result.stderr
+    assert plain(), "it still listens on loopback, where nobody needs TLS"
+    hd("stop", "shop")
+    hd("start", "shop")
+    with pytest.raises(psycopg.OperationalError, match="only TLS"):
+        plain()
+    result = hd.run("update", "shop", "--listen", "", "--tls-cert", "", "--tls-key", "", "--max-age", "7")
+    assert "has taken the rest. For --listen, --tls-cert, --tls-key: hyperdrive restart shop" in result.stderr, result.stderr
+    with pytest.raises(psycopg.OperationalError, match="only TLS"):
+        plain()
+
+
+def test_the_other_kind_of_database_waits_for_a_restart(hd):
+    hd("start", "shop")
+    result = hd.run("update", "shop", "--connection-string", "mysql://u:p@127.0.0.1:1/d", "--no-verify")
+    assert "For the other kind of database: hyperdrive restart shop" in result.stderr and "has taken" not in result.stderr
+    with psycopg.connect(hd("url", "shop").strip().replace("mysql", "postgresql").replace("/d", "/shop")) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("before, after", [("none", "writes"), ("writes", "none")])
+def test_invalidation_changes_at_once(hd, origin, before, after):
+    origin.psql("drop table if exists moving; create table moving (v int); insert into moving values (0)")
+    hd("update", "shop", "--invalidation", before)
+    hd("start", "shop")
+    with psycopg.connect(hd("url", "shop").strip(), autocommit=True) as connection:
+        def stays_old():
+            """Whether a read is answered from the cache although a write through the proxy came behind it."""
+            read = "select v from moving"
+            hd("cache", "purge", "shop")
+            wait_for(lambda: connection.execute(read).fetchone() and hd.stats("shop")["cache"]["entries"] > 0, what="it is cached")
+            old = connection.execute(read).fetchone()
+            connection.execute("update moving set v = v + 1")
+            return connection.execute(read).fetchone() == old
+        assert stays_old() == (before == "none")
+        result = hd.run("update", "shop", "--invalidation", after)
+        assert "has taken the change" in result.stderr and "restart" not in result.stderr
+        assert stays_old() == (after == "none")
 
 
 def test_url_env_status_and_list_tell_where_the_running_proxy_listens(hd):

@@ -54,9 +54,25 @@ def create(hd, name, *flags):
     (["create", "x", "--connection-string", URL, "--sslmode", ""], 64, "--sslmode must not be empty"),
     (["create", "x", "--host", "h", "--scheme=", "--database", "d", "--user", "u", "--password", "p"], 64, "--origin-scheme"),
     (["create", URL, "--database", "d"], 64, "looks like a connection string"),
+    (["create", "x", "--connection-string", ""], 64, "The connection string is empty."),
+    (["create", "x", "--connection-string="], 64, "The connection string is empty."),
+    (["create", "x", "--connection-string", " \t "], 64, "The connection string is empty."),
+    (["create", "x", "--connection-string-env", ""], 64, "--connection-string-env is empty."),
+    (["create", "x", "--connection-string-env", "EMPTY"], 64, "The environment variable EMPTY is empty."),
+    (["create", "x", "--connection-string-env", "BLANK"], 64, "The connection string is empty."),
+    (["create", "x", "--host", "h", "--user", "u", "--database", "d", "--password", ""], 64, "--origin-password is empty."),
+    (["create", "x", "--host", "h", "--user", "u", "--database", "d", "--origin-password-file", ""], 64, "--origin-password-file is empty."),
+    (["create", "x", "--host", "h", "--user", "u", "--database", "", "--password", "p"], 64, "--database is empty."),
+    (["create", "x", "--host", "h", "--user", "u", "--database", "d", "--origin-password-file", "/dev/null"], 64, "holds no password"),
+    (["apply", "-f", "/dev/null", "--prune"], 64, "The file is empty."),
+    (["apply", "-f", "-", "--prune"], 64, "The file is empty."),
+    (["stats", "--watch", "--json"], 64, "--watch has no end"),
+    (["update", "x", "--connection-string", ""], 64, "--connection-string must not be empty"),
+    (["update", "x", "--connection-string-env", ""], 64, "--connection-string-env must not be empty"),
+    (["update", "x", "--origin-password-file", ""], 64, "--origin-password-file must not be empty"),
 ])
 def test_wrong_usage_says_what_and_what_to_do(hd, words, code, says):
-    result = hd.run(*words)
+    result = hd.run(*words, env={"EMPTY": "", "BLANK": " "})
     assert result.returncode == code, result.stderr
     assert says in result.stderr
     assert result.stderr.startswith("✘ [ERROR] ")
@@ -144,6 +160,25 @@ def test_default_ports_follow_the_scheme(hd):
     assert (hd.json("get", "my")["origin"]["host"], hd.json("get", "my")["origin"]["port"]) == ("third", 1234)
 
 
+@pytest.mark.parametrize("name", ["bad name!", "it's", "$HOME", "`x`", "a;b", "#x", "~", "-dash", "ünï", "プロド", 'two "quotes"'])
+def test_any_name_that_wrangler_takes_works_and_can_be_typed_as_it_is_told(hd, name):
+    hd("create", "--connection-string", URL, "--no-verify", "--", name)
+    config = hd.json("get", "--", name)
+    assert config["name"] == name
+    for words in (["stats"], ["logs"], ["cache", "purge"]):
+        hint = hd.run(*words, "--", name).stderr.splitlines()
+        command = next(line for line in hint if "hyperdrive start" in line).split("Start it: ")[1]
+        typed = subprocess.run(["sh", "-c", command.replace("start", "get", 1)], env=hd.env, cwd=hd.cwd, capture_output=True, text=True)
+        assert typed.returncode == 0 and json.loads(typed.stdout)["id"] == config["id"], (command, typed.stderr)
+    assert name in hd("list") and hd("url", "--", name) == hd("url", config["id"])
+    with open(os.path.join(hd.cwd, "wrangler.toml"), "w") as f:
+        f.write('name = "w"\n')
+    hd("bind", "--", name)
+    assert hd.json("bindings", "--json")[0]["id"] == config["id"]
+    assert hd.json("status", "--json", "--", name)["state"] == "stopped"
+    hd("delete", "--yes", "--", name)
+
+
 def test_if_not_exists_and_upsert(hd):
     first = create(hd, "x", "--max-age", "10")
     assert create(hd, "x", "--if-not-exists", "--max-age", "99")["caching"]["max_age"] == 10
@@ -224,6 +259,32 @@ def test_env_lines(hd):
     hd("env", "x", "--write", ".env")
     with open(os.path.join(hd.cwd, ".env")) as f:
         assert f.read() == text, "writing twice changes nothing"
+
+
+def test_env_lines_lead_to_configs_that_a_proxy_can_be_started_for(hd):
+    config = create(hd, "x")
+    temporary = 'name = "w"\n[[hyperdrive]]\nbinding = "T"\nid = "%032x"\nlocalConnectionString = "%s"\n' % (7, URL)
+    with open(os.path.join(hd.cwd, "wrangler.toml"), "w") as f:
+        f.write(temporary + f'[[hyperdrive]]\nbinding = "X"\nid = "{config["id"]}"\n')
+    result = hd.run("env")
+    assert result.stdout.splitlines() == [f"CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_X={hd('url', 'x').strip()}"]
+    assert result.stderr.startswith("T is left out")
+    with open(os.path.join(hd.cwd, "wrangler.toml"), "w") as f:
+        f.write(temporary)
+    result = hd.run("env", "--write", ".env")
+    assert result.returncode == 1 and "hyperdrive pull" in result.stderr and not os.path.exists(os.path.join(hd.cwd, ".env"))
+
+
+def test_output_that_did_not_get_to_its_file_is_an_error(hd):
+    create(hd, "x")
+    with open("/dev/full", "w") as full:
+        for words in (["export"], ["env", "x"], ["list"], ["get", "x", "--json"], ["completions", "bash"], ["help"], ["--version"]):
+            result = subprocess.run([os.path.join(BIN, "hyperdrive"), *words], env=hd.env, cwd=hd.cwd, stdout=full,
+                                    stderr=subprocess.PIPE, text=True)
+            assert result.returncode == 1 and "No space left on device" in result.stderr, words
+    # A reader that has seen enough is none.
+    left = subprocess.run(["bash", "-c", "hyperdrive list | true; exit ${PIPESTATUS[0]}"], env=hd.env, cwd=hd.cwd)
+    assert left.returncode == 0
 
 
 def test_local_flags_are_stored_and_shown_with_their_defaults(hd):

@@ -66,7 +66,6 @@ def create(hd, name, *flags):
     (["create", "x", "--host", "h", "--user", "u", "--database", "d", "--origin-password-file", "/dev/null"], 64, "holds no password"),
     (["apply", "-f", "/dev/null", "--prune"], 64, "The file is empty."),
     (["apply", "-f", "-", "--prune"], 64, "The file is empty."),
-    (["stats", "--watch", "--json"], 64, "--watch has no end"),
     (["update", "x", "--connection-string", ""], 64, "--connection-string must not be empty"),
     (["update", "x", "--connection-string-env", ""], 64, "--connection-string-env must not be empty"),
     (["update", "x", "--origin-password-file", ""], 64, "--origin-password-file must not be empty"),
@@ -106,6 +105,13 @@ def test_json_is_one_document_for_versions_and_logs_too(hd):
     assert hd.json("logs", "x", "-n", "0", "--json") == []
     refused = hd.run("logs", "x", "-f", "--json")
     assert refused.returncode == 64 and "--follow has no end" in json.loads(refused.stderr)["error"]["message"]
+
+
+@pytest.mark.parametrize("words", [["stats", "--watch"], ["logs", "x", "--follow"]])
+def test_what_has_no_end_prints_no_document(hd, words):
+    create(hd, "x")
+    result = hd.run(*words, "--json")
+    assert result.returncode == 64 and "has no end" in json.loads(result.stderr)["error"]["message"]
 
 
 def test_json_errors_are_one_document_on_standard_error(hd):

@@ -5,10 +5,12 @@ import os
 import re
 import signal
 import subprocess
+import sys
 
 import psycopg
 import pytest
 from support.hyperdrive import BIN, Hyperdrive
+from support.mariadb import MariaDB
 from support.ports import PATIENCE, can_connect, free_port, wait_for
 from support.postgres import Postgres
 from support.terminal import Terminal
@@ -243,6 +245,19 @@ def test_what_the_proxy_refused_is_shown_with_its_reason(hd):
     holding = f'psql "${VARIABLE}HYPERDRIVE" -Atqc "select pg_sleep(2)" & '
     out = hd("dev", "shop", "--", "sh", "-c", f'{holding} sleep 0.7; psql "${VARIABLE}HYPERDRIVE" -Atqc "select 40 + 2"; wait')
     assert re.search(r"^REFUSED: 53300 Timed out while waiting .+  select 40 \+ 2$", out, re.M), out
+
+
+def test_what_was_refused_is_shown_for_mysql_too():
+    script = ("import os, pymysql, urllib.parse as u\n"
+              f"p = u.urlparse(os.environ['{VARIABLE}HYPERDRIVE'])\n"
+              "c = pymysql.connect(host=p.hostname, port=p.port, user=p.username, password=p.password, database=p.path[1:])\n"
+              "try: c.cursor().execute('load data local infile \"/etc/hostname\" into table t')\n"
+              "except pymysql.Error: pass\n")
+    with MariaDB() as db, Hyperdrive() as hd:
+        db.sql("create table t (id int primary key)")
+        hd.create("shop", db.url())
+        out = hd("dev", "shop", "--", sys.executable, "-c", script)
+    assert re.search(r"^REFUSED: HY000 .*local infile.*  load data local infile", out, re.M), out
 
 
 def test_the_time_that_is_shown_has_the_wait_for_a_connection_in_it(hd):

@@ -44,10 +44,10 @@ core::Result<Variables> variables(Context& context) {
   for (BoundConfig& one : *bound) {
     if (one.temporary) {
       // Nothing would ever listen there: only `dev` makes a proxy for it.
-      context.out().note(fmt::format(
-          "{} is left out: its id is not known here. wrangler connects to its "
-          "localConnectionString; `hyperdrive dev` puts a proxy between.",
-          one.binding));
+      context.out().note(
+          fmt::format("{} is left out: its id is not known here. wrangler connects to its "
+                      "localConnectionString; `hyperdrive dev` puts a proxy between.",
+                      one.binding));
       continue;
     }
     adopt_running_address(*home, one.config);

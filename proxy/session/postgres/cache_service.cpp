@@ -105,7 +105,8 @@ std::vector<std::string> CacheService::warnings() const {
   if (std::string shared = tier_.warning(); !shared.empty()) all.push_back(std::move(shared));
   const KnownCatalog known = keeper_.catalog();
   if (!known.catalog) return all;
-  for (const core::CacheRule& rule : cache_.policy()->rules) {
+  const std::shared_ptr<const cache::Policy> policy = cache_.policy();  // a reload replaces it
+  for (const core::CacheRule& rule : policy->rules) {
     const bool bare = rule.table.find('.') == std::string::npos;
     if (!known.catalog->tables_matching(bare ? "*." + rule.table : rule.table).empty()) continue;
     all.push_back("The cache rule for \"" + rule.table + "\" matches no table of the origin.");

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "proxy/sql/abridge.hpp"
 #include "proxy/sql/hints.hpp"
 #include "proxy/sql/lexer.hpp"
 #include "proxy/sql/parse.hpp"
@@ -132,6 +133,37 @@ std::shared_ptr<Analysis> read_long_write(std::string_view text, const Hints& hi
   return analysis;
 }
 
+/// Null, with the `error`, if the grammar does not take it.
+std::shared_ptr<Analysis> read_tree(std::string_view text, const Hints& hints, std::string& error) {
+  const Parsed parsed = parse(text);
+  if (!parsed.tree) {
+    error = parsed.error;
+    return nullptr;
+  }
+  auto analysis = std::make_shared<Analysis>();
+  analysis->hints = hints;
+  QueryReader reader(*analysis);
+  read_statements(*parsed.tree, text, *analysis, reader);
+  judge_input_words(*analysis);
+  judge(*analysis, reader);
+  return analysis;
+}
+
+/// Above this the grammar takes a millisecond and more: an abridged text is tried first.
+constexpr std::size_t kMostUnabridged = std::size_t{2} << 10;
+
+std::shared_ptr<Analysis> read_by_grammar(std::string_view text, const Hints& hints,
+                                          std::string& error) {
+  if (text.size() > kMostUnabridged) {
+    const std::string shorter = abridged(text);
+    const bool worthwhile = shorter.size() < text.size() / 2;
+    auto analysis = worthwhile ? read_tree(shorter, hints, error) : nullptr;
+    // What is left out counts only where literals do.
+    if (worthwhile && (!analysis || analysis->literal_blind)) return analysis;
+  }
+  return read_tree(text, hints, error);
+}
+
 }  // namespace
 
 std::string_view name(CacheStatus status) {
@@ -159,15 +191,12 @@ std::shared_ptr<const Analysis> analyse(std::string_view text, Lexing lexing) {
         "client_encoding may change";
   } else if (auto written = read_long_write(text, analysis->hints)) {
     analysis = std::move(written);
-  } else if (Parsed parsed = parse(text); parsed.tree) {
-    QueryReader reader(*analysis);
-    read_statements(*parsed.tree, text, *analysis, reader);
-    judge_input_words(*analysis);
-    judge(*analysis, reader);
+  } else if (std::string error; auto read = read_by_grammar(text, analysis->hints, error)) {
+    analysis = std::move(read);
   } else {
     skim(text, *analysis);
     analysis->status = CacheStatus::kParseError;
-    analysis->reason = parsed.error;
+    analysis->reason = std::move(error);
   }
   if (analysis->hints.no_cache) {
     analysis->status = CacheStatus::kBypass;

@@ -314,3 +314,46 @@ def test_a_clean_up_does_not_wait_for_the_settings_sent_ahead_of_it(origin):
                 a.send(w.query("select unseen()"), w.query(sql), w.query("select 'alive'"))
                 kinds = ["".join(kind for kind, _ in a.until_ready() if kind not in "S") for _ in range(3)]
                 assert kinds == ["TDCZ", "EZ" if sql == "deallocate missing" else "CZ", "TDCZ"]
+
+
+@pytest.mark.parametrize("policy", ["hyperdrive", "pin"])
+@pytest.mark.parametrize("asked", ["SQL", "ISO", "Postgres", "DMY", "German", "iso, mdy", "default"])
+def test_a_date_style_in_part_is_completed_by_the_default_and_not_by_who_was_there_before(origin, policy, asked):
+    with Proxy(origin, origin_connection_limit=1, local={"session_features": policy}) as p:
+        with w.Connection.open(origin.url(), DateStyle=asked) as direct:
+            expected = direct.value("show datestyle"), direct.value("select '01/02/2020'::date - '2020-01-01'::date")
+        for before in ("German, YMD", "SQL, DMY", "ISO"):
+            with connect(p, DateStyle=before) as other, connect(p, DateStyle=asked) as c:
+                assert other.value("select 1") == "1"
+                assert (c.value("show datestyle"), c.value("select '01/02/2020'::date - '2020-01-01'::date")) == expected
+                # Likewise where its settings are sent again in the midst of a transaction.
+                other.value("select 1")
+                c.query("begin")
+                c.query("set datestyle to 'SQL, YMD'")
+                c.query("reset datestyle")
+                assert c.value("show datestyle") == expected[0]
+                c.query("rollback")
+
+
+@pytest.mark.parametrize("started", [None, "SQL", "German, YMD"])
+@pytest.mark.parametrize("steps", [
+    ["set datestyle = 'SQL, DMY'", "set datestyle = 'ISO'"],
+    ["set datestyle = 'DMY'", "begin", "set datestyle = 'German'", "savepoint a", "set datestyle = 'Postgres, MDY'", "rollback to a", "commit"],
+    ["begin", "set local datestyle = 'Postgres, DMY'", "set datestyle = 'SQL'", "commit"],
+    ["set datestyle = 'SQL, DMY'", "reset datestyle", "set datestyle = 'SQL'"],
+    ["set datestyle = 'SQL, DMY'", "reset all", "set datestyle = 'Postgres'"],
+    ["set datestyle = 'SQL, DMY'", "set datestyle = 'YMD'; reset datestyle", "set datestyle = 'Postgres'"],
+    ["set datestyle = 'SQL, DMY'", "discard all", "set datestyle = 'YMD'"],
+    ["select set_config('datestyle', 'DMY', false)", "select set_config('datestyle', 'SQL', false)", "begin", "set datestyle = 'ISO, MDY'", "rollback"],
+])
+def test_a_date_style_set_in_part_is_the_same_whenever_it_is_set_again(origin, steps, started):
+    begins = {"DateStyle": started} if started else {}
+    with Proxy(origin, origin_connection_limit=1, local={"session_features": "pin"}) as p:
+        with w.Connection.open(origin.url(), **begins) as direct, connect(p, **begins) as c, connect(p, DateStyle="SQL, YMD") as other:
+            other.value("select 1")
+            for sql in steps:
+                direct.query(sql)
+                c.query(sql)
+            assert c.value("show datestyle") == direct.value("show datestyle")
+            other.value("select 1")
+            assert c.value("show datestyle") == direct.value("show datestyle")

@@ -341,6 +341,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   static bool changes_definitions(const sql::Statement& statement);
   void defined(const sql::Statement& statement);
   void run_settings(const sql::Statement& statement);
+  void learn_date_style();
 
   // timeouts.cpp
   void cancel_wait();
@@ -422,6 +423,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   std::uint16_t lost_ = 0;               // bits by Feature: for the present statement's event
   std::unique_ptr<UntoldError> untold_;  // of the group that is being skipped
   sql::CacheStatus cache_status_ = sql::CacheStatus::kDisabled;
+  bool sets_date_style_ = false;                  // in the present transaction
   bool reset_ran_ = false;                        // in the present transaction
   bool reapply_ = false;                          // a RESET took the startup's settings away too
   std::vector<std::string> reset_names_;          // only these, if any

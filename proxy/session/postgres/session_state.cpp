@@ -248,6 +248,7 @@ Client::Step Client::answer_here(const Message& message, std::string_view tag) {
 void Client::forget_all() {
   names_.clear();
   settings_ = snapshot_ = startup_;
+  sets_date_style_ = false;
   pins_ = unpins_ = 0;
 }
 
@@ -306,6 +307,7 @@ void Client::completed(TextInfo& text, std::size_t index, net::Bytes tag_body) {
     case Effect::kReset:
       if (statement.settings.empty()) {
         settings_ = merged(startup_, identity_of(settings_));
+        sets_date_style_ = false;
         if (lease_) {
           lease_->expect_reset_all();
           reset_ran_ = true;
@@ -416,6 +418,7 @@ void Client::ready(pg::TransactionStatus status) {
     if (std::exchange(defines_, false)) worker_.service.note_definitions_changed();
     end_unpins(!error_in_group_);
     if (error_in_group_) settings_ = snapshot_;
+    learn_date_style();
     snapshot_ = settings_;
     if (std::exchange(reset_ran_, false) && error_in_group_) {
       // It took the RESET back with it: what the connection has now is not what it was believed.

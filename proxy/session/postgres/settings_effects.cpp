@@ -9,12 +9,17 @@ namespace hyperdrive::proxy::session::postgres {
 
 namespace pg = wire::postgres;
 
+namespace {
+constexpr std::string_view kDateStyle = "datestyle";
+}  // namespace
+
 /// Policy `pin`: tracked settings belong to the session. In both, RESET goes back to its startup.
 void Client::run_settings(const sql::Statement& statement) {
   for (const sql::Setting& setting : statement.settings) {
     const std::string* initial = startup_ ? startup_->find(setting.name) : nullptr;
     const bool brings_back = setting.is_default && initial != nullptr;
     if (setting.is_local || (!brings_back && !can_be_kept(setting.name, setting.value))) continue;
+    if (setting.name == kDateStyle) sets_date_style_ = !setting.is_default;
     if (!setting.is_default) {
       settings_ = with(settings_, setting.name, setting.value);
     } else if (brings_back) {
@@ -25,6 +30,16 @@ void Client::run_settings(const sql::Statement& statement) {
     } else {
       settings_ = without(settings_, setting.name);
     }
+  }
+}
+
+/// Its SET may have said a part of it. What it has become by that the origin reports before it says
+/// that the transaction has ended.
+void Client::learn_date_style() {
+  if (!std::exchange(sets_date_style_, false) || reapply_) return;
+  const std::string* now = lease_->reports() ? lease_->reports()->find("DateStyle") : nullptr;
+  if (now != nullptr && settings_ && settings_->find(kDateStyle) != nullptr) {
+    settings_ = with(settings_, kDateStyle, *now);
   }
 }
 

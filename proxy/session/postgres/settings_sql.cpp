@@ -81,7 +81,30 @@ std::string value_of(std::string_view name, std::string_view value) {
          "','hex'),pg_catalog.getdatabaseencoding())";
 }
 
+/// Whether DateStyle's value says both how dates are written and in which order they are read: what
+/// it leaves out stays as it is, and that may be what another client has left there.
+bool is_whole_date_style(std::string_view value) {
+  bool style = false, order = false;
+  while (!value.empty()) {
+    const auto end = std::min(value.find(','), value.size());
+    std::string word;
+    for (const char c : value.substr(0, end)) {
+      if (c != ' ') word += c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+    }
+    value.remove_prefix(std::min(end + 1, value.size()));
+    style |= word == "iso" || word == "sql" || word == "german" || word.starts_with("postgres");
+    order |= word == "ymd" || word == "dmy" || word == "mdy" || word == "us" || word == "german" ||
+             word.starts_with("euro") || word.starts_with("noneuro");
+  }
+  return style && order;
+}
+
+bool is_set_in_part(std::string_view name, std::string_view value) {
+  return name == "datestyle" && !is_whole_date_style(value);
+}
+
 void append_set(std::string& sql, std::string_view name, std::string_view value) {
+  if (is_set_in_part(name, value)) sql += "RESET " + quote_setting(name) + ';';
   sql += "SELECT pg_catalog.set_config(" + quote_literal(name) + ',' + value_of(name, value) +
          ",false);";
 }
@@ -188,6 +211,7 @@ std::optional<std::vector<std::string>> settings_statements(const SettingsRef& h
     if (now != nullptr && *now == value && !is_dirty) continue;
     auto statement = set_statement(name, value);
     if (!statement) return std::nullopt;
+    if (is_set_in_part(name, value)) statements.push_back("RESET " + quote_setting(name));
     // Another role may not be allowed the others.
     (is_identity(name) ? whom : statements).push_back(std::move(*statement));
   }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "proxy/session/postgres/cache_tap.hpp"
+#include "proxy/session/postgres/setting_text.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
@@ -92,7 +93,7 @@ Offer CacheGate::offer_uncached(Client& client) {
 bool CacheGate::ask(Client& client, net::Bytes group, Question& question) {
   question.shape = read_shape(group);
   const GroupShape& shape = question.shape;
-  if (shape.kind == Kind::kOther) return false;
+  if (shape.kind == Kind::kOther || !is_ascii(shape.statement)) return false;
   if (shape.kind == Kind::kQuery || shape.parses) {
     // A name that is taken is the origin's error to make.
     if (!shape.statement.empty() && client.meaning(shape.statement).found) return false;

@@ -286,6 +286,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step check(std::string_view name, const NamedRef& named);
   Expected& probe(const wire::postgres::Parse& parse, ReplyAction action);
   void close_probe();
+  bool may_be_by_sql(std::string_view name) const;
+  void try_name(const wire::postgres::Parse& parse);
   void refuse_name(const wire::postgres::Parse& parse);
   bool in_failed_transaction() const;
   void parse_again(const wire::postgres::Parse& parse, const NamedRef& existing);

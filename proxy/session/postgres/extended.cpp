@@ -2,6 +2,7 @@
 // and `hyperdrive_<id>` on the other; a statement that the present connection lacks is parsed
 // ahead (parse_ahead.cpp).
 #include "proxy/session/postgres/client.hpp"
+#include "proxy/session/postgres/setting_text.hpp"
 
 namespace hyperdrive::proxy::session::postgres {
 
@@ -72,12 +73,13 @@ Client::Step Client::parse(const Message& message) {
 /// A statement that the origin has accepted before needs no connection to be named again; whichever
 /// connection it is bound on will have it parsed ahead.
 bool Client::parse_known(const pg::Parse& parse, const TextRef& text) {
-  if (lease_) return false;
-  std::string name(parse.name);
+  if (lease_ || !is_ascii(parse.name)) return false;
+  std::string name = known_name(parse.name);
   if (names_.contains(name)) return false;
   StatementRef statement = statement_for(*text, parse.types);
   if (!statement->accepted.load(std::memory_order_relaxed)) return false;
-  auto named = std::make_shared<Named>(Named{std::move(statement), text, {}, name});
+  auto named =
+      std::make_shared<Named>(Named{std::move(statement), text, {}, std::string(parse.name)});
   names_.emplace(std::move(name), std::move(named));
   worker_.telemetry.add(Counter::kParsesSaved);
   std::string out;
@@ -87,13 +89,15 @@ bool Client::parse_known(const pg::Parse& parse, const TextRef& text) {
 }
 
 Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef text) {
-  std::string name(parse.name);
+  if (!is_ascii(parse.name) || may_be_by_sql(parse.name)) try_name(parse);
+  std::string name = known_name(parse.name);
   if (const auto found = names_.find(name); found != names_.end()) {
     parse_again(parse, NamedRef(found->second));
     return Step::kDone;
   }
   StatementRef statement = statement_for(*text, parse.types);
-  auto named = std::make_shared<Named>(Named{statement, std::move(text), {}, name});
+  auto named =
+      std::make_shared<Named>(Named{statement, std::move(text), {}, std::string(parse.name)});
   names_.emplace(std::move(name), named);
   const bool known = lease_->prepared().use(statement->id) != nullptr;
   // In a failed transaction the origin must say so itself, without harm to the statement.
@@ -119,6 +123,23 @@ Client::Step Client::parse_named(const Message&, const pg::Parse& parse, TextRef
   return Step::kDone;
 }
 
+/// Whether SQL may have prepared a statement of this name on the session's connection.
+bool Client::may_be_by_sql(std::string_view name) const {
+  return (pins_ & bit(Feature::kPrepare)) != 0 && !name.starts_with(kStatementPrefix);
+}
+
+/// It may be no name at all in the session's encoding, or taken: the origin is asked to use it for
+/// once.
+void Client::try_name(const pg::Parse& parse) {
+  std::string& out = worker_.scratch;
+  pg::append_parse(out, parse.name, parse.text, parse.types);
+  pg::append_close(out, Target::kStatement, parse.name);
+  forward_extended(out);
+  out.clear();
+  lease_->expect(ReplyKind::kParse, ReplyAction::kSwallow);
+  lease_->expect(ReplyKind::kClose, ReplyAction::kSwallow);
+}
+
 /// The name is taken, which the origin is to say itself, after whatever else is wrong with the
 /// text: it gets the new text under the old statement's name.
 void Client::parse_again(const pg::Parse& parse, const NamedRef& existing) {
@@ -128,7 +149,8 @@ void Client::parse_again(const pg::Parse& parse, const NamedRef& existing) {
   forward_extended(out);
   out.clear();
   Expected& entry = lease_->expect(ReplyKind::kParse);
-  entry.named = existing;
+  entry.named = std::make_shared<Named>(*existing);
+  entry.named->name = parse.name;  // which may be longer than what it is known by
   entry.payload = std::make_unique<std::string>(existing->statement->name);
 }
 
@@ -162,7 +184,7 @@ Client::Step Client::bind(const Message& message) {
     return Step::kDone;
   }
   if (names->statement.empty()) return bind_unnamed(message, *names);
-  const auto found = names_.find(std::string(names->statement));
+  const auto found = names_.find(known_name(names->statement));
   if (found == names_.end()) return bind_unknown(message, names->statement);
   return bind_named(message, *names, found->second);
 }
@@ -282,7 +304,7 @@ Expected& Client::expect_portal(std::string_view name, TextRef text, const Named
   if (name.empty()) {
     portal_ = std::move(portal);
   } else {
-    entry.payload = std::make_unique<std::string>(name);
+    entry.payload = std::make_unique<std::string>(known_name(name));
     session().portals.insert_or_assign(*entry.payload, std::move(portal));
   }
   return entry;
@@ -356,7 +378,7 @@ void Client::end_portals() {
 Client::Portal* Client::portal_named(std::string_view name) {
   if (name.empty()) return &portal_;
   if (!session_) return nullptr;
-  const auto found = session_->portals.find(std::string(name));
+  const auto found = session_->portals.find(known_name(name));
   return found == session_->portals.end() ? nullptr : &found->second;
 }
 
@@ -394,7 +416,7 @@ Client::Step Client::describe(const Message& message) {
     lease_->expect(ReplyKind::kDescribeStatement).unnamed = true;
     return Step::kDone;
   }
-  const auto found = names_.find(std::string(what->name));
+  const auto found = names_.find(known_name(what->name));
   if (found == names_.end()) {
     if (what->name.starts_with(kStatementPrefix)) return bind_unknown(message, what->name);
     forward_extended(message.whole);
@@ -465,10 +487,11 @@ Client::Step Client::close_name(const Message& message) {
   if (skipping()) return Step::kDone;
   const auto what = pg::parse_close(message.body);
   if (!what) return malformed(message);
+  if (!lease_ && !is_ascii(what->name) && !need_origin()) return Step::kBlocked;
   if (what->target == Target::kPortal && lease_) {
     forward_extended(message.whole);
     if (what->name.empty()) portal_ = {};
-    if (session_) session_->portals.erase(std::string(what->name));
+    if (session_) session_->portals.erase(known_name(what->name));
     lease_->expect(ReplyKind::kClose);
     return Step::kDone;
   }
@@ -477,7 +500,7 @@ Client::Step Client::close_name(const Message& message) {
   if (what->target == Target::kStatement) {
     if (unnamed) {
       unnamed_ = {};
-    } else if (const auto found = names_.find(std::string(what->name)); found != names_.end()) {
+    } else if (const auto found = names_.find(known_name(what->name)); found != names_.end()) {
       named = std::move(found->second);
       names_.erase(found);
     }
@@ -490,13 +513,18 @@ Client::Step Client::close_name(const Message& message) {
     confirmed_ = unnamed_;
     return Step::kDone;
   }
-  Expected& entry = lease_->expect(ReplyKind::kClose, ReplyAction::kFake);
+  // It may be no name in the session's encoding, or that of a statement that SQL has prepared.
+  const bool by_sql = !unnamed && !named && may_be_by_sql(what->name);
+  const bool is_there = by_sql || !is_ascii(what->name);
+  if (is_there) forward_extended(message.whole);
+  Expected& entry =
+      lease_->expect(ReplyKind::kClose, is_there ? ReplyAction::kForward : ReplyAction::kFake);
   if (unnamed) {
     entry.unnamed = true;
     lease_->in_flight().mark_unnamed_change(entry);
   } else if (named) {
     entry.named = std::move(named);
-    entry.payload = std::make_unique<std::string>(what->name);
+    entry.payload = std::make_unique<std::string>(known_name(what->name));
     lease_->in_flight().mark_name_change(entry);
   }
   if (lease_->in_flight().size() == 1) lease_->answer_fakes();

@@ -71,7 +71,7 @@ std::optional<Client::Lone> Client::lone_statement(net::Bytes bytes) const {
     if (!parse || parse->types.begin() != parse->types.end()) return std::nullopt;
     name = parse->name;
     // A name that is taken is the origin's error to make.
-    if (!name.empty() && names_.contains(std::string(name))) return std::nullopt;
+    if (!name.empty() && names_.contains(known_name(name))) return std::nullopt;
     lone.text = parse->text;
     lone.parses = true;
     lone.describes_statement = group.take_describe(pg::Target::kStatement, name);

@@ -12,7 +12,7 @@ Client::Meaning Client::meaning(std::string_view name) const {
   if (name.empty()) {
     return {unnamed_.text, unnamed_.statement, unnamed_.told, unnamed_.text != nullptr};
   }
-  const auto found = names_.find(std::string(name));
+  const auto found = names_.find(known_name(name));
   if (found == names_.end()) return {};
   return {found->second->text, found->second->statement, found->second->told, true};
 }
@@ -33,9 +33,9 @@ void Client::adopt(net::Bytes group, const Shape& told) {
       unnamed_ = confirmed_ = {std::move(text), std::move(statement), worker_.next_serial(), {}};
     } else {
       StatementRef statement = statement_for(*text, parse->types);
-      std::string name(parse->name);
-      auto named = std::make_shared<Named>(Named{std::move(statement), std::move(text), {}, name});
-      names_.try_emplace(std::move(name), std::move(named));
+      auto named = std::make_shared<Named>(
+          Named{std::move(statement), std::move(text), {}, std::string(parse->name)});
+      names_.try_emplace(known_name(parse->name), std::move(named));
     }
   }
 }
@@ -47,7 +47,7 @@ void Client::adopt_description(net::Bytes describe_body, const Shape& told) {
   if (!what || what->target != pg::Target::kStatement) return;
   if (what->name.empty()) {
     unnamed_.told = confirmed_.told = told;
-  } else if (const auto found = names_.find(std::string(what->name)); found != names_.end()) {
+  } else if (const auto found = names_.find(known_name(what->name)); found != names_.end()) {
     found->second->told = told;
   }
 }

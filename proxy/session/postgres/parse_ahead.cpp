@@ -305,7 +305,7 @@ Expected& Client::poison(std::string_view sqlstate, std::string_view text, std::
 // --- taking back --------------------------------------------------------------------------------
 
 void Client::undo_parse(const Expected& entry) {
-  const auto found = names_.find(entry.named->name);
+  const auto found = names_.find(known_name(entry.named->name));
   if (found != names_.end() && found->second == entry.named) names_.erase(found);
 }
 

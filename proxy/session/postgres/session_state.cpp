@@ -122,7 +122,7 @@ Client::Step Client::clean_up(const Message& message, TextInfo& text,
     handled = true;
     return answer_here(message, "DEALLOCATE ALL");
   }
-  if (const auto found = names_.find(statement.argument); found != names_.end()) {
+  if (const auto found = names_.find(known_name(statement.argument)); found != names_.end()) {
     const StatementRef statement_there = found->second->statement;
     names_.erase(found);
     handled = true;

@@ -75,6 +75,9 @@ struct Statement {
 };
 using StatementRef = std::shared_ptr<const Statement>;
 
+/// Postgres knows statements and portals by so many bytes of their names (NAMEDATALEN).
+inline std::string known_name(std::string_view name) { return std::string(name.substr(0, 63)); }
+
 inline constexpr std::string_view kStatementPrefix = "hyperdrive_";
 /// The name of one that goes as soon as it has been of use.
 inline constexpr std::string_view kProbe = "hyperdrive_probe";

@@ -242,8 +242,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool depends_on_replies(net::Bytes group, bool whole) const;
   bool breaks_copy(const Message& message) const;
   bool answers_are_coming() const;
-  void cannot_read(std::string_view what);
-  Step break_copy(const wire::postgres::Header& header);
+  void cannot_read(char type, std::string_view what);
+  Step break_copy(char type);
   bool owes_many_replies() const;
   bool awaits_reset(const wire::postgres::Header& header) const;
   void await_replies();

@@ -13,11 +13,11 @@ using pg::Frontend;
 
 /// An empty Query goes in the message's place: it breaks the COPY as well, and where there is none
 /// any more it harms nothing. Then the message's own turn comes.
-Client::Step Client::break_copy(const pg::Header& header) {
+Client::Step Client::break_copy(char type) {
   lease_->copy_ended();
   Expected& entry = lease_->find_syncs();
   entry.breaks_copy = true;
-  entry.serial = static_cast<unsigned char>(header.type);
+  entry.serial = static_cast<unsigned char>(type);
   return Step::kBlocked;
 }
 

@@ -113,7 +113,7 @@ std::size_t Client::relay(net::Bytes data) {
     scanned_ = static_cast<std::uint32_t>(cut.scanned);
     if (cut.kind == Cut::Kind::kNeedMore) break;
     if (cut.kind == Cut::Kind::kBroken) {
-      cannot_read(cut.what);
+      cannot_read(rest.front(), cut.what);
       break;
     }
     if (cut.kind == Cut::Kind::kBig) {
@@ -300,7 +300,7 @@ void Client::await_replies() {
 }
 
 Client::Step Client::message(const Message& message) {
-  if (breaks_copy(message)) return break_copy(message.header);
+  if (breaks_copy(message)) return break_copy(message.header.type);
   if (refused_as_failed(message)) return Step::kDone;
   switch (static_cast<Frontend>(message.header.type)) {
     case Frontend::kQuery:
@@ -374,7 +374,7 @@ Client::Step Client::wait_for_gate() {
 /// A Bind or CopyData of which only the beginning is here: its names are dealt with, the rest is
 /// passed on as it comes.
 Client::Step Client::begin_big(const Message& message) {
-  if (breaks_copy(message)) return break_copy(message.header);
+  if (breaks_copy(message)) return break_copy(message.header.type);
   if (refused_as_failed(message)) {
     streaming_drops_ = true;
   } else if (message.header.is(Frontend::kCopyData)) {

@@ -9,21 +9,18 @@ namespace hyperdrive::proxy::session::postgres {
 namespace pg = wire::postgres;
 using pg::Frontend;
 
-/// What cannot be read is an error like any other, as it is for Postgres.
+/// What cannot be read is an error like any other, and the origin knows best how to say it.
 Client::Step Client::malformed(const Message& message) {
-  const pg::Header& header = message.header;
-  const bool describes = header.is(Frontend::kDescribe);
-  std::string what = "invalid message format";
-  if ((describes || header.is(Frontend::kClose)) && message.body.size() > 1 &&
-      message.body.find('\0', 1) == message.body.size() - 1) {
-    what = describes ? "invalid DESCRIBE message subtype " : "invalid CLOSE message subtype ";
-    what += std::to_string(static_cast<unsigned char>(message.body.front()));
-  }
-  if (header.is(Frontend::kQuery) || header.is(Frontend::kFunctionCall)) {
-    return refuse_with(message, pg::sqlstate::kProtocolViolation, what);
-  }
   if (!need_origin()) return Step::kBlocked;
-  fail_surely({"ERROR", pg::sqlstate::kProtocolViolation, what});
+  if (message.header.is(Frontend::kQuery)) {
+    // It is not looked at, so the unnamed statement and portal stay, as behind a FunctionCall.
+    forward(message.whole);
+    lease_->expect(ReplyKind::kFunctionCall);
+    return Step::kDone;
+  }
+  forward_extended(message.whole);
+  streaming_drops_ = false;
+  lease_->expect(ReplyKind::kDescribeStatement);
   return Step::kDone;
 }
 
@@ -89,8 +86,11 @@ Client::Step Client::sync(const Message& message) {
     if (waiting()) return Step::kBlocked;
     skip_to_sync_ = false;
     untold_.reset();
-    send_ready();
-    return Step::kDone;
+    if (message.body.empty()) {
+      send_ready();
+      return Step::kDone;
+    }
+    if (!need_origin()) return Step::kBlocked;  // which says what is wrong with it
   }
   forward(message.whole);
   if (lease_->copying_in()) {
@@ -106,6 +106,9 @@ Client::Step Client::sync(const Message& message) {
 }
 
 Client::Step Client::flush(const Message& message) {
+  if (!message.body.empty() && !skipping() && !(lease_ && lease_->copying_in())) {
+    return malformed(message);
+  }
   if (lease_ && !lease_->ignoring()) forward(message.whole);
   return Step::kDone;
 }

@@ -33,7 +33,13 @@ void Client::sweep(std::chrono::steady_clock::time_point now) {
 }
 
 /// The end, behind the answers to all that was before.
-void Client::cannot_read(std::string_view what) {
+void Client::cannot_read(char type, std::string_view what) {
+  if (lease_ && lease_->fatal_seen()) return close_politely();  // the origin has said it
+  if (lease_ && lease_->copying_in()) {
+    // It waits for data, and answers nothing before they come, or something else.
+    what.empty() ? close_politely() : static_cast<void>(break_copy(type));
+    return;
+  }
   if (lease_ && lease_->open() && !lease_->in_flight().empty()) return await_replies();
   if (answers_are_coming()) return block(Block::kReplies);
   what.empty() ? close_politely() : protocol_violation(what);

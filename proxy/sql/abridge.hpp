@@ -7,8 +7,8 @@
 
 namespace hyperdrive::proxy::sql {
 
-/// `text` with fewer items in the lists of IN (…), ARRAY[…] and VALUES (…), (…). Whatever is true of
-/// its tables, functions, operators, casts and words like 'now' is true of `text`; the values of
+/// `text` with fewer items in the lists of IN (…), ARRAY[…] and VALUES (…), (…). Whatever is true
+/// of its tables, functions, operators, casts and words like 'now' is true of `text`; the values of
 /// its literals, and how many there are, are not. The grammar takes both or neither.
 std::string abridged(std::string_view text);
 

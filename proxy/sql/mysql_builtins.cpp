@@ -66,34 +66,6 @@ constexpr std::array<std::string_view, 337> kCacheable = {
     "week", "weekday", "weekofyear", "year", "yearweek"};
 // clang-format on
 
-// Of these, what MySQL has and MariaDB lacks, or the other way round, or neither had long ago.
-constexpr std::string_view kOnlySomewhere[] = {"any_value",
-                                               "bin_to_uuid",
-                                               "uuid_to_bin",
-                                               "is_uuid",
-                                               "regexp_like",
-                                               "grouping",
-                                               "median",
-                                               "percentile_cont",
-                                               "chr",
-                                               "percentile_disc",
-                                               "nvl",
-                                               "nvl2",
-                                               "natural_sort_key",
-                                               "sformat",
-                                               "crc32c",
-                                               "sha224",
-                                               "lengthb",
-                                               "distance",
-                                               "to_char",
-                                               "string_to_vector",
-                                               "vector_to_string",
-                                               "is_ipv4_mapped",
-                                               "is_ipv4_compat",
-                                               "regexp_instr",
-                                               "regexp_substr",
-                                               "regexp_replace"};
-
 constexpr std::array<std::string_view, 75> kNoFunction = {
     "all",       "and",         "any",     "as",       "between", "binary",
     "by",        "bit",         "case",    "datetime", "dec",     "decimal",
@@ -177,14 +149,6 @@ bool mysql_function_writes_nothing(std::string_view name) {
 bool mysql_function_is_cacheable(std::string_view name, bool has_arguments) {
   if (name == "unix_timestamp" && !has_arguments) return false;
   return kCacheableSet.contains(name);
-}
-
-bool mysql_function_is_everywhere(std::string_view name) {
-  for (const std::string_view family : {"json_", "st_", "mbr", "vec", "format_"}) {
-    if (name.starts_with(family)) return false;
-  }
-  return std::find(std::begin(kOnlySomewhere), std::end(kOnlySomewhere), name) ==
-         std::end(kOnlySomewhere);
 }
 
 bool mysql_is_no_function(std::string_view lower_word) {

@@ -65,6 +65,8 @@ class MysqlResolver {
   enum class Reach { kCascades, kAddsOnly };
   void write(const Name& target, Reach reach);
   void may_write_anything(std::string reason);
+  /// Likewise, and by functions that may leave anything in the session.
+  void may_reach_anything(std::string reason);
   MysqlResolution take(const Analysis& analysis);
 
  private:
@@ -84,6 +86,7 @@ class MysqlResolver {
   int depth_ = 0;
   std::string volatile_reason_, uncacheable_reason_, anything_reason_;
   std::set<MysqlTableId> reads_, writes_;
+  std::set<MysqlTableId> cascaded_;  ///< of writes_, those whose children are in it
   bool leaves_state_ = false;
   bool reads_view_ = false;
   bool reads_dates_ = false;  ///< the text does, or that of a view

@@ -165,14 +165,18 @@ class Reader {
       level = Level{};
       if (word.is("table")) level.wants_table = true;
       ++queries_;
-    } else if (level.is_query && word.is("using") && !followed_by("(")) {
-      level.in_tables = level.wants_table = true;  // DELETE FROM a USING t AS a
+    } else if (level.is_query && word.is("using") && (lists_targets_ || !followed_by("("))) {
+      level.in_tables = level.wants_table = true;  // DELETE FROM a USING (t AS a)
+      lists_targets_ = false;
     } else if (level.is_query && word.is("from")) {
       level.in_tables = level.wants_table = true;
     } else if (word.is("join") || (word.is("straight_join") && level.in_tables)) {
       level.in_tables = level.wants_table = true;
+      lists_targets_ = false;  // JOIN t USING (columns)
     } else if (one_of(word.lower, kEndsTables) || begins_windows(word)) {
       level.in_tables = level.wants_table = false;
+    } else if (word.is("delete")) {
+      lists_targets_ = true;
     }
     keyword(word);
     if (followed_by("(") && !word.lower.empty() && at_ != target_) call(word);
@@ -279,8 +283,7 @@ class Reader {
     if (definitions_.contains(at_)) return;
     if (at_ > 0 && words_[at_ - 1].is_symbol(".")) return stored_function(word);
     const bool has_arguments = !(peek(2) != nullptr && peek(2)->is_symbol(")"));
-    // With a blank before the parenthesis the server may look for a stored function of that name.
-    findings_.functions.push_back({{"", word.lower}, -1, words_[at_ + 1].token.spaced});
+    findings_.functions.push_back({{"", word.lower}, -1, false});
     note_session_call(word.lower, has_arguments);
     constexpr std::array<std::string_view, 7> kMakesTimes = {
         "maketime", "sec_to_time", "time", "timediff", "addtime", "subtime", "str_to_date"};
@@ -319,6 +322,7 @@ class Reader {
   std::unordered_set<std::size_t> definitions_;  ///< where WITH queries are named
   std::unordered_set<std::string> seen_;  ///< tables, schema and name with a zero byte between
   int queries_ = 0;
+  bool lists_targets_ = false;  ///< DELETE stood before, and no JOIN since
   bool in_interval_ = false;  ///< INTERVAL stood before, its unit comes yet
   MysqlFindings findings_;
 };

@@ -30,6 +30,14 @@ bool is_system(std::string_view database) {
   return std::find(kSystem.begin(), kSystem.end(), lowered(database)) != kSystem.end();
 }
 
+/// Behind a USE the same names mean other tables, views and functions.
+bool names_change_midway(const Analysis& analysis) {
+  const auto& statements = analysis.statements;
+  return std::any_of(statements.begin(), statements.end(), [&](const Statement& one) {
+    return one.command == "USE" && &one != &statements.back();
+  });
+}
+
 bool is_cte(const Name& name, const Analysis& analysis) {
   return name.schema.empty() && contains(analysis.mysql.ctes, lowered(name.name));
 }
@@ -57,6 +65,11 @@ void MysqlResolver::refuse(std::string reason) {
 
 void MysqlResolver::refuse_volatile(std::string reason) {
   if (volatile_reason_.empty()) volatile_reason_ = std::move(reason);
+}
+
+void MysqlResolver::may_reach_anything(std::string reason) {
+  may_write_anything(std::move(reason));
+  leaves_state_ = true;
 }
 
 void MysqlResolver::may_write_anything(std::string reason) {
@@ -133,9 +146,9 @@ void MysqlResolver::judge_calls(const Analysis& analysis) {
   const std::string own = database + '\0';
   for (const Call& call : analysis.functions) {
     const std::string name = lowered(call.name.name);
-    const bool may_be_own = call.variadic || !mysql_function_is_everywhere(name);
-    const bool stored =
-        !call.name.schema.empty() || (may_be_own && data_.functions.contains(own + name));
+    // Which names are the server's own depends on its version (rank() is since MySQL 8), and on a
+    // blank before the parenthesis.
+    const bool stored = !call.name.schema.empty() || data_.functions.contains(own + name);
     if (!stored && mysql_function_writes_nothing(name)) continue;
     may_write_anything("function " + call.name.name + "() may write anything");
     leaves_state_ = true;
@@ -186,6 +199,10 @@ void MysqlResolver::write_table(const MysqlTable& table, Reach reach) {
     const auto analysis =
         depth_ < kMaxDepth && !table.definition.empty() ? data_.view(table) : nullptr;
     if (!analysis) return may_write_anything("view " + full + " is not understood");
+    // Its conditions are computed for each row that is written.
+    const std::string outer = std::exchange(database_, table.database);
+    judge_calls(*analysis);
+    database_ = outer;
     ++depth_;
     for (const Name& name : analysis->tables) {
       const MysqlTable* base =
@@ -202,7 +219,8 @@ void MysqlResolver::write_table(const MysqlTable& table, Reach reach) {
   if (!table.unfit.empty()) return may_write_anything(full + " " + table.unfit);
   leaves_state_ = leaves_state_ || table.trigger_leaves_state;
   if (table.has_trigger) return may_write_anything("trigger on " + full);
-  if (!writes_.insert(table.id).second || reach == Reach::kAddsOnly) return;
+  writes_.insert(table.id);
+  if (reach == Reach::kAddsOnly || !cascaded_.insert(table.id).second) return;
   for (const MysqlTableId id : table.cascades) {
     const MysqlTable* child = data_.find(id);
     if (child == nullptr) {
@@ -244,6 +262,7 @@ MysqlResolution MysqlResolver::take(const Analysis& analysis) {
 MysqlResolution MysqlCatalog::resolve(const Analysis& analysis, std::string_view database) const {
   MysqlResolver resolver(*data_, database);
   resolver.read(analysis);
+  if (names_change_midway(analysis)) resolver.may_reach_anything("a text that says USE midway");
   for (const Statement& statement : analysis.statements) {
     if (statement.unknown_targets) {
       resolver.may_write_anything(statement.command + " may write anything");

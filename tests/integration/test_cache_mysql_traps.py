@@ -185,3 +185,71 @@ def test_change_user_takes_numbers_of_collations_as_they_are(shared):
         raw.socket.sendall(raw.framed(raw.native(login["password"].encode(), scramble), sequence + 1))
         assert raw.packet()[1][0] == 0
         assert b"utf8mb4" in raw.ask("select @@character_set_client")[-2][1]
+
+
+# --- writes that reach further than they say ---------------------------------------------------------
+
+REACHING = """
+create table counted (n int); insert into counted values (0);
+create table base (id int primary key, n int); insert into base values (1, 1), (2, 2), (3, 3);
+create table named (id int primary key, n int); insert into named values (1, 1);
+create table parent (id int primary key) engine = innodb; insert into parent values (1), (2);
+create table child (p int, foreign key (p) references parent(id) on delete cascade) engine = innodb; insert into child values (1), (2);
+delimiter //
+create function bump() returns int deterministic begin update counted set n = n + 1; return 1; end//
+delimiter ;
+create view writes_aside as select * from base where bump() = 1;
+create view over_that as select * from writes_aside;
+create view checked as select * from base where n < 1000 and bump() = 1 with check option;
+create database elsewhere; create table elsewhere.named (id int primary key, n int); insert into elsewhere.named values (1, 1);
+create view elsewhere.hiding as select reaching.bump();
+"""
+
+
+@pytest.fixture(scope="module")
+def reaching(db):
+    db.sql("create database reaching")
+    db.sql(REACHING, "reaching")
+    with Proxy(db, database="reaching", caching={"disabled": False}, local={"invalidation": "writes"}) as p:
+        yield p
+
+
+@pytest.mark.parametrize("read, write", [
+    # A view's conditions run for each row that is written through it.
+    ("select n from counted", "update writes_aside set n = n + 1 where id = 1"),
+    ("select n from counted", "update over_that set n = n + 1 where id = 1"),
+    ("select n from counted", "insert into checked values (10, 5)"),
+    ("select n from counted", "replace into checked values (11, 5)"),
+    # An alias that is another table's name.
+    ("select n from base", "delete from named using (base as named) where id = 2"),
+    ("select n from base", "delete from named using (base as named join counted) where named.id = 3"),
+    # What the first statement adds has no children; what the second deletes has.
+    ("select p from child", "insert into parent values (40); delete from parent where id = 1"),
+    # The name is another database's by then.
+    ("select n from elsewhere.named", "use elsewhere; update named set n = n + 1"),
+    ("select n from elsewhere.named", "use elsewhere; update named set n = n + 1; use reaching"),
+    ("select n from counted", "use elsewhere; select * from hiding"),
+])
+def test_a_write_ends_what_it_reaches_by_a_view_an_alias_or_a_key(db, reaching, read, write):
+    with client(reaching) as reader, client(reaching, client_flag=CLIENT.MULTI_STATEMENTS) as writer, \
+            client(db) as direct:
+        rows(direct, "use reaching")
+        wait_cached(reaching, reader, read)
+        before = rows(direct, read)
+        rows(writer, write)
+        assert rows(direct, read) != before
+        assert rows(reader, read) == rows(direct, read)
+
+
+@pytest.mark.parametrize("verb", ["insert", "replace"])
+def test_rows_of_insert_delayed_are_waited_for(db, shared, verb):
+    db.sql("create or replace table later (n int) engine = myisam")
+    with client(shared) as reader, client(shared) as writer, client(db) as locker:
+        wait_cached(shared, reader, "select n from later")
+        rows(locker, "lock tables later read")
+        rows(writer, f"{verb} delayed into later values (1)")   # answered at once, written when the lock goes
+        assert rows(reader, "select n from later") == rows(reader, "select n from later") == []
+        rows(locker, "unlock tables")
+        wait_for(lambda: db.sql("select n from later") == "1\n", 20 * PATIENCE)
+        assert rows(reader, "select n from later") == [(1,)]
+        wait_cached(shared, reader, "select n from later")

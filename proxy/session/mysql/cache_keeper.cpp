@@ -204,6 +204,10 @@ net::Task<CacheKeeper::Errand> CacheKeeper::run(OriginSession session, Errand er
     const auto xa = co_await ask(dialogue, "XA RECOVER", capabilities);
     errand.knows_xa = xa.has_value();
     errand.xa_prepared = xa ? xa->size() : 0;
+    const auto delayed =
+        co_await ask(dialogue, "SHOW GLOBAL STATUS LIKE 'Not_flushed_delayed_rows'", capabilities);
+    errand.all_written = delayed && (delayed->empty() ||
+                                     (delayed->front().size() > 1 && delayed->front()[1] == "0"));
   }
   if (dialogue.failure() == Dialogue::Failure::kNone) {
     dialogue.send_command(wire::mysql::Command::kQuit);
@@ -268,21 +272,27 @@ void CacheKeeper::publish(const Errand& errand) {
   cache_.purge_all();
 }
 
+bool CacheKeeper::is_over(Unsettled& one, const Errand& errand) {
+  const auto& alive = errand.connections;
+  switch (one.what) {
+    case Unsettled::What::kConnection:
+      return errand.knows_outcomes && std::find(alive.begin(), alive.end(),
+                                                std::to_string(one.connection_id)) == alive.end();
+    case Unsettled::What::kXa:
+      return errand.knows_xa && errand.xa_prepared == 0;
+    case Unsettled::What::kDelayed:
+      return std::exchange(one.was_over, errand.all_written) && errand.all_written;
+  }
+  return false;
+}
+
 /// Whether it was committed does not matter once it is over: it is settled as if it had been.
 void CacheKeeper::settle(const Errand& errand) {
   std::vector<Unsettled> left;
   for (std::size_t i = 0; i < unsettled_.size(); ++i) {
     Unsettled& one = unsettled_[i];
-    bool over = false;
-    if (one.connection_id == 0) {
-      over = errand.knows_xa && errand.xa_prepared == 0;
-    } else {
-      const auto& alive = errand.connections;
-      over = errand.knows_outcomes && std::find(alive.begin(), alive.end(),
-                                                std::to_string(one.connection_id)) == alive.end();
-    }
     // Who came after the question was asked is not in its answer.
-    if (over && i < errand.settles) {
+    if (i < errand.settles && is_over(one, errand)) {
       one.intent.add_everything();
       one.intent.commit();
       wants_catalog_ = true;  // it may have changed the schema
@@ -308,15 +318,23 @@ void CacheKeeper::schema_changed(cache::WriteIntent intent) {
 }
 
 void CacheKeeper::outcome_unknown(cache::WriteIntent intent, std::uint32_t connection_id) {
-  if (!running()) return intent.commit();
-  auto shared = std::make_shared<Unsettled>(Unsettled{std::move(intent), connection_id});
+  await_end({std::move(intent), Unsettled::What::kConnection, connection_id});
+}
+void CacheKeeper::prepared(cache::WriteIntent intent) {
+  await_end({std::move(intent), Unsettled::What::kXa});
+}
+void CacheKeeper::delayed(cache::WriteIntent intent) {
+  await_end({std::move(intent), Unsettled::What::kDelayed});
+}
+
+void CacheKeeper::await_end(Unsettled unsettled) {
+  if (!running()) return unsettled.intent.commit();
+  auto shared = std::make_shared<Unsettled>(std::move(unsettled));
   post([this, shared] {
     unsettled_.push_back(std::move(*shared));
     if (!busy_) again_within(kPollPause);
   });
 }
-
-void CacheKeeper::prepared(cache::WriteIntent intent) { outcome_unknown(std::move(intent), 0); }
 
 void CacheKeeper::retarget(std::shared_ptr<const OriginTarget> target) {
   if (!running()) {

@@ -87,6 +87,8 @@ class CacheKeeper {
   void outcome_unknown(cache::WriteIntent intent, std::uint32_t connection_id);
   /// XA PREPARE has been done.
   void prepared(cache::WriteIntent intent);
+  /// INSERT DELAYED has been answered: the origin writes its rows when it likes.
+  void delayed(cache::WriteIntent intent);
 
   /// Another origin from now on: everything known of the old one is forgotten.
   void retarget(std::shared_ptr<const OriginTarget> target);
@@ -97,8 +99,11 @@ class CacheKeeper {
 
  private:
   struct Unsettled {
+    enum class What : std::uint8_t { kConnection, kXa, kDelayed };
     cache::WriteIntent intent;
-    std::uint32_t connection_id = 0;  ///< 0: of XA
+    What what = What::kConnection;
+    std::uint32_t connection_id = 0;
+    bool was_over = false;  ///< the row counts as written before its table is unlocked: asked twice
   };
   /// What one connection is asked, and its answers.
   struct Errand {
@@ -112,6 +117,7 @@ class CacheKeeper {
     bool knows_xa = false;
     std::vector<std::string> connections;
     std::size_t xa_prepared = 0;
+    bool all_written = false;  ///< no row of INSERT DELAYED waits
   };
 
   void next();
@@ -125,6 +131,8 @@ class CacheKeeper {
   net::Task<std::string> read_catalog(class Dialogue& dialogue, std::uint64_t capabilities,
                                       Errand& errand);
   void ended(Errand errand);
+  void await_end(Unsettled unsettled);
+  static bool is_over(Unsettled& one, const Errand& errand);
   void settle(const Errand& errand);
   void publish(const Errand& errand);
   void follow_log();

@@ -46,6 +46,7 @@ struct Plan {
   bool writes_everything = false;
   bool changes_catalog = false;
   bool prepares_xa = false;
+  bool is_delayed = false;       ///< INSERT DELAYED
   bool calls_keep_role = false;  ///< no procedure can be one that sets a role
   bool leaves_state = false;     ///< see sql::MysqlResolution
 

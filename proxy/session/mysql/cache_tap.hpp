@@ -48,6 +48,7 @@ struct PendingWrites final : GateSlot {
   std::uint64_t generation = 0;  ///< of the catalog by which the first of them was judged
   bool schema_changes = false;   ///< the catalog must be read again
   bool prepares_xa = false;
+  bool is_delayed = false;  ///< the rows come later: see CacheKeeper::delayed
 };
 PendingWrites& slot_of(Origin& origin);
 

@@ -116,6 +116,7 @@ void CacheGate::mark_writes(Origin& origin, const Plan& plan) {
     const bool alone = !origin.in_transaction() && origin.autocommit();
     if (alone && cache_.epochs().database().open()) writes.intent.add_everything();
   }
+  writes.is_delayed |= plan.is_delayed;
   writes.intent.add(plan.writes);
   if (plan.writes_everything || plan.changes_catalog) writes.intent.add_everything();
   writes.schema_changes |= plan.changes_catalog;
@@ -162,7 +163,9 @@ void CacheGate::answered(Origin& origin, const Ending& ending) {
   std::swap(ended.intent, writes.intent);
   std::swap(ended.schema_changes, writes.schema_changes);
   std::swap(ended.prepares_xa, writes.prepares_xa);
+  std::swap(ended.is_delayed, writes.is_delayed);
   if (ended.prepares_xa) return keeper_.prepared(std::move(ended.intent));
+  if (ended.is_delayed) return keeper_.delayed(std::move(ended.intent));
   if (ended.schema_changes) return keeper_.schema_changed(std::move(ended.intent));
   ended.intent.commit();
 }

@@ -63,6 +63,13 @@ std::string reasons_line(const ordered_json& stats, const char* key, std::string
   return list.empty() ? "" : fmt::format("  {:<20} {}\n", title, list);
 }
 
+/// Likewise, of what works here.
+std::string production_line(const ordered_json& stats) {
+  std::string line = reasons_line(stats, "refused_in_production", "production refuses");
+  if (!line.empty()) line.insert(line.size() - 1, " (works here)");
+  return line;
+}
+
 /// `volatile 3, transaction 1`: why queries went to the origin without a look into the cache.
 std::string refused_line(const ordered_json& cache) {
   std::string list;
@@ -144,7 +151,8 @@ std::string stats_text(const std::string& name, const ordered_json& stats) {
          latency_line(latency, "wait", "for a connection") +
          cache_lines(stats.value("cache", ordered_json::object())) +
          reasons_line(stats, "pins", "kept connections") +
-         reasons_line(stats, "refusals", "refused") + reasons_line(stats, "lost", "settings lost");
+         reasons_line(stats, "refusals", "refused") + production_line(stats) +
+         reasons_line(stats, "lost", "settings lost");
 }
 
 core::Result<ordered_json> stats_of(Context& context, const core::Config& config) {

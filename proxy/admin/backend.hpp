@@ -114,6 +114,7 @@ struct Stats {
   Latency wait;
   Reasons pins;
   Reasons refusals;
+  Reasons refused_in_production;  ///< works here
   Reasons lost;
   CacheStats cache;
 

@@ -101,6 +101,8 @@ async function refresh() {
       ['query ms p50 / p99', ms(stats.latency.query)], ['origin ms p50 / p99', ms(stats.latency.origin)],
       ...Object.entries(stats.pins).map(([reason, count]) => [`pinned: ${reason}`, count]),
       ...Object.entries(stats.refusals).map(([reason, count]) => [`refused: ${reason}`, count]),
+      ...Object.entries(stats.refused_in_production)
+        .map(([reason, count]) => [`refused in production, works here: ${reason}`, count]),
     ]);
     const cache = stats.cache;
     const answered = cache.hit + cache.stale;

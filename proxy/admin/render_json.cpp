@@ -171,6 +171,7 @@ Json to_json(const Stats& stats) {
                      {"wait", latency_json(stats.wait)}};
   json["pins"] = reasons_json(stats.pins);
   json["refusals"] = reasons_json(stats.refusals);
+  json["refused_in_production"] = reasons_json(stats.refused_in_production);
   json["lost"] = reasons_json(stats.lost);
   json["cache"] = cache_json(stats.cache);
   return json;

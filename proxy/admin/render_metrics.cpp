@@ -116,6 +116,9 @@ std::string prometheus_text(const Status& status, const Stats& stats) {
   Families::summary(latency, "wait", stats.wait);
   families.reasons("pins_total", "Sessions that kept their connection.", stats.pins);
   families.reasons("refusals_total", "Statements refused as production does.", stats.refusals);
+  families.reasons("refused_in_production_total",
+                   "Statements that work here and are refused in production.",
+                   stats.refused_in_production);
   families.reasons("lost_settings_total", "Settings that ended with their transaction.",
                    stats.lost);
   add_cache(families, stats.cache);

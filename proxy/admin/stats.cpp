@@ -31,6 +31,7 @@ Stats Stats::from(const session::TelemetrySnapshot& snapshot) {
   stats.wait = latency_of(snapshot.wait);
   stats.pins = reasons(snapshot.pins);
   stats.refusals = reasons(snapshot.refusals);
+  stats.refused_in_production = reasons(snapshot.production_refusals);
   stats.lost = reasons(snapshot.lost);
   return stats;
 }

@@ -94,6 +94,7 @@ TelemetrySnapshot Telemetry::snapshot() const {
     add(sum.counters, worker->counters_);
     add(sum.pins, worker->pins_);
     add(sum.refusals, worker->refusals_);
+    add(sum.production_refusals, worker->production_refusals_);
     add(sum.lost, worker->lost_);
     sum.query.add(worker->query);
     sum.hit.add(worker->hit);

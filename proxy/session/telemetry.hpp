@@ -178,6 +178,8 @@ class alignas(64) WorkerTelemetry {
   void add(Counter counter, std::uint64_t n = 1) { bump(counters_[at(counter)], n); }
   void pinned(Feature feature) { bump(pins_[at(feature)], 1); }
   void refused(Feature feature) { bump(refusals_[at(feature)], 1); }
+  /// It works here, and not in production.
+  void production_refuses(Feature feature) { bump(production_refusals_[at(feature)], 1); }
   void lost(Feature feature) { bump(lost_[at(feature)], 1); }
 
   Histogram query;   ///< a statement as its client felt it
@@ -197,6 +199,7 @@ class alignas(64) WorkerTelemetry {
   std::array<std::atomic<std::uint64_t>, kCounterCount> counters_{};
   std::array<std::atomic<std::uint64_t>, kFeatureCount> pins_{};
   std::array<std::atomic<std::uint64_t>, kFeatureCount> refusals_{};
+  std::array<std::atomic<std::uint64_t>, kFeatureCount> production_refusals_{};
   std::array<std::atomic<std::uint64_t>, kFeatureCount> lost_{};
 };
 
@@ -205,6 +208,7 @@ struct TelemetrySnapshot {
   std::array<std::uint64_t, kCounterCount> counters{};
   std::array<std::uint64_t, kFeatureCount> pins{};
   std::array<std::uint64_t, kFeatureCount> refusals{};
+  std::array<std::uint64_t, kFeatureCount> production_refusals{};
   std::array<std::uint64_t, kFeatureCount> lost{};
   HistogramSum query, hit, origin, wait;
 

@@ -124,12 +124,12 @@ void Client::note_before(TextInfo& text) {
   const sql::Analysis& analysis = *text.analysis;
   if (analysis.statements.size() > 1) {
     running_.findings |= 1u << static_cast<unsigned>(Feature::kMultiStatements);
-    worker_.telemetry.refused(Feature::kMultiStatements);
+    worker_.telemetry.production_refuses(Feature::kMultiStatements);
   }
   for (const sql::Statement& statement : analysis.statements) {
     if (statement.command != "USE") continue;
     running_.findings |= 1u << static_cast<unsigned>(Feature::kUse);
-    worker_.telemetry.refused(Feature::kUse);
+    worker_.telemetry.production_refuses(Feature::kUse);
   }
 }
 

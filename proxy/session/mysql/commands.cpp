@@ -222,7 +222,7 @@ Client::Step Client::init_db(const Message& message) {
   if (!need_origin(nullptr)) return Step::kBlocked;
   running_ = {};
   running_.findings = 1u << static_cast<unsigned>(Feature::kUse);
-  worker_.telemetry.refused(Feature::kUse);
+  worker_.telemetry.production_refuses(Feature::kUse);
   running_.text = worker_.texts.get("USE " + std::string(database), lexing_);
   // Taken back in ended(), should the origin refuse.
   asked_database_ = database;

@@ -239,6 +239,7 @@ TEST_CASE("the session's telemetry becomes stats") {
   telemetry.worker(0).add(session::Counter::kQueries, 3);
   telemetry.worker(1).add(session::Counter::kQueries, 4);
   telemetry.worker(1).pinned(session::Feature::kListen);
+  telemetry.worker(1).production_refuses(session::Feature::kUse);
   telemetry.worker(0).query.add(100);
   telemetry.worker(1).query.add(900);
   const Json json = to_json(Stats::from(telemetry.snapshot()));
@@ -246,6 +247,7 @@ TEST_CASE("the session's telemetry becomes stats") {
   CHECK(json["transactions"] == 0);
   CHECK(json["pins"] == Json{{"listen", 1}});
   CHECK(json["refusals"] == Json::object());
+  CHECK(json["refused_in_production"] == Json{{"use", 1}});
   CHECK(json["latency"]["query"]["count"] == 2);
   CHECK(json["latency"]["query"]["max_us"] == 900);
   CHECK(json["latency"]["query"]["p50_us"] >= 100);

@@ -9,9 +9,12 @@ TEST_CASE("counters and reasons of all workers add up") {
   telemetry.worker(0).add(Counter::kQueries);
   telemetry.worker(1).add(Counter::kQueries, 4);
   telemetry.worker(1).refused(Feature::kListen);
+  telemetry.worker(0).production_refuses(Feature::kUse);
   const TelemetrySnapshot sum = telemetry.snapshot();
   CHECK(sum[Counter::kQueries] == 5);
   CHECK(sum.refusals[static_cast<std::size_t>(Feature::kListen)] == 1);
+  CHECK(sum.refusals[static_cast<std::size_t>(Feature::kUse)] == 0);
+  CHECK(sum.production_refusals[static_cast<std::size_t>(Feature::kUse)] == 1);
   CHECK(name(Counter::kBeginsFolded) == "begins_folded");
   CHECK(name(Feature::kUnknown) == "unknown");
 }

@@ -102,6 +102,23 @@ def test_a_wrong_login_has_mysqls_own_error(proxy, wrong, code):
     with pytest.raises(pymysql.err.OperationalError) as caught:
         pymysql.connect(**(proxy.login() | wrong))
     assert caught.value.args[0] == code
+    assert code != 1045 or "`hyperdrive url <config>` prints them" in caught.value.args[1]
+
+
+def test_a_password_that_has_changed_at_the_origin_is_told_of(db):
+    db.sql("create user fickle@'%' identified by 'before'; grant all on shop.* to fickle@'%'")
+    with Proxy(db, origin_user="fickle", origin_password="before", origin_connection_limit=1) as p, client(p) as c:
+        assert rows(c, "select 1") == [(1,)]
+        number = rows(c, "select connection_id()")[0][0]
+        db.sql("alter user fickle@'%' identified by 'behind'")
+        with contextlib.suppress(AssertionError):
+            db.sql(f"kill {number}")
+        with client(p) as other, pytest.raises(pymysql.err.OperationalError) as caught:
+            for _ in range(3):
+                rows(other, "select 1")
+        assert caught.value.args[0] == 1045
+        assert "Access denied for user 'fickle'" in caught.value.args[1]
+        assert "`hyperdrive update <config>`" in caught.value.args[1]
 
 
 def test_a_client_without_plugins_logs_in_with_the_native_password(proxy):
@@ -410,14 +427,17 @@ def test_reset_connection_forgets_the_session(pinning):
 
 def test_what_production_refuses_works_and_is_counted(proxy):
     with client(proxy, client_flag=1 << 16) as c:
-        before = proxy.stats()["refusals"]
+        before = proxy.stats()
         with c.cursor() as cursor:
             cursor.execute("select 1; select 2")
             assert cursor.fetchall() == ((1,),) and cursor.nextset() and cursor.fetchall() == ((2,),)
         rows(c, "use shop")
-        after = proxy.stats()["refusals"]
-        assert after["multi_statements"] == before.get("multi_statements", 0) + 1
-        assert after["use"] == before.get("use", 0) + 1
+        with Raw(proxy) as raw:
+            raw.prepare("select 1")
+        after = proxy.stats()
+        for feature in ("multi_statements", "use", "prepare"):
+            assert after["refused_in_production"][feature] == before["refused_in_production"].get(feature, 0) + 1
+        assert after["refusals"] == before["refusals"]   # nothing was refused here
     with client(proxy) as c, pytest.raises(pymysql.err.ProgrammingError):
         rows(c, "select 1; select 2")
 

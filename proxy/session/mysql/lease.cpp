@@ -128,7 +128,7 @@ void Client::reopened(LoginResult result) {
   const LoginFailure& failure = result.error();
   pending_error_ = failure.origin_error.empty()
                        ? my::build_err({2003, "HY000", failure.error.message})
-                       : failure.origin_error;
+                       : told_to_clients(failure);
   unblock(Block::kPrelude);
 }
 

@@ -185,7 +185,9 @@ void Client::check_password(net::Bytes method, net::Bytes answer) {
 void Client::access_denied(bool used_password) {
   worker_.telemetry.add(Counter::kLoginFailures);
   const std::string told = "Access denied for user '" + user_.substr(0, 80) +
-                           "'@'localhost' (using password: " + (used_password ? "YES" : "NO") + ")";
+                           "'@'localhost' (using password: " + (used_password ? "YES" : "NO") +
+                           "; the proxy has a user and a password of its own, not the database's: "
+                           "`hyperdrive url <config>` prints them)";
   if (changing_user_) return user_not_changed(my::build_err({1045, "28000", told}));
   send_error(sequence_, 1045, "28000", told);
   close_politely();

@@ -14,8 +14,8 @@ pool::Refusal refusal_of(LoginFailure failure) {
     constexpr std::uint16_t kConCountError = 1040, kTooManyUserConnections = 1203;
     refusal.full = said->code == kConCountError || said->code == kTooManyUserConnections;
   }
+  refusal.origin_error = told_to_clients(failure);
   refusal.error = std::move(failure.error);
-  refusal.origin_error = std::move(failure.origin_error);
   refusal.transient = failure.transient;
   return refusal;
 }

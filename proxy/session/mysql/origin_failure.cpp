@@ -115,4 +115,15 @@ LoginFailure classify_origin_error(const OriginTarget& target, std::string_view 
   return result;
 }
 
+std::string told_to_clients(const LoginFailure& failure) {
+  auto error = my::parse_err(failure.origin_error);
+  if (!error) return failure.origin_error;
+  const bool is_ours = failure.error.code == code::kBadCredentials;
+  const std::string words =
+      fmt::format("{} (the origin's answer to the proxy. {}{})", error->message, failure.error.hint,
+                  is_ours ? " `hyperdrive update <config>` takes another user or password." : "");
+  error->message = words;
+  return my::build_err(*error);
+}
+
 }  // namespace hyperdrive::proxy::session::mysql

@@ -104,4 +104,8 @@ std::unique_ptr<OriginLogin> send_kill_query(net::Loop& loop,
 /// What an ERR packet during login means to a person, with Cloudflare's code. Pure.
 LoginFailure classify_origin_error(const OriginTarget& target, std::string_view error_payload);
 
+/// The same for a client: the origin's own ERR, with the hint behind its words (an ERR has no place
+/// of its own for one). Empty if the origin has said nothing.
+std::string told_to_clients(const LoginFailure& failure);
+
 }  // namespace hyperdrive::proxy::session::mysql

@@ -323,7 +323,7 @@ class Reader {
   std::unordered_set<std::string> seen_;  ///< tables, schema and name with a zero byte between
   int queries_ = 0;
   bool lists_targets_ = false;  ///< DELETE stood before, and no JOIN since
-  bool in_interval_ = false;  ///< INTERVAL stood before, its unit comes yet
+  bool in_interval_ = false;    ///< INTERVAL stood before, its unit comes yet
   MysqlFindings findings_;
 };
 

@@ -1,6 +1,7 @@
 """Other servers than Debian's own MariaDB as the origin: the MySQL of today, and MariaDB a few years older and younger."""
 
 import contextlib
+import struct
 
 import pymysql
 import pytest
@@ -8,7 +9,8 @@ from support.hyperdrive import Hyperdrive
 from support.matrix import Target
 from support.mysql_client import client, rows
 from support.mysql_moving import MOVE, Others, run
-from support.mywire import Refused, Wire
+from support.mysql_raw import Raw
+from support.mywire import LONGLONG, VAR_STRING, Refused, Wire, execute
 from support.ports import wait_for
 from support.proxy import Proxy
 from support.releases import MariaDB105, MariaDB118, MySQL
@@ -132,6 +134,38 @@ def test_nothing_of_a_session_reaches_another(db, features):
                     assert rows(c, ALL) == rows(direct, ALL), leaves
                     rows(c, "insert into auto (n) values (1)")
             db.sql("delete from zoned")
+
+
+# What the driver sends, by the number of the statement "select ?", and the kind of its reply.
+ODD = {
+    "an execution of nothing": lambda n: [("query", struct.pack("<BIBI", 0x17, 77, 0, 1))],
+    "a reset of nothing": lambda n: [("simple", struct.pack("<BI", 0x1a, 77))],
+    "a fetch from nothing": lambda n: [("fetch", struct.pack("<BII", 0x1c, 77, 1))],
+    "a fetch without a cursor": lambda n: [("fetch", struct.pack("<BII", 0x1c, n, 1))],
+    "half an execution": lambda n: [("query", struct.pack("<BI", 0x17, n))],
+    "no types, NULL": lambda n: [("query", execute(n, [None]))],
+    "no types": lambda n: [("query", execute(n, [struct.pack("<q", 5)]))],
+    "types, then none": lambda n: [("query", execute(n, [struct.pack("<q", 5)], [LONGLONG])), ("query", execute(n, [struct.pack("<q", 6)]))],
+    "a string that is too short": lambda n: [("query", execute(n, [b"\xfc\xff\xff"], [VAR_STRING]))],
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_a_statement_that_is_used_wrongly_has_the_servers_own_answer(db, proxy, what):
+    plugin = PLUGIN.get(type(db), b"mysql_native_password")
+    answers = []
+    with Raw(proxy) as other:   # the pool's connections have such statements, with types
+        other.execute(other.prepare("select ?"), 1)
+    for where, by in ((db, plugin), (proxy, b"mysql_native_password")):
+        with Wire(where.port, where.user, where.password, db.database, plugin=by) as wire:
+            wire.send(b"\x16select ?")
+            wire.reply("prepare")
+            told = []
+            for kind, payload in ODD[what](wire.statements[0]):
+                wire.send(payload)
+                told.append(wire.reply(kind))
+            answers.append(told)
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize("invalidation", ["writes", "replication"])

@@ -173,9 +173,8 @@ const Plan& Planner::plan(TextInfo& text, const Asker& asker) {
                         (statement.command == "XA" &&
                          std::binary_search(words.begin(), words.end(), std::string("prepare")));
     const bool adds = statement.command == "INSERT" || statement.command == "REPLACE";
-    plan->is_delayed =
-        plan->is_delayed ||
-        (adds && std::binary_search(words.begin(), words.end(), std::string("delayed")));
+    plan->is_delayed = plan->is_delayed || (adds && std::binary_search(words.begin(), words.end(),
+                                                                       std::string("delayed")));
   }
   judge(*plan, text);
   text.gate_data = plan;

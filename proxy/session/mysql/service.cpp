@@ -33,6 +33,11 @@ ProfileRef Service::profile() const {
   return profile_;
 }
 
+sql::MysqlServer Service::server() const {
+  const std::lock_guard lock(mutex_);
+  return profile_ ? profile_->server : sql::MysqlServer();
+}
+
 void Service::learn(const OriginSession& session) {
   auto profile = std::make_shared<OriginProfile>();
   profile->server_version = session.server_version;

@@ -20,6 +20,15 @@ void put_length(char* at, std::size_t length) {
 
 constexpr std::size_t kIdAt = my::kHeaderSize + 1;
 
+/// Whether all values are NULL, which needs no types.
+bool is_all_null(const my::Execute& execute) {
+  for (std::size_t i = 0; i < execute.parameters; ++i) {
+    const auto bits = static_cast<unsigned char>(execute.null_bitmap[i / 8]);
+    if ((bits >> (i % 8) & 1) == 0) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 ClientStatement* Client::find_statement(const Message& message) {
@@ -29,8 +38,12 @@ ClientStatement* Client::find_statement(const Message& message) {
   return found == statements_.end() ? nullptr : found->second.get();
 }
 
+/// In the words of the origin's own generation, as all that is refused here.
 Client::Step Client::unknown_statement(const Message& message, std::string_view command) {
   const auto id = my::statement_id(message.payload);
+  constexpr unsigned kMysql8 = 80000;
+  const auto server = worker_.service.server();
+  if (!server.is_mariadb && server.version >= kMysql8) command = "mysql_stmt_precheck";
   return refuse(1243, "HY000",
                 "Unknown prepared statement handler (" + std::to_string(id.value_or(0)) +
                     ") given to " + std::string(command));
@@ -57,7 +70,7 @@ Client::Step Client::stmt_prepare(const Message& message) {
   running_ = {};
   running_.text = text;
   running_.findings = 1u << static_cast<unsigned>(Feature::kPrepare);
-  worker_.telemetry.refused(Feature::kPrepare);
+  worker_.telemetry.production_refuses(Feature::kPrepare);
   forward(message, Reply::kPrepare);
   return Step::kDone;
 }
@@ -172,7 +185,11 @@ void Client::forward_with_types(const Message& message, std::uint32_t origin_id,
   if (!message.is_whole) start_streaming(message, false);
 }
 
-Client::Step Client::malformed() { return refuse(1835, "HY000", "Malformed communication packet"); }
+Client::Step Client::malformed() {
+  return refuse(1835, "HY000",
+                worker_.service.server().is_mariadb ? "Malformed communication packet"
+                                                    : "Malformed communication packet.");
+}
 
 Client::Step Client::stmt_execute(const Message& message) {
   constexpr std::size_t kShortest = 10;
@@ -183,6 +200,11 @@ Client::Step Client::stmt_execute(const Message& message) {
   if (!execute) return malformed();
   // Bound now, whoever answers: the next execution may leave them out.
   if (execute->types_bound && execute->types != statement->types) statement->types = execute->types;
+  // The origin's statement may have been another client's, and have its types.
+  if (!execute->types_bound && statement->types.empty() && !statement->long_data &&
+      !is_all_null(*execute)) {
+    return refuse(1210, "HY000", "Incorrect arguments to mysqld_stmt_execute");
+  }
   TextInfo& text = *statement->text;
   Step step = Step::kDone;
   if (!text.plain && !may_run(message, text, step)) return step;
@@ -315,7 +337,8 @@ Client::Step Client::stmt_fetch(const Message& message) {
       lease_ && statement->cursor && statement->own ? &*statement->own : nullptr;
   if (id == nullptr) {
     return refuse(1421, "HY000",
-                  "The statement (" + std::to_string(statement->id) + ") has no open cursor.");
+                  "The statement (" + std::to_string(statement->id) + ") has no open cursor" +
+                      (worker_.service.server().is_mariadb ? "" : "."));
   }
   running_ = {};
   running_.statement = statement->id;

@@ -84,7 +84,8 @@ class Service {
   OptionsRef options() const;
   void set_options(OptionsRef options);
   OriginFacts facts() const;
-  ProfileRef profile() const;  ///< null: no login yet
+  ProfileRef profile() const;       ///< null: no login yet
+  sql::MysqlServer server() const;  ///< what the origin is, as far as is known
   void learn(const OriginSession& session);
   void forget_origin();
   /// SET GLOBAL: sessions are to begin as the origin lets them begin now.

@@ -203,14 +203,14 @@ class Classifier {
     statement_.effect = Effect::kSet;
     if (word(1) == "statement" && set_for_one_statement()) return;
     if (word(1) == "password" || word(1) == "role" || word(1) == "default" ||
-        word(1) == "resource" || word(1) == "statement") {
+        word(1) == "resource" || word(1) == "statement" || word(2) == "authorization") {
       statement_.state |= state::kUnknown;
       return unknown();
     }
     if (word(1) == "transaction" || word(2) == "transaction") return set_transaction();
     if (word(1) == "names") return add("names", name_or_string(2));
     if (word(1) == "charset") return add("character_set", name_or_string(2));
-    if (word(1) == "character") return add("character_set", name_or_string(3));
+    if (word(1) == "character" || word(1) == "char") return add("character_set", name_or_string(3));
     for (std::size_t at = 1; at < words_.size();) at = assignment(at);
   }
 

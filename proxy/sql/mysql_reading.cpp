@@ -117,7 +117,8 @@ void MysqlReading::assign(Words begin, Words end, bool is_conditional) {
   constexpr std::array<std::string_view, 3> kForAll = {"global", "persist", "persist_only"};
   if (begin == end) return;
   if (begin->is("names") || begin->is("charset")) return set_charset(begin + 1, end);
-  if (begin->is("character")) return set_charset(end - begin > 2 ? begin + 2 : end, end);
+  if (begin->is("character") || begin->is("char"))
+    return set_charset(end - begin > 2 ? begin + 2 : end, end);
   const bool for_all = std::find(kForAll.begin(), kForAll.end(), begin->lower) != kForAll.end();
   if (for_all || begin->is("session") || begin->is("local")) {
     scope_is_global_ = for_all;

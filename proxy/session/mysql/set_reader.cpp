@@ -99,13 +99,16 @@ class Reader {
   void assignment() {
     const std::string first = word(at_);
     if (first == "names") return names();
-    if (first == "charset" || (first == "character" && word(at_ + 1) == "set")) {
+    const bool spelled_out = (first == "character" || first == "char") && word(at_ + 1) == "set";
+    if (first == "charset" || spelled_out) {
       at_ += first == "charset" ? 1 : 2;
       const std::string value = charset_name(at_++);
       out_.push_back({Kind::kVariable, "character_set", value, value == "default", true});
       return skip_comma();
     }
-    if (first == "password" || first == "role" || first == "default" || first == "resource") {
+    // SESSION AUTHORIZATION, of MariaDB 12, makes another user of the session.
+    if (first == "password" || first == "role" || first == "default" || first == "resource" ||
+        word(at_ + 1) == "authorization") {
       out_.push_back({Kind::kUnknown, first, {}, false, false});
       at_ = tokens_.size();
       return;

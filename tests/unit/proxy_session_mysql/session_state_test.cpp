@@ -86,6 +86,11 @@ TEST_CASE("a scope goes on to the names behind it, but not to those with @@") {
   for (const std::size_t i : {0, 1, 4}) CHECK(found[i].kind == Kind::kGlobal);
   for (const std::size_t i : {2, 3, 5}) CHECK(found[i].kind == Kind::kVariable);
   CHECK(read_set("set @@tx_isolation = 'x'", {})[0].kind == Kind::kOneShot);
+  const auto charset = read_set("set char set latin1, a = 1", {});
+  REQUIRE(charset.size() == 2);
+  CHECK(charset[0].name == "character_set");
+  CHECK(charset[0].value == "latin1");
+  CHECK(read_set("set session authorization somebody@else", {})[0].kind == Kind::kUnknown);
   CHECK(read_set("set @@session.tx_isolation = 'x'", {})[0].kind == Kind::kVariable);
 }
 

@@ -332,6 +332,7 @@ TEST_CASE("MySQL settings are read") {
   CHECK(settings("SET NAMES utf8mb4") == std::vector<Setting>{{"names", "utf8mb4"}});
   CHECK(settings("SET CHARACTER SET 'latin1'") ==
         std::vector<Setting>{{"character_set", "latin1"}});
+  CHECK(settings("SET CHAR SET latin1") == std::vector<Setting>{{"character_set", "latin1"}});
   CHECK(settings("USE `My Db`") == std::vector<Setting>{{"database", "My Db"}});
   CHECK(settings("SET autocommit=0, SESSION time_zone = '+00:00', @@session.Sql_Mode := ANSI") ==
         std::vector<Setting>{{"autocommit", "0"}, {"time_zone", "+00:00"}, {"sql_mode", "ANSI"}});

@@ -12,6 +12,7 @@ SCHEMA = """
 create or replace table t (k int auto_increment primary key, v varchar(50)); insert into t (v) values ('a'), ('b'), ('c');
 create or replace table h (k int primary key, v int); drop table if exists d; create or replace sequence s;
 create table d (k int primary key default (nextval(s)), v varchar(9));
+create or replace table u (k int auto_increment primary key, v int) auto_increment = 4;
 """
 FOREIGN = (0, "insert into t (v) values ('q')")  # 4, which is none of the second session's business
 ASK = "select last_insert_id()"
@@ -22,6 +23,9 @@ CASES = {
         "insert into t values (1, '40') on duplicate key update v = 3", "insert into t (k, v) values (null, 'x'), (60, 'y') returning k",
         "set statement max_statement_time = 4 for insert into t (k, v) values (90, 'q')",
         "begin not atomic insert into t (k, v) values (90, 'q'); end", "execute immediate 'insert into t (k, v) values (95, 1)'"]},
+    **{f"the same number as another's, {what}": [FOREIGN, (1, sql), (1, ASK), (0, ASK), (1, ASK)] for what, sql in {
+        "as a value": "insert into u (v) values (4)", "by a query": "insert into u (v) select 9",
+        "in a text": "do 0; insert into u (v) values (9)"}.items()},
     "its own before": [(1, "insert into t (v) values ('first')"), FOREIGN, (1, "replace into t values (50, 'x')"), (0, "do 0"), (1, ASK)],
     "asked at once": [FOREIGN, (1, "replace into t values (50, 'x')"), (1, ASK), (1, "insert into h values (44, last_insert_id())"),
                       (1, "select v from h where k = 44")],

@@ -246,7 +246,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void note_statement(const Outcome& outcome);
   void note_draw(TextInfo& text, const Outcome& outcome);
   void note_count(TextInfo& text, const Outcome& outcome);
-  bool may_give(std::uint64_t id) const;
+  bool may_give(TextInfo& text, bool binds_parameters, std::uint64_t id) const;
+  bool may_confuse_ids(TextInfo& text) const;
   void remember_read(TextInfo& text, const StateRef& state, PreparedRef prepared,
                      const wire::mysql::Execute* execute, net::Bytes types);
   void served(TextInfo& text);

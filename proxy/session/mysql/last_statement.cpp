@@ -68,18 +68,25 @@ std::string signal(const LastError& error) {
 
 /// An INSERT's reply names its row also where the statement has given the number, which leaves
 /// LAST_INSERT_ID() as it was.
-bool Client::may_give(std::uint64_t id) const {
-  const TextInfo& text = *running_.text;
-  if (!text.plain && TextMemo::analysis(*running_.text).statements.size() > 1) return true;
-  if (running_.command == my::Command::kStmtBulkExecute) return true;
+bool Client::may_give(TextInfo& text, bool binds_parameters, std::uint64_t id) const {
+  if (!text.plain && TextMemo::analysis(text).statements.size() > 1) return true;
   if (text.text.size() > TextMemo::kMaxKept || text.cut) return true;  // not worth a search
   if (has_number(text.text, id)) return true;
-  if (running_.binds_parameters && may_hold(last_.values, id)) return true;
+  if (binds_parameters && may_hold(last_.values, id)) return true;
   // Numbers from elsewhere; of a row that is there.
   for (const std::string_view word : {"select", "table", "with", "load", "duplicate"}) {
     if (has_word(text.text, word)) return true;
   }
   return false;
+}
+
+/// Behind such a text nobody could tell whether the number that the connection has then is the
+/// statement's own, or the one that somebody else has left there.
+bool Client::may_confuse_ids(TextInfo& text) const {
+  const auto& there = lease_->insert_id;
+  if (!there || *there == 0 || *there == last_.insert_id || insert_id_open_) return false;
+  if (text.read_only || (text.plain && !inserts(text.text))) return false;
+  return may_give(text, !last_.values.empty(), *there);
 }
 
 /// Nobody else's number is the session's; the latest of each sequence stays on the connection.
@@ -110,8 +117,9 @@ void Client::note_statement(const Outcome& outcome) {
     last_.row_count = static_cast<std::int64_t>(outcome.affected_rows);
   }
   TextInfo* text = running_.text.get();
-  const bool may_be_given =
-      outcome.last_insert_id != 0 && text != nullptr && may_give(outcome.last_insert_id);
+  const bool may_be_given = outcome.last_insert_id != 0 && text != nullptr &&
+                            (running_.command == my::Command::kStmtBulkExecute ||
+                             may_give(*text, running_.binds_parameters, outcome.last_insert_id));
   if (outcome.last_insert_id != 0 && !may_be_given) {
     lease_->insert_id = last_.insert_id = outcome.last_insert_id;
     last_.foreign_insert_id.reset();

@@ -93,6 +93,7 @@ bool Client::prepare_lease(TextInfo* text) {
   // Whoever had it has left without telling; an INSERT may leave it as it is.
   const bool may_insert = text != nullptr && !text->read_only;
   if (may_insert && !origin.insert_id && !insert_id_open_) recall_insert_id();
+  if (may_insert && may_confuse_ids(*text)) recall_insert_id();
   // A stored function may ask for it.
   if (text != nullptr && text->hidden && text->plain && !insert_id_open_) recall_insert_id();
   if (!origin.busy()) return pending_error_.empty();

@@ -227,6 +227,7 @@ Client::Step Client::stmt_execute(const Message& message) {
   if (inserts && (length >= my::kMaxPayload || message.header.continues())) {
     return refuse_oversized("an execution of over 16 MB must bind its types");
   }
+  if (!text.read_only) last_.values.assign(execute->values, 0, LastStatement::kMaxExecution);
   if (!need_origin(&text)) return Step::kBlocked;
   const std::uint32_t* id = ensure_prepared(*statement);
   if (id == nullptr || !cleared(text, statement->prepared->state)) return Step::kBlocked;
@@ -239,7 +240,6 @@ Client::Step Client::stmt_execute(const Message& message) {
   running_.text = statement->text;
   running_.statement = statement->id;
   running_.binds_parameters = execute->parameters > 0;
-  if (!text.read_only) last_.values.assign(execute->values, 0, LastStatement::kMaxExecution);
   running_.findings = 1u << static_cast<unsigned>(Feature::kPrepare);
   note_before(text);
   if (!inserts) {
@@ -268,6 +268,7 @@ Client::Step Client::stmt_bulk_execute(const Message& message) {
   TextInfo& text = *statement->text;
   Step step = Step::kDone;
   if (!text.plain && !may_run(message, text, step)) return step;
+  last_.values.assign(message.payload, 0, LastStatement::kMaxExecution);
   if (!need_origin(&text)) return Step::kBlocked;
   const std::uint32_t* id = ensure_prepared(*statement);
   if (id == nullptr || !cleared(text, statement->prepared->state)) return Step::kBlocked;

@@ -11,6 +11,7 @@ SCHEMA = """
 create or replace table t (k int auto_increment primary key, v varchar(50)); insert into t (v) values ('a'), ('b'), ('c');
 create or replace table n (a tinyint); drop table if exists d; create or replace sequence s; create or replace table h (k int primary key, v int);
 create table d (k int primary key default (nextval(s)), v varchar(9));
+create or replace procedure warns() select 1/0;
 """
 REFUSED = ("err", 1235)
 WARN = ["drop table if exists nope", "create table if not exists t (k int)", "create index i on n (a); create index i2 on n (a)",
@@ -95,6 +96,13 @@ def told(db, where, case) -> list:
 @pytest.mark.parametrize("sql", WARN)
 def test_warnings_of_definitions_are_there_to_be_read(db, proxy, sql):
     case = [(0, sql), (0, "show warnings"), (0, "select @@warning_count")]
+    assert told(db, proxy, case) == told(db, db, case)
+
+
+@pytest.mark.parametrize("sql", ["call warns()", "do 1/0", "do 1/0, cast('abc' as signed)", "execute immediate 'select 1/0'", "set @a = cast('abc' as signed)",
+                                 "select @b := cast('abc' as signed)", "begin not atomic do 1/0; end"])
+def test_warnings_of_a_statement_whose_connection_is_reset_are_there_to_be_read(db, proxy, sql):
+    case = [(0, sql), (1, "select 1"), (0, "show warnings"), (0, "  SHOW Warnings ;"), (1, "show warnings"), (0, "select count(*) from t"), (0, "show warnings")]
     assert told(db, proxy, case) == told(db, db, case)
 
 

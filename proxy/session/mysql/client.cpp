@@ -214,6 +214,7 @@ void Client::replies_drained() {
   if (!lease_ || reopening_) return;
   if (block_ == Block::kPrelude) return unblock(Block::kPrelude);
   const bool holds = must_hold() || streaming_ > 0 || continues_ || !pending_error_.empty();
+  if (!holds && loses_warnings()) return keep_warnings();
   const bool stays =
       may_linger_ && !leaving_ && lease_->is_reusable() && worker_.pool().gauges().waiting == 0;
   if (insert_id_open_ && !holds && !stays) asked_values_.emplace_back("last_insert_id");

@@ -74,6 +74,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void take_values(net::Bytes row);
   /// The reply is complete, its last packet not yet sent.
   void ending(const Outcome& outcome);
+  /// One packet of the reply to keep_warnings().
+  void take_warnings(net::Bytes payload, bool is_row);
   void ended(const Expected& entry, const Outcome& outcome);
   void replies_drained();
   void origin_writable() { unblock(Block::kPressure); }
@@ -258,6 +260,13 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool recall_counts(const Asks& asks, bool ran_here);
   bool recall_found_rows();
   bool recall_row_count();
+
+  // kept_warnings.cpp
+  bool has_warnings_there() const;
+  bool loses_warnings() const;
+  void keep_warnings();
+  void warnings_taken(bool failed);
+  bool tells_warnings(const TextInfo& text);
 
   // admission.cpp
   bool may_run(const Message& message, TextInfo& text, Step& step);

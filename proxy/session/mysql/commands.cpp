@@ -167,6 +167,7 @@ Client::Step Client::query(const Message& message) {
   const TextRef text = text_to_run(message);
   Step step = Step::kDone;
   if (!text->plain && !may_run(message, *text, step)) return step;
+  if (!text->plain && last_.warnings && tells_warnings(*text)) return step;
   const bool free = !lease_ || (lingers_ && !must_hold());
   if (worker_.gate != nullptr && free && message.is_whole && pins_ == 0) {
     if (offered({*text, state_, false, {}, {}, {}}, step)) {
@@ -317,7 +318,11 @@ Client::Step Client::kill(std::uint32_t id, bool connection) {
   };
   if (id == id_) {
     if (connection) {
-      send_error(sequence_, 1927, "70100", "Connection was killed");
+      if (worker_.service.server().is_mariadb) {
+        send_error(sequence_, 1927, "70100", "Connection was killed");
+      } else {
+        send_error(sequence_, 1317, "70100", "Query execution was interrupted");
+      }
       close_politely();
       return Step::kGone;
     }

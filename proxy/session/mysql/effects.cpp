@@ -328,6 +328,9 @@ void Client::ended(const Expected& entry, const Outcome& outcome) {
       }
       asked_values_.clear();
       break;
+    case Purpose::kWarnings:
+      warnings_taken(outcome.failed);
+      break;
     case Purpose::kInitConnect:
       worker_.service.runs_init_connect.store(outcome.rows > 0, std::memory_order_relaxed);
       break;

@@ -9,12 +9,14 @@
 //   FOUND_ROWS()      the query, once more: only its text tells what would be counted (LIMIT 2, 3
 //                     counts five), and what it leaves is what the origin would have left
 //   ROW_COUNT()       a statement with that count, if it is -1, 0 or 1
-//   SHOW WARNINGS     nothing, a statement that empties the list, or SIGNAL with the error
+//   SHOW WARNINGS     nothing, a statement that empties the list, or SIGNAL with the error; where a
+//                     connection is reset that holds warnings they are kept (kept_warnings.cpp)
 //
 // What cannot be brought about is error 1235. One per Client, on its thread.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +43,16 @@ struct LastError {
   static constexpr std::size_t kMaxMessage = 128;
 };
 
+/// A list of warnings that no connection holds any more: the packets of SHOW WARNINGS, as the
+/// client takes them.
+struct KeptWarnings {
+  std::uint64_t of = 0;  ///< the statement that left it
+  bool is_whole = false;
+  std::size_t bytes = 0;
+  std::vector<std::string> columns, rows;
+  static constexpr std::size_t kMaxBytes = 64 * 1024;
+};
+
 struct LastStatement {
   std::uint64_t number = 0;  ///< of the newest statement; see Origin::last_statement
   std::uint64_t insert_id = 0;
@@ -56,6 +68,7 @@ struct LastStatement {
   bool has_diagnostics = false;      ///< the session's list holds something …
   std::uint64_t diagnostics_of = 0;  ///< … that this statement left
   LastError error;                   ///< … which is this
+  std::unique_ptr<KeptWarnings> warnings;
   LastRead read;
   /// What the newest execution of an INSERT was given; its beginning, if it is long.
   std::string values;
@@ -78,6 +91,7 @@ struct LastStatement {
     has_diagnostics = true;
     diagnostics_of = number;
     error = {};
+    warnings.reset();
     if (message.size() <= LastError::kMaxMessage)
       error = {code, std::string(sqlstate), std::string(message)};
   }

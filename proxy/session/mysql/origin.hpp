@@ -38,6 +38,7 @@ enum class Purpose : std::uint8_t {
   kPrepare,      ///< likewise: a statement that this connection lacks
   kRecall,       ///< the proxy's, before the client's: an error raised on purpose
   kValues,       ///< the proxy's, behind a SET: what the variables are now
+  kWarnings,     ///< the proxy's, before a reset: what SHOW WARNINGS would tell
   kInitConnect,  ///< the proxy's, once: whether there is an init_connect
   kCleaning,     ///< the proxy's, when no client is there
 };

@@ -55,6 +55,10 @@ bool Origin::row() {
     if (data_.size() - at_ < header_.size()) return false;
     owner_->take_values(data_.substr(at_ + my::kHeaderSize, header_.length));
   }
+  if (queue_.front().purpose == Purpose::kWarnings && owner_ != nullptr) {
+    if (data_.size() - at_ < header_.size()) return false;
+    owner_->take_warnings(data_.substr(at_ + my::kHeaderSize, header_.length), true);
+  }
   ++outcome_.rows;
   continued_ = header_.continues();
   pass();
@@ -156,6 +160,9 @@ void Origin::first_of_prepare() {
 
 void Origin::column() {
   const net::Bytes payload = data_.substr(at_ + my::kHeaderSize, header_.length);
+  if (queue_.front().purpose == Purpose::kWarnings && owner_ != nullptr) {
+    owner_->take_warnings(payload, false);
+  }
   --left_;
   const bool last = left_ == 0;
   const bool prepare = queue_.front().reply == Reply::kPrepare;

@@ -168,6 +168,32 @@ def test_a_statement_that_is_used_wrongly_has_the_servers_own_answer(db, proxy, 
     assert answers[0] == answers[1]
 
 
+KINDS = {"a number": (LONGLONG, struct.pack("<q", 5)), "a double": (b"\x05\0", struct.pack("<d", 1.5)), "a text": (VAR_STRING, b"\x05" + b"12.5x"),
+         "a time": (b"\x0b\0", b"\x08\0\0\0\0\0\1\2\3"), "NULL": (b"\x06\0", None)}
+
+
+@pytest.mark.parametrize("sql", ["select json_array(?)", "select id from t where b = ?", "select ifnull(?, 'none')"])
+def test_an_execution_is_made_by_its_own_types_and_not_by_anothers(db, proxy, sql):
+    """MySQL keeps those of a statement's first execution: behind a number 'abc' is 0."""
+    plugin = PLUGIN.get(type(db), b"mysql_native_password")
+
+    def told(where, by, *kinds):
+        with Wire(where.port, where.user, where.password, db.database, plugin=by) as wire:
+            wire.send(b"\x16" + sql.encode())
+            wire.reply("prepare")
+            for kind in kinds:
+                wire.send(execute(wire.statements[0], [KINDS[kind][1]], [KINDS[kind][0]]))
+                events = wire.reply("query")
+            return [event for event in events if event[0] in ("row", "err")]
+    fresh = {kind: told(db, plugin, kind) for kind in KINDS}
+    for first in KINDS:
+        for second in KINDS:
+            told(proxy, b"mysql_native_password", first)
+            assert told(proxy, b"mysql_native_password", second) == fresh[second], (first, second)
+            if db.release == "mysql":
+                assert told(proxy, b"mysql_native_password", first, second) == fresh[second], (first, second)
+
+
 @pytest.mark.parametrize("invalidation", ["writes", "replication"])
 def test_the_cache_never_tells_what_is_no_longer_so(db, invalidation):
     db.sql("delete from t; insert into t (id, b) values (1, 'x'), (2, 'y'); delete from child; insert into child values (1, 1)")

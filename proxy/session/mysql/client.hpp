@@ -232,6 +232,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void has_prepared(std::uint64_t id, std::uint32_t origin_id);
   const std::uint32_t* ensure_prepared(const PreparedRef& prepared);
   const std::uint32_t* ensure_prepared(const ClientStatement& statement);
+  void bind_types(ClientStatement& statement);
   void take_over(ClientStatement& statement);
   void give_back(ClientStatement& statement);
   void forward_with_id(const Message& message, std::uint32_t origin_id, Reply reply);

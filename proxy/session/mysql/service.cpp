@@ -48,6 +48,9 @@ void Service::learn(const OriginSession& session) {
   kinds_offered_.store(session.server_capabilities & kKindMask, std::memory_order_relaxed);
   const std::lock_guard lock(mutex_);
   autocommits_.store(profile->autocommit, std::memory_order_relaxed);
+  constexpr unsigned kKeepsTypesSince = 80022;
+  keeps_types_.store(!session.is_mariadb() && session.version_number() >= kKeepsTypesSince,
+                     std::memory_order_relaxed);
   facts_ = {std::string(session.version()), session.progress.tls_info.version};
   profile_ = std::move(profile);
 }

@@ -105,6 +105,10 @@ void Client::has_prepared(std::uint64_t id, std::uint32_t origin_id) {
 /// The origin's id on the connection in use; null: it is being prepared there first.
 const std::uint32_t* Client::ensure_prepared(const PreparedRef& prepared) {
   if (const auto* id = lease_->prepared().use(prepared->id)) return id;
+  if (prepared->unbound) {
+    lease_->prepared().rename(prepared->unbound->id, prepared->id);
+    if (const auto* id = lease_->prepared().use(prepared->id)) return id;
+  }
   const Expected prelude{Reply::kOk, Purpose::kPrelude, 1, false, nullptr};
   const std::string& database = prepared->state->database;
   const bool elsewhere = database != state_->database;
@@ -134,6 +138,24 @@ const std::uint32_t* Client::ensure_prepared(const ClientStatement& statement) {
   return statement.own ? &*statement.own : ensure_prepared(statement.prepared);
 }
 
+/// Of NULL the origin learns no type; strings it takes for anything.
+void Client::bind_types(ClientStatement& statement) {
+  constexpr char kNull = 6, kVarString = '\xfd';
+  if (statement.parameters == 0 || !worker_.service.keeps_types()) return;
+  const std::size_t size = std::size_t{2} * statement.parameters;
+  std::string bound = statement.bound;
+  while (bound.size() < size) bound.append({kVarString, '\0'});
+  for (std::size_t at = 0; at + 1 < std::min(size, statement.types.size()); at += 2) {
+    if (statement.types[at] != kNull) bound.replace(at, 2, statement.types, at, 2);
+  }
+  if (bound == statement.bound) return;
+  const PreparedRef& before = statement.prepared;
+  statement.prepared =
+      worker_.service.prepared.bind(before->unbound ? before->unbound : before, bound);
+  statement.bound = std::move(bound);
+  statement.is_mixed = statement.own.has_value();
+}
+
 /// Something of this client's is in it from now on.
 void Client::take_over(ClientStatement& statement) {
   if (statement.own) return;
@@ -146,7 +168,9 @@ void Client::take_over(ClientStatement& statement) {
 /// Nothing is any more: it is for whoever prepares the same.
 void Client::give_back(ClientStatement& statement) {
   const auto own = std::exchange(statement.own, std::nullopt);
-  if (own && lease_) has_prepared(statement.prepared->id, *own);
+  const bool is_mixed = std::exchange(statement.is_mixed, false);
+  if (!own || !lease_) return;
+  is_mixed ? lease_->close_statement(*own) : has_prepared(statement.prepared->id, *own);
 }
 
 /// As it came, but for the id.
@@ -200,6 +224,7 @@ Client::Step Client::stmt_execute(const Message& message) {
   if (!execute) return malformed();
   // Bound now, whoever answers: the next execution may leave them out.
   if (execute->types_bound && execute->types != statement->types) statement->types = execute->types;
+  bind_types(*statement);
   // The origin's statement may have been another client's, and have its types.
   if (!execute->types_bound && statement->types.empty() && !statement->long_data &&
       !is_all_null(*execute)) {

@@ -23,13 +23,24 @@ PreparedRef PreparedRegistry::get(std::string_view text, const StateRef& state) 
   }
   key += '\n';
   key += text;
+  return find_or_add(std::move(key), {0, std::string(text), state, nullptr});
+}
+
+PreparedRef PreparedRegistry::bind(const PreparedRef& unbound, std::string_view types) {
+  std::string key = "types:" + std::to_string(unbound->id) + ':';
+  key += types;
+  return find_or_add(std::move(key), {0, unbound->text, unbound->state, unbound});
+}
+
+PreparedRef PreparedRegistry::find_or_add(std::string key, Prepared fresh) {
   const std::lock_guard lock(mutex_);
   if (const auto found = index_.find(key); found != index_.end()) {
     order_.splice(order_.begin(), order_, found->second);
     return found->second->second;
   }
-  auto prepared = std::make_shared<Prepared>(Prepared{next_id_++, std::string(text), state});
-  bytes_ += key.size() + text.size();
+  fresh.id = next_id_++;
+  auto prepared = std::make_shared<Prepared>(std::move(fresh));
+  bytes_ += key.size() + prepared->text.size();
   order_.emplace_front(std::move(key), prepared);
   index_.emplace(order_.front().first, order_.begin());
   while (order_.size() > capacity_ || (bytes_ > max_bytes_ && order_.size() > 1)) {
@@ -53,6 +64,14 @@ std::optional<std::uint32_t> PreparedOnOrigin::add(std::uint64_t id, std::uint32
   const std::uint32_t before = at->second.origin_id;
   at->second = {origin_id, clock_};
   return before;
+}
+
+void PreparedOnOrigin::rename(std::uint64_t from, std::uint64_t to) {
+  const auto found = slots_.find(from);
+  if (found == slots_.end()) return;
+  const Slot slot = found->second;
+  slots_.erase(found);
+  slots_.try_emplace(to, slot);
 }
 
 std::vector<std::uint32_t> PreparedOnOrigin::take_all() {

@@ -27,6 +27,8 @@ struct Prepared {
   std::uint64_t id = 0;
   std::string text;
   StateRef state;  ///< its names are resolved in that database, its text read under that sql_mode
+  /// The same, never executed; of what has been executed with some types only (see bind()).
+  std::shared_ptr<const Prepared> unbound;
 };
 using PreparedRef = std::shared_ptr<const Prepared>;
 
@@ -37,8 +39,13 @@ class PreparedRegistry {
   explicit PreparedRegistry(std::size_t capacity = 8192, std::size_t max_bytes = 32 << 20)
       : capacity_(capacity), max_bytes_(max_bytes) {}
   PreparedRef get(std::string_view text, const StateRef& state);
+  /// MySQL from 8.0.22 up keeps the types of a statement's first execution, and makes what comes
+  /// later of them ('abc' is 0 behind a number): statements are shared by those types, too.
+  PreparedRef bind(const PreparedRef& unbound, std::string_view types);
 
  private:
+  PreparedRef find_or_add(std::string key, Prepared prepared);
+
   const std::size_t capacity_;
   const std::size_t max_bytes_;
   std::mutex mutex_;
@@ -61,6 +68,8 @@ class PreparedOnOrigin {
   /// Takes out the one to close so that the others fit; nothing: they do.
   std::optional<std::uint32_t> surplus();
   void remove(std::uint64_t id) { slots_.erase(id); }
+  /// The statement known as `from` is known as `to` from now on, if there is one.
+  void rename(std::uint64_t from, std::uint64_t to);
   /// The origin's ids of all of them, to be closed.
   std::vector<std::uint32_t> take_all();
   void clear() { slots_.clear(); }
@@ -82,6 +91,8 @@ struct ClientStatement {
   TextRef text;
   std::uint16_t parameters = 0;
   std::string types;       ///< of the last execution that bound any
+  std::string bound;       ///< for which `prepared` is, where the origin keeps types
+  bool is_mixed = false;   ///< `own` has been executed with others than `bound`
   bool long_data = false;  ///< some was sent since the last execution
   bool cursor = false;     ///< an execution's cursor is open
   /// The origin's id while long data or a cursor of this client's is in it: nobody else uses it,

@@ -95,6 +95,8 @@ class Service {
   void give_up_statements();
   /// Whether sessions begin with autocommit on, as far as is known.
   bool begins_with_autocommit() const { return autocommits_.load(std::memory_order_relaxed); }
+  /// See PreparedRegistry::bind().
+  bool keeps_types() const { return keeps_types_.load(std::memory_order_relaxed); }
   /// The kinds that the origin can be asked for at all.
   std::uint64_t kinds_offered() const { return kinds_offered_.load(std::memory_order_relaxed); }
   /// A connection id of our own, far above what origins give; its worker can be told from it.
@@ -110,7 +112,8 @@ class Service {
   ProfileRef profile_;
   std::atomic<std::uint32_t> next_id_ = 0;
   std::atomic<std::uint64_t> kinds_offered_ = kKindMask;
-  std::atomic<bool> autocommits_ = true;  // of profile_
+  std::atomic<bool> autocommits_ = true;   // of profile_
+  std::atomic<bool> keeps_types_ = false;  // likewise
   std::chrono::steady_clock::time_point gave_up_statements_{};
 };
 

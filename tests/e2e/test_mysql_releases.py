@@ -1,6 +1,7 @@
 """Other servers than Debian's own MariaDB as the origin: the MySQL of today, and MariaDB a few years older and younger."""
 
 import contextlib
+import re
 import struct
 
 import pymysql
@@ -152,6 +153,8 @@ ODD = {
 
 @pytest.mark.parametrize("what", ODD)
 def test_a_statement_that_is_used_wrongly_has_the_servers_own_answer(db, proxy, what):
+    if db.release == "mariadb-10.5" and what == "no types":
+        pytest.skip("MariaDB 10.5 dies of it")
     plugin = PLUGIN.get(type(db), b"mysql_native_password")
     answers = []
     with Raw(proxy) as other:   # the pool's connections have such statements, with types
@@ -164,7 +167,7 @@ def test_a_statement_that_is_used_wrongly_has_the_servers_own_answer(db, proxy, 
             for kind, payload in ODD[what](wire.statements[0]):
                 wire.send(payload)
                 told.append(wire.reply(kind))
-            answers.append(told)
+            answers.append(re.sub(r"statement [(]\d+[)]", "statement (N)", repr(told)))
     assert answers[0] == answers[1]
 
 

@@ -65,7 +65,10 @@ bool Origin::step() {
 /// Passes the rows that lie whole at at_, of one packet each; false: the present packet is none.
 /// Large results come through here.
 bool Origin::rows() {
-  if (continued_ || eof_owed_ || queue_.front().purpose == Purpose::kValues) return false;
+  const Purpose purpose = queue_.front().purpose;
+  if (continued_ || eof_owed_ || purpose == Purpose::kValues || purpose == Purpose::kWarnings) {
+    return false;
+  }
   const char* const data = data_.data();
   const std::size_t size = data_.size();
   std::uint8_t sequence = sequence_;

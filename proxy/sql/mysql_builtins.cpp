@@ -64,6 +64,22 @@ constexpr std::array<std::string_view, 337> kCacheable = {
     "var_pop", "var_samp", "variance", "vec_distance", "vec_distance_cosine",
     "vec_distance_euclidean", "vec_fromtext", "vec_totext", "vector_dim", "vector_to_string",
     "week", "weekday", "weekofyear", "year", "yearweek"};
+// Every server that there is has these.
+constexpr std::array<std::string_view, 123> kEverywhere = {
+    "abs", "adddate", "ascii", "atan", "avg", "bin", "bit_and", "bit_or", "bit_xor", "cast", "ceil",
+    "ceiling", "char", "char_length", "character_length", "coalesce", "concat", "concat_ws", "conv",
+    "convert", "cos", "count", "crc32", "date", "date_add", "date_format", "date_sub", "datediff",
+    "day", "dayname", "dayofmonth", "dayofweek", "dayofyear", "elt", "exp", "extract", "field",
+    "find_in_set", "floor", "format", "from_days", "from_unixtime", "greatest", "group_concat",
+    "hex", "hour", "if", "ifnull", "inet_aton", "inet_ntoa", "insert", "instr", "interval",
+    "isnull", "lcase", "least", "left", "length", "ln", "locate", "log", "log10", "log2", "lower",
+    "lpad", "ltrim", "max", "md5", "mid", "min", "minute", "mod", "month", "monthname", "nullif",
+    "oct", "octet_length", "ord", "position", "pow", "power", "quarter", "quote", "radians",
+    "repeat", "replace", "reverse", "right", "round", "rpad", "rtrim", "second", "sha1", "sign",
+    "sin", "soundex", "space", "sqrt", "std", "stddev", "str_to_date", "strcmp", "subdate",
+    "substr", "substring", "substring_index", "sum", "tan", "time", "time_to_sec", "timestampdiff",
+    "to_days", "trim", "truncate", "ucase", "unhex", "unix_timestamp", "upper", "var_pop",
+    "variance", "week", "weekday", "year"};
 // clang-format on
 
 constexpr std::array<std::string_view, 75> kNoFunction = {
@@ -137,6 +153,7 @@ constexpr bool kHarmlessSorted = std::is_sorted(std::begin(kHarmless), std::end(
 static_assert(kHarmlessSorted);
 
 constexpr WordSet kCacheableSet(kCacheable);
+constexpr WordSet kEverywhereSet(kEverywhere);
 constexpr WordSet kNoFunctionSet(kNoFunction);
 
 }  // namespace
@@ -150,6 +167,8 @@ bool mysql_function_is_cacheable(std::string_view name, bool has_arguments) {
   if (name == "unix_timestamp" && !has_arguments) return false;
   return kCacheableSet.contains(name);
 }
+
+bool mysql_function_is_everywhere(std::string_view name) { return kEverywhereSet.contains(name); }
 
 bool mysql_is_no_function(std::string_view lower_word) {
   return kNoFunctionSet.contains(lower_word);

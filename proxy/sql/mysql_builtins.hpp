@@ -12,6 +12,10 @@ bool mysql_function_is_cacheable(std::string_view name, bool has_arguments);
 /// Functions of the server's that write no rows, cacheable or not. All others may be stored ones.
 bool mysql_function_writes_nothing(std::string_view name);
 
+/// Whether every version of every server has it, so that a stored function of that name is called
+/// only with a blank before its parenthesis, or by its schema's name. False where it is not known.
+bool mysql_function_is_everywhere(std::string_view name);
+
 /// Words that may stand before a parenthesis without calling anything: IN (…), VARCHAR(10) …
 bool mysql_is_no_function(std::string_view lower_word);
 

@@ -283,7 +283,8 @@ class Reader {
     if (definitions_.contains(at_)) return;
     if (at_ > 0 && words_[at_ - 1].is_symbol(".")) return stored_function(word);
     const bool has_arguments = !(peek(2) != nullptr && peek(2)->is_symbol(")"));
-    findings_.functions.push_back({{"", word.lower}, -1, false});
+    // With a blank before the parenthesis the server may look for a stored function of that name.
+    findings_.functions.push_back({{"", word.lower}, -1, words_[at_ + 1].token.spaced});
     note_session_call(word.lower, has_arguments);
     constexpr std::array<std::string_view, 7> kMakesTimes = {
         "maketime", "sec_to_time", "time", "timediff", "addtime", "subtime", "str_to_date"};

@@ -146,9 +146,10 @@ void MysqlResolver::judge_calls(const Analysis& analysis) {
   const std::string own = database + '\0';
   for (const Call& call : analysis.functions) {
     const std::string name = lowered(call.name.name);
-    // Which names are the server's own depends on its version (rank() is since MySQL 8), and on a
-    // blank before the parenthesis.
-    const bool stored = !call.name.schema.empty() || data_.functions.contains(own + name);
+    // Which names are the server's own depends on its version: rank() is since MySQL 8.
+    const bool may_be_own = call.variadic || !mysql_function_is_everywhere(name);
+    const bool stored =
+        !call.name.schema.empty() || (may_be_own && data_.functions.contains(own + name));
     if (!stored && mysql_function_writes_nothing(name)) continue;
     may_write_anything("function " + call.name.name + "() may write anything");
     leaves_state_ = true;

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "proxy/sql/mysql_analysis.hpp"
+#include "proxy/sql/mysql_builtins.hpp"
 
 namespace hyperdrive::proxy::sql {
 namespace {
@@ -421,6 +422,16 @@ TEST_CASE("a comment for no server is one, as long as the server takes it for on
   // What stands in a comment in the comment is no comment again.
   CHECK(count("SELECT 1 /*!999999 /* /* */ */ ; DELETE FROM t -- */") == 2);
   CHECK(analyse_mysql("/*!99999 SET @a = 1 */", {})->mysql.has_executable_comment);
+}
+
+TEST_CASE("only a name that every server knows as its own hides a stored function") {
+  for (const char* name : {"sum", "count", "concat", "unhex"}) {
+    CHECK(mysql_function_is_everywhere(name));
+  }
+  // Since MySQL 8, 5.7, MariaDB 10.10; nobody's.
+  for (const char* name : {"rank", "any_value", "random_bytes", "fiddles"}) {
+    CHECK_FALSE(mysql_function_is_everywhere(name));
+  }
 }
 
 }  // namespace hyperdrive::proxy::sql

@@ -105,6 +105,8 @@ def test_a_session_has_the_collation_it_asked_for_by_whatever_number(db):
 
 @pytest.mark.parametrize("charset", [45, 8, 255])
 def test_a_session_that_is_reset_has_the_character_set_that_the_server_gives_it(db, charset):
+    if charset == 255 and isinstance(db, MariaDB105):
+        pytest.skip("it does not know this number, and resets to what the client asked for who had its thread before")
     asks = "select @@character_set_client, @@character_set_results, @@collation_connection"
     told = []
     with proxy_of(db, caches=False) as p:

@@ -66,6 +66,14 @@ class CacheVisits {
     visit.timer->arm(time);
     return visit;
   }
+  /// Until they are known, once for each question.
+  template <class Keeper>
+  void await_catalogs(Client& client, Keeper& keeper, std::chrono::milliseconds time) {
+    Visit& visit = wait(client, time);
+    visit.waited = false;
+    visit.waited_for_catalogs = true;
+    keeper.when_known(ender(visit));
+  }
   /// Ends the wait under way; to be called once, on any thread.
   auto ender(const Visit& visit) const { return ender_of(visit.ticket); }
   /// For a wait that may begin while its end is under way already.

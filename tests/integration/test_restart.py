@@ -124,6 +124,24 @@ def test_two_proxies_of_a_restart_serve_no_answer_that_the_other_one_has_made_ol
     after.close()
 
 
+def test_who_takes_to_obeying_writes_while_two_proxies_serve_keeps_nothing_of_before(hd, pg):
+    pg.psql("drop table if exists kept; create table kept (id int primary key, v int); insert into kept values (1, 0)")
+    hd("update", "shop", "--invalidation", "none", "--max-age", "600")
+    url, read = hd.start("shop"), "select v from kept where id = 1"
+    writer = w.Connection.open(url)
+    writer.query("begin")
+    writer.query("update kept set v = 1 where id = 1")
+    hd("restart", "shop")
+    after = w.Connection.open(url)
+    assert after.value(read) == after.value(read) == "0"        # the new proxy has it in memory
+    hd("update", "shop", "--invalidation", "writes")
+    assert after.value(read) == "0"
+    writer.query("commit")
+    assert after.value(read) == "1", "a write through the old proxy"
+    for client in (writer, after):
+        client.close()
+
+
 @pytest.mark.parametrize("restarts", [1, 2])
 def test_what_runs_since_before_a_restart_can_be_cancelled(hd, pg, restarts):
     connection = psycopg2.connect(hd.start("shop"), connect_timeout=60)

@@ -288,10 +288,7 @@ std::string CacheGate::stale_reason(const Found& found) {
 // ----------------------------------------------------------------------------------------
 
 Offer CacheGate::await_catalog(Client& client, std::chrono::milliseconds time) {
-  Visit& visit = visits_.wait(client, time);
-  visit.waited = false;
-  visit.waited_for_catalogs = true;
-  keeper_.when_known(visits_.ender(visit));
+  visits_.await_catalogs(client, keeper_, time);
   return Offer::waiting();
 }
 

@@ -17,6 +17,7 @@
 #include "proxy/session/mysql/cache_gate.hpp"
 #include "proxy/session/mysql/cache_keeper.hpp"
 #include "proxy/session/mysql/worker.hpp"
+#include "proxy/session/other_proxy.hpp"
 #include "proxy/session/shared_tier.hpp"
 
 namespace hyperdrive::proxy::session::mysql {
@@ -39,7 +40,7 @@ class CacheService {
   /// Settings act at once; `new_origin`: everything known of the old one is forgotten.
   void reload(const core::Config& config, bool new_origin);
   /// proxy/session/plane.hpp
-  void set_alone(bool alone);
+  void set_alone(bool alone) { other_.set_alone(alone); }
 
   cache::Cache& cache() { return cache_; }
   std::uint64_t purges() const { return purges_.load(std::memory_order_relaxed); }
@@ -60,10 +61,9 @@ class CacheService {
   cache::Cache cache_;
   SharedTier tier_;
   CacheKeeper keeper_;
+  OtherProxy other_;
   std::vector<std::unique_ptr<CacheGate>> gates_;
-  std::mutex others_mutex_;
-  cache::WriteIntent others_;  // all that another proxy of this config may write, while one lives
-  std::mutex mutex_;           // of start_keeper
+  std::mutex mutex_;  // of start_keeper
   bool started_ = false;
   std::atomic<std::uint64_t> purges_{0};
 };

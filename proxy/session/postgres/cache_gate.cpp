@@ -271,10 +271,7 @@ Offer CacheGate::missed(Client& client, const Question& question, cache::Leader 
 // ----------------------------------------------------------------------------------------
 
 Offer CacheGate::await_catalogs(Client& client, std::chrono::milliseconds time) {
-  Visit& visit = visits_.wait(client, time);
-  visit.waited = false;
-  visit.waited_for_catalogs = true;
-  keeper_.when_known(visits_.ender(visit));
+  visits_.await_catalogs(client, keeper_, time);
   return Offer::waiting();
 }
 

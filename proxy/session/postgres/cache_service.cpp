@@ -40,6 +40,7 @@ CacheService::CacheService(Service& service, const core::Config& config)
       tier_(cache_, [this](cache::WriteIntent w) { keeper_.schema_changed(std::move(w)); }),
       keeper_(cache_, make_keeper_connector(service.options()->target),
               keeper_options(config, service)),
+      other_(cache_, [this](cache::WriteIntent w) { keeper_.schema_changed(std::move(w)); }),
       replication_(follows_log(config)) {}
 
 int CacheService::own_connections(const core::Config& config) {
@@ -80,24 +81,14 @@ core::Result<void> CacheService::start_keeper(bool wait) {
 }
 
 void CacheService::reload(const core::Config& config, bool new_origin) {
-  cache_.reload(cache::Policy::of(config));
+  const auto policy = cache::Policy::of(config);
+  other_.follow(policy);
+  cache_.reload(policy);
   cache_.resize(config.local.cache_size);
   if (new_origin) keeper_.retarget(make_keeper_connector(service_.options()->target));
   keeper_.set_stays_connected(!config.caching.disabled);
   keeper_.set_replication(follows_log(config));
   tier_.reload(config, new_origin);
-}
-
-void CacheService::set_alone(bool alone) {
-  const std::lock_guard lock(others_mutex_);
-  const bool obeys = cache_.policy()->invalidation == core::Invalidation::kWrites;
-  if (!alone && obeys && !others_.pending()) {
-    others_ = cache_.epochs().begin_foreign_write();
-    others_.add_everything();
-  } else if (alone && others_.pending()) {
-    // What the other one has done to the schema is not known here, either.
-    keeper_.schema_changed(std::exchange(others_, {}));
-  }
 }
 
 std::vector<std::string> CacheService::warnings() const {

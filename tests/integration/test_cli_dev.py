@@ -232,7 +232,15 @@ def test_a_crash_is_told_until_the_proxy_is_started_or_stopped(hd):
     wait_for(lambda: hd.json("status", "shop", "--json")["state"] == "stopped", what="the proxy to end")
 
 
-def test_what_the_proxy_refused_is_shown_with_its_reason(hd):
+def holding(origin, seconds):
+    """Shell: holds a connection for so long, and goes on when the origin has begun with that."""
+    sleeps = f"select pg_sleep({seconds})"
+    begun = f"select count(*) from pg_stat_activity where state = 'active' and query = '{sleeps}'"
+    return (f'psql "${VARIABLE}HYPERDRIVE" -Atqc "{sleeps}" & '
+            f'until [ "$(psql "{origin.url()}" -Atqc "{begun}")" = 1 ]; do sleep 0.02; done; ')
+
+
+def test_what_the_proxy_refused_is_shown_with_its_reason(hd, origin):
     def run(*texts):
         words = " ".join(f"-c '{text}'" for text in texts)
         return hd("dev", "shop", "--", "sh", "-c", f'psql "${VARIABLE}HYPERDRIVE" -Atq {words} || true')
@@ -242,8 +250,7 @@ def test_what_the_proxy_refused_is_shown_with_its_reason(hd):
     out = run("BEGIN", "LISTEN news")
     assert len(line.findall(out)) == 1 and "hyperdrive_refused" not in out
     hd("update", "shop", "--origin-connection-limit", "2", "--wait-timeout", "300ms")
-    holding = f'psql "${VARIABLE}HYPERDRIVE" -Atqc "select pg_sleep(2)" & '
-    out = hd("dev", "shop", "--", "sh", "-c", f'{holding} sleep 0.7; psql "${VARIABLE}HYPERDRIVE" -Atqc "select 40 + 2"; wait')
+    out = hd("dev", "shop", "--", "sh", "-c", f'{holding(origin, 2)} psql "${VARIABLE}HYPERDRIVE" -Atqc "select 40 + 2"; wait')
     assert re.search(r"^REFUSED: 53300 Timed out while waiting .+  select 40 \+ 2$", out, re.M), out
 
 
@@ -260,11 +267,10 @@ def test_what_was_refused_is_shown_for_mysql_too():
     assert re.search(r"^REFUSED: HY000 .*local infile.*  load data local infile", out, re.M), out
 
 
-def test_the_time_that_is_shown_has_the_wait_for_a_connection_in_it(hd):
+def test_the_time_that_is_shown_has_the_wait_for_a_connection_in_it(hd, origin):
     hd("update", "shop", "--origin-connection-limit", "1", "--caching-disabled")
-    sleep = f'psql "${VARIABLE}HYPERDRIVE" -Atqc "select pg_sleep(1)" & '
     out = hd("dev", "shop", "--json", "--", "sh", "-c",
-             f'exec >&2; {sleep} sleep 0.3; psql "${VARIABLE}HYPERDRIVE" -Atqc "select 40 + 2"; wait')
+             f'exec >&2; {holding(origin, 1)} psql "${VARIABLE}HYPERDRIVE" -Atqc "select 40 + 2"; wait')
     (event,) = [event for event in map(json.loads, out.splitlines()) if event.get("sql") == "select 40 + 2"]
     assert 300_000 < event["wait_us"] <= event["duration_us"] == event["wait_us"] + event["origin_us"], event
 

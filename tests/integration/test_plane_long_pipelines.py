@@ -55,5 +55,7 @@ def test_many_statements_of_which_the_first_fails(proxy):
 
 @pytest.mark.parametrize("copy, end", [(query("copy t from stdin"), COPY_DONE),
                                        (parse("", "copy t from stdin") + bind("", "") + execute(), COPY_DONE + SYNC)], ids=["simple", "extended"])
-def test_many_syncs_before_the_data_of_a_copy(proxy, copy, end):
-    assert cost(proxy, copy + SYNC * 60_000 + end, ["C", "Z"]) < 3   # 11 s when each moved all behind it
+@pytest.mark.parametrize("syncs", [9_000, 60_000, 200_000])
+def test_many_syncs_before_the_data_of_a_copy(proxy, copy, end, syncs):
+    """In any order of their arrival and the origin's: it answers none of them, and the COPY itself only behind its data."""
+    assert cost(proxy, copy + SYNC * syncs + end, ["C", "Z"]) < 3   # 60 000: 11 s when each moved all behind it

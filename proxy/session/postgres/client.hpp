@@ -83,7 +83,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void ready(wire::postgres::TransactionStatus status);
   void replies_drained();
   void replies_came();  ///< not all of them
-  void copy_begun();    ///< the origin waits for data
+  void copy_begun();    ///< what was sent before the data has no replies to wait for
   void await_syncs();
   void origin_writable();
   /// The lease is over: the connection is clean and at rest.

@@ -32,6 +32,7 @@ Origin::Pass Origin::copy_in_begins() {
   if (in_flight_.empty()) return Pass::kBroken;  // a lease that waits for its end would never end
   const Pass pass = forwards() ? Pass::kForward : Pass::kSwallow;
   copying_in_ = true;
+  copy_began_ = true;
   drop_copy_syncs();
   return pass;
 }

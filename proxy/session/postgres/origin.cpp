@@ -327,6 +327,7 @@ void Origin::expect_discard_all() {
 
 /// At the end of what has arrived: who waits for what?
 void Origin::settle() {
+  const bool copy_began = std::exchange(copy_began_, false);
   if (owner_ == nullptr) {
     if (finishing_) finish_step();
     return;
@@ -338,7 +339,7 @@ void Origin::settle() {
   } else {
     owner->replies_came();
   }
-  if (owner_ == owner && copying_in_) owner->copy_begun();
+  if (owner_ == owner && copy_began) owner->copy_begun();
   if (owner_ != owner || !at_rest() || owner->mid_message() || owner->goes_on()) return;
   if (owner->pinned()) return owner->came_to_rest();
   owner->lease_over();

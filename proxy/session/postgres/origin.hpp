@@ -222,6 +222,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   bool open_ = false;      // extended messages since the last Sync
   bool ignoring_ = false;  // the origin skips everything up to the next Sync
   bool copying_in_ = false;
+  bool copy_began_ = false;  // since the last settle(), even if its data are over already
   bool finding_syncs_ = false;
   bool ready_held_ = false;  // a ReadyForQuery came, and may be the answer to the proxy's own Sync
   bool parked_ = false;

@@ -12,6 +12,10 @@ namespace {
 /// Redis is given up after half a second of silence (proxy/cache/tier.cpp).
 constexpr std::chrono::seconds kPurgePatience{2};
 
+bool wanted(const core::Config& config) {
+  return !config.local.cache_url.empty() && !config.caching.disabled;
+}
+
 }  // namespace
 
 SharedTier::SharedTier(cache::Cache& cache,
@@ -33,7 +37,7 @@ cache::Tier& SharedTier::begin(const core::Config& config) {
 
 void SharedTier::attach(net::Loop& loop, const core::Config& config) {
   loop_ = &loop;
-  if (config.local.cache_url.empty() || config.caching.disabled) return;
+  if (!wanted(config)) return;
   const std::lock_guard lock(mutex_);
   begin(config);
 }
@@ -48,7 +52,10 @@ void SharedTier::leave_origin() {
 
 void SharedTier::reload(const core::Config& config, bool new_origin) {
   const std::lock_guard lock(mutex_);
-  if (tiers_.empty()) return;
+  if (tiers_.empty()) {
+    if (wanted(config)) begin(config).start();
+    return;
+  }
   const bool same = !new_origin && cache::TierOptions::of(config).promise == promise_;
   if (same) return;
   tiers_.back()->retire();

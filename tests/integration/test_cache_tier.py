@@ -1,6 +1,7 @@
 """The cache tier that proxies share in Redis: answers travel, writes through one are seen through the other, gaps heal."""
 
 import contextlib
+import itertools
 import random
 import threading
 
@@ -248,6 +249,24 @@ def test_a_reload_that_brings_another_origin_shares_nothing_with_the_old_one(pg,
                 assert there.value(READ) == str(-77 - v)
                 to_b.query(f"update shared set v = {v}")
                 assert to_b.value(READ) == str(v) and there.value(READ) == str(-77 - v)
+
+
+def test_a_proxy_whose_caching_is_enabled_joins_the_others_at_once(pg, redis):
+    with proxy(pg, redis) as a, proxy(pg, redis, caching={"disabled": True}) as b:
+        with Connection.open(a.url()) as to_a, Connection.open(b.url()) as to_b:
+            wait_for(lambda: hits(a, to_a, READ), 20, "it is cached")
+            assert not hits(b, to_b, READ) and not hits(b, to_b, READ)
+            assert b.reload(caching={"disabled": False})[0] == 200
+            news = (f"select v, {i} from shared where id = 1" for i in itertools.count())
+
+            def served():
+                sql = next(news)
+                return to_a.query(sql) and to_b.query(sql) and b.stats()["cache"]["shared_hits"] >= 1
+
+            wait_for(served, 20, "what only the other one has asked is served")
+            for v in range(300, 320):
+                (to_a if v % 2 else to_b).query(f"update shared set v = {v}")
+                assert to_a.value(READ) == to_b.value(READ) == str(v)
 
 
 def test_the_password_is_used_and_never_shown(pg):

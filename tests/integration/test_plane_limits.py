@@ -108,6 +108,7 @@ def test_a_client_that_never_reads_is_cut_and_its_connection_serves_the_next(ori
             w.Connection.open(proxy.url()) as next_one:
         deaf = w.Connection.open(proxy.url())
         deaf.send(w.query("select repeat('z', 10000) from generate_series(1, 20000)"))
+        wait_for(lambda: proxy.stats()["bytes_to_clients"] > 100_000, 20, "rows flow")
         next_one.send(w.query("select 5"))
         assert w.data_row(dict(next_one.until_ready())["D"]) == [b"5"]
         assert proxy.stats()["write_timeouts"] == 1

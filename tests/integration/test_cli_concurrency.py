@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import pytest
-from support.hyperdrive import BIN, Hyperdrive
+from support.hyperdrive import BIN, Hyperdrive, sanitized
 
 URL = "postgresql://app:secret@db.example.com:5432/shop"
 
@@ -116,4 +116,4 @@ def test_every_command_is_quick_with_10_000_configs(hd):
         ["__complete", "--", "get", "config-99"], ["update", "seed", "--max-age", "3"], ["--help"])}
     print(took)
     # The aim is 30 ms on an idle machine; tests may run beside others.
-    assert max(took.values()) < 120, took
+    assert max(took.values()) < 120 or sanitized(), took

@@ -270,7 +270,7 @@ def test_what_was_refused_is_shown_for_mysql_too():
 def test_the_time_that_is_shown_has_the_wait_for_a_connection_in_it(hd, origin):
     hd("update", "shop", "--origin-connection-limit", "1", "--caching-disabled")
     out = hd("dev", "shop", "--json", "--", "sh", "-c",
-             f'exec >&2; {holding(origin, 1)} psql "${VARIABLE}HYPERDRIVE" -Atqc "select 40 + 2"; wait')
+             f'exec >&2; {holding(origin, 3)} psql "${VARIABLE}HYPERDRIVE" -Atqc "select 40 + 2"; wait')
     (event,) = [event for event in map(json.loads, out.splitlines()) if event.get("sql") == "select 40 + 2"]
     assert 300_000 < event["wait_us"] <= event["duration_us"] == event["wait_us"] + event["origin_us"], event
 

@@ -19,6 +19,8 @@ void StreamQueue::add(SocketStream& stream) {
   waiting_.push_back(&stream);
 }
 
+bool StreamQueue::holds(const SocketStream& stream) const { return (stream.queued & bit_) != 0; }
+
 void StreamQueue::forget(SocketStream& stream) {
   if ((stream.queued & bit_) == 0) return;
   stream.queued &= static_cast<std::uint8_t>(~bit_);

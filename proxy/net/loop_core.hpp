@@ -23,6 +23,7 @@ class StreamQueue {
   void add(SocketStream& stream);
   void forget(SocketStream& stream);
   bool empty() const { return waiting_.empty(); }
+  bool holds(const SocketStream& stream) const;
   /// Calls `work` for each stream that waits now; those added meanwhile stay for the next call.
   template <class Work>
   void run(Work work) {
@@ -76,6 +77,7 @@ class LoopCore : public Loop {
   // --------------------------------------------------------------------------------
   void output_waits(SocketStream& stream) { to_send_.add(stream); }
   void work_waits(SocketStream& stream) { to_work_.add(stream); }
+  bool has_work(const SocketStream& stream) const { return to_work_.holds(stream); }
   void drain_waits(SocketStream& stream) { to_drain_.add(stream); }
   /// The stream is being destroyed: forgets it and closes its socket.
   void forget(SocketStream& stream);

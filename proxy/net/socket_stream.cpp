@@ -242,7 +242,8 @@ bool SocketStream::peer_closed(CloseReason reason, int error_number) {
   }
   const bool behind_bytes = !rest_.empty() && reason == CloseReason::kEof;
   const bool again = behind_bytes && handler_ != nullptr && !kept_end_ && handler_->on_end_ahead();
-  if (handler_ == nullptr || again || (paused_ && behind_bytes)) {
+  const bool waits = paused_ || loop_->has_work(*this);  // the bytes are still to be presented
+  if (handler_ == nullptr || again || (waits && behind_bytes)) {
     kept_end_ = true;
     kept_reason_ = reason;
     return again ? present_kept() : true;

@@ -79,7 +79,8 @@ class Stream {
 
   /// After pause_reading() returns, on_data is not called until resume_reading(). Cheap: the socket
   /// is disarmed only if data keeps coming. on_closed comes promptly even while paused, but an
-  /// end-of-file behind bytes not yet read waits for them. Without a handler a stream is paused.
+  /// end-of-file behind bytes not yet read waits for them, also until those that resume_reading()
+  /// has promised were presented. Without a handler a stream is paused.
   virtual void pause_reading() = 0;
   /// Presents unused bytes again, later in this turn. From within on_data it does so only if that
   /// call used some bytes or set another handler.

@@ -301,6 +301,8 @@ bool SocketStream::tls_failed() {
 }
 
 bool SocketStream::received_tls(Bytes cipher) {
+  // What was read before TLS began comes first.
+  if (tls_->handshaking() && tls_->has_unread() && !handshake()) return false;
   tls_->feed(cipher);
   if (tls_->handshaking() && !handshake()) return false;
   return read_decrypted();

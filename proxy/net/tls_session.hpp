@@ -35,6 +35,7 @@ class TlsSession {
   void attach_output(Buffer& out, BlockPool& pool);
   /// `cipher` must stay until the next step says kAgain. Bytes fed earlier must have been read.
   void feed(Bytes cipher) { incoming_ = cipher; }
+  bool has_unread() const { return !incoming_.empty(); }
   /// Keeps a copy (bytes that were read before the session existed).
   void feed_copy(Bytes cipher);
 

@@ -47,8 +47,12 @@ Client::~Client() = default;
 std::size_t Client::on_data(net::Bytes data) {
   switch (phase_) {
     case Phase::kGreeted:
-    case Phase::kSwitched:
-      return login(data);
+    case Phase::kSwitched: {
+      const std::size_t used = login(data);
+      // Its first command may be here, too: nobody has to wait for the login's OK.
+      if (used > 0 && phase_ != Phase::kGone) stream_->resume_reading();
+      return used;
+    }
     case Phase::kReady:
       return relay(data);
     case Phase::kWaiting:

@@ -105,14 +105,16 @@ std::size_t Client::login(net::Bytes data) {
     return phase_ == Phase::kGone ? data.size() : size;
   }
   if (my::parse_ssl_request(read.payload)) {
-    // Whatever follows it in the clear could have been put there by a stranger.
-    if (!worker_.options->client_tls || stream_->is_tls() || data.size() > size) return bad();
+    if (!worker_.options->client_tls || stream_->is_tls()) return bad();
     phase_ = Phase::kEncrypting;
-    net::start_tls_server(*stream_, worker_.options->client_tls, "", {}, [this](std::string error) {
-      if (!error.empty()) return leave();
-      phase_ = Phase::kGreeted;
-    });
-    return size;
+    // Nothing answers it, so the ClientHello may be here, too. What a stranger puts there in the
+    // clear is none.
+    net::start_tls_server(*stream_, worker_.options->client_tls, "", data.substr(size),
+                          [this](std::string error) {
+                            if (!error.empty()) return leave();
+                            phase_ = Phase::kGreeted;
+                          });
+    return data.size();
   }
   const auto response = my::parse_handshake_response(read.payload);
   if (!response) return bad();

@@ -76,7 +76,11 @@ std::size_t Client::relay(net::Bytes data) {
       start_streaming(message, true);
     }
   }
-  if (phase_ != Phase::kReady) return data.size();
+  if (phase_ == Phase::kGone) return data.size();
+  if (phase_ != Phase::kReady) {
+    stream_->resume_reading();  // as another user: what follows belongs to that login
+    return used;
+  }
   since_ = worker_.loop.now();
   worker_.telemetry.add(Counter::kBytesFromClients, used);
   if (lease_ && !reopening_ && block_ == Block::kNone) {

@@ -77,7 +77,7 @@ void Client::on_closed(net::CloseReason reason) {
 }
 
 void Client::on_drained() {
-  if (lease_) lease_->stream().resume_reading();
+  if (lease_) lease_->go_on_reading();
   unblock(Block::kReader);
 }
 
@@ -445,7 +445,7 @@ bool Client::has_waited_long(std::chrono::steady_clock::time_point now) const {
 void Client::sweep_ended(std::chrono::steady_clock::time_point now) {
   if (lease_ && !deaf_ && now <= std::max(since_, lease_->last_reply()) + kAnswerPatience) {
     // A stream that has ended does not tell when it is drained.
-    if (stream_->unsent() == 0) lease_->stream().resume_reading();
+    if (stream_->unsent() == 0) lease_->go_on_reading();
     return;
   }
   if (lease_ && !reopening_) worker_.start_cancel(*lease_, nullptr);

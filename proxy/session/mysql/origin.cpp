@@ -41,8 +41,13 @@ void Origin::take_session(OriginSession session, std::string entered) {
   phase_ = Phase::kFirst;
   begun_ = continued_ = eof_owed_ = false;
   rest_ = 0;
+  was_paused_ = false;
   stream_->set_handler(this);
   stream_->resume_reading();
+}
+
+void Origin::go_on_reading() {
+  if (std::exchange(was_paused_, false)) stream_->resume_reading();
 }
 
 void Origin::close_stream(std::function<void()> closed) {
@@ -52,6 +57,7 @@ void Origin::close_stream(std::function<void()> closed) {
   stream_->set_handler(nullptr);
   stream_->write(scratch_);
   stream_->finish();
+  was_paused_ = false;
   worker_->loop.close_later(std::move(stream_), kPatience, std::move(closed));
 }
 
@@ -237,7 +243,7 @@ void Origin::send_home(std::unique_ptr<Origin> self, bool rest_missing) {
     worker.pool().retire(std::move(self));
     return;
   }
-  if (std::exchange(origin.was_paused_, false)) origin.stream_->resume_reading();
+  origin.go_on_reading();
   if (origin.is_reusable()) {
     worker.pool().release(std::move(self));
     return;

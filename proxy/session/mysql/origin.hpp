@@ -139,8 +139,12 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void expect(Expected expected);
   /// The last command turned out to be of several packets: the client's next number.
   void set_client_sequence(std::uint8_t sequence) { queue_.back().client_sequence = sequence; }
+  /// Its client reads again.
+  void go_on_reading();
   /// A reply has been passed on in part.
   bool mid_reply() const { return begun_; }
+  /// The ERR packet's payload with which the origin has ended the connection unasked; or nothing.
+  const std::string& last_words() const { return last_words_; }
   PreparedOnOrigin& prepared() { return prepared_; }
   void close_statement(std::uint32_t origin_id);
   /// The origin takes no more statements: those that nobody uses just now are closed. False: there
@@ -288,7 +292,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   std::size_t at_ = 0;
   std::size_t run_ = 0;           // from here to at_ goes to the client
   std::size_t first_header_ = 0;  // in data_; before it lies the rest of a packet
-  std::string scratch_;
+  std::string scratch_, last_words_;
 
   bool was_paused_ = false;      // its client did not read fast enough
   bool ended_in_error_ = false;  // so status_ is that of before

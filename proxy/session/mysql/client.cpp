@@ -180,9 +180,15 @@ void Client::let_go() {
 void Client::origin_lost() {
   const bool told = lease_->mid_reply() && lease_->busy();
   const bool in_file = infile_ && lease_->wants_infile();
+  const bool streams = (streaming_ > 0 || continues_) && !streaming_drops_;
+  // A packet too large: the origin has said so, and does not take the rest.
+  const bool answered = streams && streaming_owes_ && !lease_->busy();
   // Kept in case only: what waits at the gate may not need it.
   const bool at_gate = lingers_ && block_ == Block::kGate;
-  const bool waits = lease_->busy() || (block_ != Block::kNone && !at_gate) || streaming_ > 0;
+  const bool asks = block_ != Block::kNone && block_ != Block::kPressure && !at_gate;
+  const std::string last_words = lease_->last_words();
+  const bool waits =
+      (!answered && (lease_->busy() || asks || streams)) || (long_data_ > 0 && !last_words.empty());
   worker_.bury(std::move(lease_));
   worker_.pool().discard(nullptr);
   insert_id_open_ = false;
@@ -194,7 +200,7 @@ void Client::origin_lost() {
     // It was kept in case only.
     lingers_ = false;
     worker_.stop_lingering(*this);
-    return;
+    return unblock(Block::kPressure);
   }
   // Who asked nothing is told nothing, as the origin does it: a packet before the next query would
   // be taken for its answer, with a wrong number.
@@ -204,7 +210,12 @@ void Client::origin_lost() {
     streaming_drops_ = true;
     return unblock(Block::kPressure);
   }
-  if (!told && waits) send_lost();
+  if (!told && waits && !last_words.empty()) {
+    packet_to_client(sequence_, last_words);
+    worker_.telemetry.add(Counter::kErrors);
+  } else if (!told && waits) {
+    send_lost();
+  }
   close_politely();
 }
 
@@ -524,7 +535,8 @@ void Client::kill_connection() {
   const bool busy = lease_ && lease_->busy();
   // In the middle of a reply it would be taken for a part of it.
   if (!busy || !lease_->mid_reply()) {
-    send_error(busy ? sequence_ : 0, 1927, "70100", "Connection was killed");
+    const bool asks = busy || waiting() || block_ != Block::kNone;
+    send_error(asks ? sequence_ : 0, 1927, "70100", "Connection was killed");
   }
   if (lease_ && !reopening_ && lease_->busy()) lease_->beyond_repair = true;
   close_politely();

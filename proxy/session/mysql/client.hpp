@@ -356,7 +356,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   bool multi_statements_ = false;
   bool continues_ = false;  // the packet being streamed goes on in the next
   bool streaming_drops_ = false;
-  bool rest_to_come_ = false;  // of the command that is being looked at
+  bool streaming_owes_ = false;  // … belongs to a command that has a reply
+  bool rest_to_come_ = false;    // of the command that is being looked at
   bool changing_user_ = false;
   bool has_kept_ = false;            // the lease holds kept_
   bool infile_ = false;              // the client is sending a file

@@ -97,6 +97,7 @@ void Client::start_streaming(const Message& message, bool drops) {
   streaming_ = message.header.size() - message.whole.size();
   continues_ = message.header.continues();
   streaming_drops_ = drops;
+  streaming_owes_ = !drops && lease_->busy();
 }
 
 /// The rest of a packet, and the packets that go on with it.

@@ -49,7 +49,14 @@ bool Origin::step() {
   if (here < my::kHeaderSize) return false;
   header_ = my::read_header(data_.data() + at_);
   const bool expects = begun_ && phase_ != Phase::kInfile;
-  if (queue_.empty() || (expects && header_.sequence != sequence_)) {
+  if (queue_.empty()) {
+    const net::Bytes payload = data_.substr(at_ + my::kHeaderSize);
+    if (payload.size() == header_.length && payload.starts_with(static_cast<char>(my::reply::kErr)))
+      last_words_ = payload;
+    broken();
+    return true;
+  }
+  if (expects && header_.sequence != sequence_) {
     broken();
     return true;
   }

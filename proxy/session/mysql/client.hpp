@@ -189,6 +189,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   // commands.cpp
   Step command(const Message& message);
   Step run_command(const Message& message);
+  Step fail_with(const Message& message, const std::string& error);
   TextRef text_of(const Message& message);
   TextRef text_to_run(const Message& message);
   Step query(const Message& message);

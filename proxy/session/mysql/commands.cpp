@@ -16,30 +16,29 @@ Client::Step Client::command(const Message& message) {
     return Step::kGone;
   }
   if (message.header.length == 0) return refuse(1047, "08S01", "Unknown command");
-  const bool silent =
-      message.command() == Command::kStmtSendLongData || message.command() == Command::kStmtClose;
-  if (!pending_error_.empty() && silent) {
-    // It was the long data's, for the execution that does not come.
-    if (message.command() == Command::kStmtClose) pending_error_.clear();
-    return message.command() == Command::kStmtClose ? stmt_close(message) : Step::kDone;
-  }
-  if (!pending_error_.empty()) {
-    // The connection it wanted did not come, or could not be prepared.
-    if (const auto tap = std::exchange(tap_, nullptr)) tap->on_cut();
-    const std::string error = std::exchange(pending_error_, {});
-    last_.answered_here(-1);
-    if (const auto told = my::parse_err(error)) {
-      last_.failed(told->code, told->sqlstate, told->message);
-      note_untold(told->sqlstate, told->message);
-    }
-    answer_error(error);
-    waited_us_ = 0;
-    if (untold_) tell_refused(message);
-    return Step::kDone;
-  }
+  // The connection it wanted did not come, or could not be prepared.
+  if (!pending_error_.empty()) return fail_with(message, std::exchange(pending_error_, {}));
   const Step step = run_command(message);
   if (untold_) tell_refused(message);
   return step;
+}
+
+/// The command's answer is `error`, an ERR packet's payload.
+Client::Step Client::fail_with(const Message& message, const std::string& error) {
+  if (const auto tap = std::exchange(tap_, nullptr)) tap->on_cut();
+  if (message.command() == Command::kStmtSendLongData) {
+    if (ClientStatement* statement = find_statement(message)) statement->lost_data = error;
+    return Step::kDone;
+  }
+  last_.answered_here(-1);
+  if (const auto told = my::parse_err(error)) {
+    last_.failed(told->code, told->sqlstate, told->message);
+    note_untold(told->sqlstate, told->message);
+  }
+  answer_error(error);
+  waited_us_ = 0;
+  if (untold_) tell_refused(message);
+  return Step::kDone;
 }
 
 Client::Step Client::run_command(const Message& message) {

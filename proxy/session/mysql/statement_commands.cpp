@@ -220,6 +220,9 @@ Client::Step Client::stmt_execute(const Message& message) {
   if (message.payload.size() < kShortest) return malformed();
   ClientStatement* statement = find_statement(message);
   if (statement == nullptr) return unknown_statement(message, "mysqld_stmt_execute");
+  if (!statement->lost_data.empty()) {
+    return fail_with(message, std::exchange(statement->lost_data, {}));
+  }
   const auto execute = my::parse_execute(message.payload, statement->parameters, 0);
   if (!execute) return malformed();
   // Bound now, whoever answers: the next execution may leave them out.
@@ -282,6 +285,9 @@ Client::Step Client::stmt_bulk_execute(const Message& message) {
   if (message.payload.size() < kShortest) return malformed();
   ClientStatement* statement = find_statement(message);
   if (statement == nullptr) return unknown_statement(message, "mysqld_stmt_bulk_execute");
+  if (!statement->lost_data.empty()) {
+    return fail_with(message, std::exchange(statement->lost_data, {}));
+  }
   const auto bulk = my::parse_bulk_execute(message.payload, statement->parameters);
   if (!bulk) return malformed();
   if (bulk->types_bound) statement->types = bulk->types;
@@ -316,6 +322,7 @@ Client::Step Client::stmt_bulk_execute(const Message& message) {
 Client::Step Client::stmt_long_data(const Message& message) {
   ClientStatement* statement = find_statement(message);
   if (statement == nullptr || message.payload.size() < 7) return Step::kDone;  // as a server does
+  if (!statement->lost_data.empty()) return Step::kDone;
   if (!need_origin(statement->text.get())) return Step::kBlocked;
   const std::uint32_t* id = ensure_prepared(*statement);
   if (id == nullptr) return Step::kBlocked;
@@ -347,6 +354,7 @@ Client::Step Client::stmt_reset(const Message& message) {
   ClientStatement* statement = find_statement(message);
   if (statement == nullptr) return unknown_statement(message, "mysqld_stmt_reset");
   const std::uint32_t* id = lease_ && statement->own ? &*statement->own : nullptr;
+  statement->lost_data.clear();
   if (std::exchange(statement->long_data, false)) --long_data_;
   if (std::exchange(statement->cursor, false)) --cursors_;
   if (id == nullptr) return ping();

@@ -94,7 +94,9 @@ struct ClientStatement {
   std::string bound;       ///< for which `prepared` is, where the origin keeps types
   bool is_mixed = false;   ///< `own` has been executed with others than `bound`
   bool long_data = false;  ///< some was sent since the last execution
-  bool cursor = false;     ///< an execution's cursor is open
+  /// An ERR packet's payload: long data found no connection, so the execution fails that it is for.
+  std::string lost_data;
+  bool cursor = false;  ///< an execution's cursor is open
   /// The origin's id while long data or a cursor of this client's is in it: nobody else uses it,
   /// not even this client by another id for the same text.
   std::optional<std::uint32_t> own;

@@ -26,6 +26,7 @@ enum Query : std::size_t {
   kFunctions,
   kColumns,
   kBlind,
+  kGrants,  ///< from MySQL 8.0.16 up: what is granted everywhere may be revoked for one database
   kQueries
 };
 
@@ -55,7 +56,8 @@ constexpr std::array<std::string_view, kQueries> kCatalogQueries = {
     " WHERE u.GRANTEE = " HYPERDRIVE_GRANTEE " AND u.PRIVILEGE_TYPE = 'TRIGGER')"
     " AND NOT EXISTS (SELECT 1 FROM information_schema.SCHEMA_PRIVILEGES p"
     " WHERE p.GRANTEE = " HYPERDRIVE_GRANTEE " AND p.PRIVILEGE_TYPE = 'TRIGGER'"
-    " AND s.SCHEMA_NAME LIKE p.TABLE_SCHEMA)"};
+    " AND s.SCHEMA_NAME LIKE p.TABLE_SCHEMA)",
+    "SHOW GRANTS"};
 
 constexpr std::string_view kColumnsWithoutGenerated =
     "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, ''"
@@ -99,6 +101,17 @@ bool leaves_state(const std::string& body) {
   });
 }
 
+/// REVOKE …, TRIGGER ON `shop`.* FROM …: the database, else nothing.
+std::string revoked_database(std::string_view grant) {
+  const auto names = grant.find(" ON ");
+  const bool revokes = grant.starts_with("REVOKE ") && names != grant.npos &&
+                       (grant.substr(0, names).find("TRIGGER") != grant.npos ||
+                        grant.substr(0, names).find("ALL") != grant.npos);
+  if (!revokes) return {};
+  const auto name = grant.substr(names + 4);
+  return std::string(name.substr(0, name.find(" FROM ")));
+}
+
 /// Engines whose rows change by statements of this origin alone.
 std::string unfitness(std::string_view type, std::string_view engine) {
   if (type == "VIEW") return {};
@@ -122,9 +135,13 @@ bool may_stand_for_others(std::string_view type, std::string_view engine) {
 
 }  // namespace
 
-std::vector<std::string_view> mysql_catalog_queries(bool has_generated) {
+std::vector<std::string_view> mysql_catalog_queries(MysqlServer server) {
+  constexpr unsigned kGeneratedSince = 50706, kRevokesInPartSince = 80016;
   std::vector<std::string_view> queries(kCatalogQueries.begin(), kCatalogQueries.end());
-  if (!has_generated) queries[kColumns] = kColumnsWithoutGenerated;
+  if (!server.is_mariadb && server.version < kGeneratedSince) {
+    queries[kColumns] = kColumnsWithoutGenerated;
+  }
+  if (server.is_mariadb || server.version < kRevokesInPartSince) queries.resize(kGrants);
   return queries;
 }
 std::span<const std::string_view> mysql_session_queries() { return kSessionQueries; }
@@ -188,7 +205,7 @@ MysqlCatalogBuilder::MysqlCatalogBuilder(bool lower_case_names)
 MysqlCatalogBuilder::~MysqlCatalogBuilder() = default;
 
 core::Result<void> MysqlCatalogBuilder::add(std::size_t query, Row row) {
-  constexpr std::array<std::size_t, kQueries> kWidths = {4, 3, 3, 4, 4, 5, 1};
+  constexpr std::array<std::size_t, kQueries> kWidths = {4, 3, 3, 4, 4, 5, 1, 1};
   if (query >= kQueries || row.size() != kWidths[query]) {
     return core::fail("The origin's information_schema answered in an unknown form.");
   }
@@ -197,9 +214,12 @@ core::Result<void> MysqlCatalogBuilder::add(std::size_t query, Row row) {
   for (std::size_t i = 0; i < row.size(); ++i) sum = sum * 31 + hash(text(i), row[i] ? "" : "-");
   data_->fingerprint += sum;  // whatever their order
   MysqlCatalogData& data = *data_;
-  if (query == kBlind) {
-    data.blind_spot =
-        "the triggers of " + text(0) + " cannot be seen without the TRIGGER privilege";
+  if (query == kBlind || query == kGrants) {
+    const std::string database = query == kBlind ? text(0) : revoked_database(text(0));
+    if (!database.empty()) {
+      data.blind_spot =
+          "the triggers of " + database + " cannot be seen without the TRIGGER privilege";
+    }
     return {};
   }
   if (query == kFunctions) {

@@ -20,6 +20,7 @@
 #include "core/base/error.hpp"
 #include "proxy/sql/analysis.hpp"
 #include "proxy/sql/catalog.hpp"
+#include "proxy/sql/mysql_lexer.hpp"
 
 namespace hyperdrive::proxy::sql {
 
@@ -27,8 +28,7 @@ using MysqlTableId = std::uint64_t;  ///< by the table's names, so that it outli
 
 /// Statements that fill a catalog, in order. Before them the session needs `SET NAMES utf8mb4,
 /// sql_mode = ''`; the values of mysql_session_query() have to be read before that.
-/// `has_generated`: the origin has generated columns, which MySQL has since 5.7.6.
-std::vector<std::string_view> mysql_catalog_queries(bool has_generated = true);
+std::vector<std::string_view> mysql_catalog_queries(MysqlServer server);
 
 /// One row: lower_case_table_names, sql_mode, character_set_client, isolation level,
 /// sql_auto_is_null. (The level's variable has two names: ask the first query, on an error the

@@ -232,3 +232,36 @@ def test_a_driver_works_through_a_pool_of_two(db, driver):
         features = "pin" if driver in NEED_PIN else "hyperdrive"
         hd.create("matrix", db.url(), "--caching-disabled", "--origin-connection-limit", "2", "--wait-timeout", "60s", "--session-features", features)
         RUNS[driver](Target(hd.start("matrix")))
+
+
+def test_a_hint_that_makes_a_query_the_sessions_own_is_not_kept(db):
+    """MySQL's: under it IS NULL asks for the last insert id of whoever asks."""
+    db.sql("delete from auto; insert into auto (id, n) values (1, 1), (2, 2)")
+    sql = "select /*+ SET_VAR(sql_auto_is_null = 1) */ id from auto where id is null"
+    with proxy_of(db) as p, client(p) as one, client(p) as other, client(db) as direct:
+        p.wait_known()
+        rows(one, "insert into auto (n) values (3)")
+        rows(direct, "insert into auto (n) values (4)")
+        rows(one, sql)
+        assert p.stats()["cache"]["entries"] == 0
+        assert rows(other, sql) == []
+
+
+def test_what_a_trigger_writes_is_seen_where_it_cannot_be(db):
+    """A privilege that is granted everywhere and revoked for one database: its triggers are hidden, and they run."""
+    if db.release != "mysql":
+        pytest.skip("MySQL's")
+    db.sql("""set global partial_revokes = on; create user half@'%' identified by 'app-secret'; grant all on *.* to half@'%';
+revoke trigger on shop.* from half@'%'; create table source (n int); create table copied (n int);
+create trigger copies after insert on source for each row insert into copied values (new.n);""")
+    try:
+        with contextlib.closing(pymysql.connect(**db.login(user="half"))):
+            pass
+        with Proxy(db, origin_user="half", caching={"disabled": False}, local={"invalidation": "writes"}) as p, client(p) as c:
+            p.wait_known()
+            for number in range(3):
+                assert rows(c, "select count(*) from copied") == [(number,)]
+                rows(c, "insert into source values (1)")
+            assert "TRIGGER" in str(p.status()["warnings"])
+    finally:
+        db.sql("drop table source, copied; drop user half@'%'; set global partial_revokes = off")

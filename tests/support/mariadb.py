@@ -38,6 +38,7 @@ def _template_folder() -> str:
 class MariaDB:
     user, password, database = "app", "app-secret", "shop"
     scheme = "mysql"
+    is_mysql = False
 
     def __init__(self, settings: dict | None = None, port: int | None = None):
         self.port = port or free_port()

@@ -75,7 +75,7 @@ class MySQL(Release):
     """9.7 at the time of writing: no mysql_native_password any more, session tracking, query attributes."""
     release = "mysql"
     server = "usr/sbin/mysqld"
-    is_unstable = True
+    is_unstable = is_mysql = True
 
     def __init__(self, settings: dict | None = None, port: int | None = None):
         super().__init__(None, port)

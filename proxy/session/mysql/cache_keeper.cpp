@@ -174,7 +174,7 @@ net::Task<std::string> CacheKeeper::read_catalog(Dialogue& dialogue, std::uint64
   const auto plain = co_await ask(dialogue, "SET SESSION sql_mode = ''", capabilities);
   if (!plain) co_return plain.error().message;
   sql::MysqlCatalogBuilder builder(errand.defaults.lower_case_names);
-  const auto queries = sql::mysql_catalog_queries(errand.has_generated);
+  const auto queries = sql::mysql_catalog_queries(errand.server);
   for (std::size_t i = 0; i < queries.size(); ++i) {
     const auto rows = co_await ask(dialogue, queries[i], capabilities);
     if (!rows) co_return rows.error().message;
@@ -187,8 +187,7 @@ net::Task<std::string> CacheKeeper::read_catalog(Dialogue& dialogue, std::uint64
 }
 
 net::Task<CacheKeeper::Errand> CacheKeeper::run(OriginSession session, Errand errand) {
-  constexpr unsigned kGeneratedSince = 50706;
-  errand.has_generated = session.is_mariadb() || session.version_number() >= kGeneratedSince;
+  errand.server = {session.is_mariadb(), session.version_number()};
   const std::uint64_t capabilities = session.capabilities;
   Dialogue dialogue(*loop_, loop_->now() + kErrandTime, std::move(session.stream));
   if (errand.wants_catalog) {

@@ -108,8 +108,8 @@ class CacheKeeper {
   /// What one connection is asked, and its answers.
   struct Errand {
     bool wants_catalog = false;
-    std::size_t settles = 0;    ///< how many of unsettled_ were there when it began
-    bool has_generated = true;  ///< the origin has generated columns
+    std::size_t settles = 0;  ///< how many of unsettled_ were there when it began
+    sql::MysqlServer server;
     std::string error;
     OriginDefaults defaults;
     std::shared_ptr<const sql::MysqlCatalog> catalog;

@@ -1,4 +1,5 @@
-"""Random legal conversations, packet by packet: straight to one MariaDB and through the proxy to another one.
+"""Random legal conversations, packet by packet: straight to one MariaDB and through the proxy to another one. With each
+second seed the bytes before and behind the proxy come in pieces and late.
 
 HYPERDRIVE_SEEDS=0-2000 runs other seeds than the usual ones (in one worker, minutes).
 """
@@ -7,6 +8,7 @@ import os
 
 import pytest
 from support import mysql_differential
+from support.arrivals import Arrivals
 from support.mariadb import MariaDB
 from support.proxy import Proxy
 
@@ -28,6 +30,6 @@ def test_random_conversations_are_the_same_through_the_proxy(origins, features, 
     settings = {"local": {"session_features": "pin" if features == "pin" else "hyperdrive", "wait_timeout": "20s",
                           "invalidation": "writes"},
                 "caching": {"disabled": not cached}, "origin_connection_limit": (1 if features == "units" else 3) + cached}
-    with Proxy(origins[1], **settings) as proxy:
+    with Arrivals(origins[1].port) as behind, Proxy(origins[1], port=behind.port, **settings) as proxy, Arrivals(proxy.port) as before:
         for seed in seeds(8):
-            mysql_differential.run(seed, origins, proxy, features)
+            mysql_differential.run(seed, origins, proxy, features, relays=(before, behind))

@@ -1,11 +1,12 @@
-"""Random legal conversations over the MySQL protocol, each told twice: straight to one MariaDB and through the proxy to
+"""Random legal conversations over the MySQL protocol, each told twice: straight to one server and through the proxy to
 another one. Whatever both say must be the same, packet by packet.
 
-    Script(seed, origins, proxy, features).run()      raises AssertionError with the last steps on a difference
+    run(seed, origins, proxy, features)      raises AssertionError with the last steps on a difference
 
 `features` says what a session may leave open between two steps: "hyperdrive" transactions, cursors and long data;
 "pin" also what belongs to a connection (user variables, temporary tables, locks, SQL-level PREPARE); "units" nothing
-at all, so that one origin connection serves every client in turn.
+at all, so that one origin connection serves every client in turn. `relays` (support.arrivals) stand before and behind
+the proxy: with each second seed they say when what arrives.
 """
 
 
@@ -131,10 +132,13 @@ def plain(events):
 class Pair:
     """One client, twice: `direct` and `proxied` are told the same and must hear the same."""
 
-    def __init__(self, number, origin, proxy, shape, features):
+    def __init__(self, number, origin, proxy, shape, features, port=None):
         self.number, self.shape, self.features, self.seen = number, shape, features, []
-        self.direct = my.Wire(origin.port, origin.user, origin.password, "shop", shape)
-        self.proxied = my.Wire(proxy.port, proxy.user, proxy.password, "shop", shape)
+        self.is_mysql = origin.is_mysql
+        self.direct = my.Wire(origin.port, origin.user, origin.password, "shop", shape,
+                              plugin=b"caching_sha2_password" if self.is_mysql else b"mysql_native_password")
+        self.proxied = my.Wire(port or proxy.port, proxy.user, proxy.password, "shop", shape)
+        self.ahead = None          # commands that are sent in one write, before any of their replies is read
         self.forget()
 
     def forget(self):
@@ -149,12 +153,21 @@ class Pair:
 
     def tell(self, make, kind, infile=None):
         """`make` gives the payload for one of the two connections."""
+        if self.ahead is not None:
+            self.ahead.append((make, kind, infile))
+            return [("later",)]
+        for wire in (self.direct, self.proxied):
+            wire.send(make(wire))
+        return self.hear(make, kind, infile)
+
+    def hear(self, make, kind, infile):
         heard = []
         for wire in (self.direct, self.proxied):
             payload = make(wire)
-            wire.send(payload)
             try:
                 heard.append(plain(wire.reply(kind, infile, payload)))
+                if self.is_mysql and payload[0] in (my.PING, my.INIT_DB):   # it counts those of the statement before
+                    heard[-1] = [(*event[:4], 0, *event[5:]) if event[0] == "ok" else event for event in heard[-1]]
             except (ConnectionError, EOFError) as gone:
                 heard.append([("gone", type(gone).__name__)])
             except OSError as gone:
@@ -174,8 +187,9 @@ class Pair:
     def step(self, random):
         family = random.choices(
             [self.text, self.transaction, self.multi, self.prepare, self.execute, self.end_statement, self.simple,
-             self.setting, self.unknown, self.cursor, self.long_data, self.load, self.pinning, self.afresh, self.other_user],
-            [8, 4, 3, 4, 7, 2, 2, 2, 1, 2, 2, 1, 4 if self.features == "pin" else 0, 0.5, 0.5])[0]
+             self.setting, self.unknown, self.cursor, self.long_data, self.load, self.pinning, self.afresh, self.other_user,
+             self.pipeline],
+            [8, 4, 3, 4, 7, 2, 2, 2, 1, 2, 2, 1, 4 if self.features == "pin" else 0, 0.5, 0.5, 5])[0]
         family(random)
         if random.random() < 0.25:
             # How many rows the query had can be asked where the step before was one (MariaDB does not count those of VALUES).
@@ -210,6 +224,18 @@ class Pair:
         self.long.clear()
         for sql in ("do 1", "rollback", "set autocommit = 1"):
             self.ask(sql)
+
+    def pipeline(self, random):
+        """Several commands in one write. What they are does not depend on the answers of those before."""
+        self.ahead = []
+        for _ in range(random.randrange(2, 7)):
+            steps = [self.text, self.transaction, self.multi, self.execute, self.end_statement, self.simple, self.unknown, self.long_data]
+            random.choices(steps, [6, 2, 1, 3, 2, 2, 1, 2])[0](random)
+        told, self.ahead = self.ahead, None
+        for wire in (self.direct, self.proxied):
+            wire.send(*(make(wire) for make, _, _ in told))
+        for make, kind, infile in told:
+            self.hear(make, kind, infile)
 
     def text(self, random):
         self.ask(self.filled(random, random.choice(TEXTS)))
@@ -253,7 +279,7 @@ class Pair:
     def other_user(self, random):
         """COM_CHANGE_USER, to the same one: likewise, and the collation is what it says."""
         # No unknown one: behind it MariaDB's reset goes back to the number before.
-        charset = random.choice([8, 33, 45, 46, 63, 224, 608, 1069, 2304, 2311])
+        charset = random.choice([8, 33, 45, 46, 63, 224] + ([255] if self.is_mysql else [608, 1069, 2304, 2311]))
         for wire in (self.direct, self.proxied):
             wire.change_user(charset=charset)
         self.seen.append((f"change user, {charset}".encode(), None, False))
@@ -303,6 +329,9 @@ class Pair:
         if index in self.long:
             given[0] = b""
         known = index in self.given
+        if self.is_mysql and given:
+            # It keeps the first types and converts to them; the proxy has a statement for each (docs/mysql.md).
+            given = self.given[index] if known else [1 if value is None else value for value in given]
         types, values = zip(*map(encoded, given)) if given else ((), ())
         bound = not (known and random.random() < 0.5)
         if known and not bound:
@@ -372,12 +401,29 @@ def encoded(value):
     return (value.type, value.data) if isinstance(value, Typed) else my.parameter(value)
 
 
-def run(seed, origins, proxy, features, steps=60):
-    """One script; on a difference its seed and the steps before it are in the error."""
+def schema(is_mysql):
+    if not is_mysql:
+        return SCHEMA
+    made = []
+    for statement in SCHEMA:
+        words = statement.split()
+        if words[:3] == ["create", "or", "replace"] and words[3] != "view":
+            made.append(f"drop {words[3]} if exists {words[4].split('(')[0]}")
+            statement = statement.replace("create or replace", "create")
+        made.append(statement)
+    return made
+
+
+def run(seed, origins, proxy, features, steps=60, relays=()):
+    """One script; on a difference its seed and the steps before it are in the error. `relays`: before the proxy, behind it."""
+    is_mysql = origins[0].is_mysql
     for origin in origins:
-        origin.sql("delimiter //\n" + "//\n".join([*SCHEMA, ""]))
+        origin.sql("delimiter //\n" + "//\n".join([*schema(is_mysql), ""]))
     rng = random.Random(seed)
-    pairs = [Pair(c, origins[0], proxy, rng.choice(SHAPES), features) for c in range(CLIENTS)]
+    for relay in relays:
+        relay.deal(seed if seed % 2 else None)
+    port = relays[0].port if relays else proxy.port
+    pairs = [Pair(c, origins[0], proxy, rng.choice(SHAPES), features, port) for c in range(CLIENTS)]
     try:
         for _ in range(steps):
             rng.choice(pairs).step(rng)

@@ -198,7 +198,7 @@ class Pair:
             last = self.seen[-1] if self.seen else (b"", None, False)
             # Behind a warning that strictness made an error of, or a string that is none in its character set, MariaDB's list
             # has two; an ERR tells of one.
-            on_tables = last[1] and last[1][:2] not in (("err", 1292), ("err", 1300)) and (last[1][0] == "err" or re.search(rb" (from|into) [ta]\d|update t", last[0]))
+            on_tables = last[1] and last[1][:2] not in (("err", 1292), ("err", 1300), ("err", 1243)) and (last[1][0] == "err" or re.search(rb" (from|into) [ta]\d|update t", last[0]))
             asks = ASKS + (ASKS_OF_WARNINGS if on_tables else []) + (ASKS_OF_QUERIES if was_query else [])
             self.question(self.filled(random, random.choice(asks)))
         if self.features == "units":

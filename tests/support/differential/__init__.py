@@ -5,7 +5,8 @@ moment) and how its answer is read. It is made from a seed and a kind (pool of 1
 things; one Sync a write or several; reads cached or not), together with just enough of a model to stay legal: how many
 clients may hold an origin connection at the same time, and who owes a Sync. Everything else is fair: unknown names,
 names twice, errors anywhere in a pipeline, Queries and FunctionCalls in the midst of one, Flush, row limits, COPY both
-ways in both protocols, cursors, savepoints, DDL under prepared statements, large rows and values, session state.
+ways in both protocols, cursors, savepoints, DDL under prepared statements, large rows and values, session state. In which order the client's
+messages and the origin's answers reach the proxy is chosen by the seed, too (arrivals.py).
 
 After each sequence every client rolls back and discards all, which is compared as well. What is left out, and why,
 stands in `sides.normalise` and `sides.by_policy`.

@@ -7,6 +7,7 @@ from ..ports import wait_for
 from ..postgres import Postgres
 from ..proxy import Proxy
 from . import texts
+from .arrivals import Relay
 from .generator import Kind
 from .sides import Crashed, run_range
 
@@ -34,15 +35,17 @@ class Rig:
         self.postgres.psql("create database mirror owner app template shop", database="postgres")
         for database in ("shop", "mirror"):
             self.postgres.psql(f"alter database {database} set lock_timeout = '60ms'", database="postgres")
+        self.relay = Relay(self.postgres.port).__enter__()
         return self
 
     def __exit__(self, *exc):
+        self.relay.__exit__(*exc)
         self.postgres.remove()
 
     def proxy(self, kind: Kind) -> Proxy:
         # The cache's own connection counts in the limit: one more, so that the clients have as many as without.
         limit = kind.pool + kind.cached
-        return Proxy(self.postgres, database="mirror", origin_connection_limit=limit, caching={"disabled": not kind.cached},
+        return Proxy(self.postgres, port=self.relay.port, database="mirror", origin_connection_limit=limit, caching={"disabled": not kind.cached},
                      local={"invalidation": "writes", "session_features": "pin" if kind.pin else "hyperdrive", "fold_begin": kind.fold,
                             "prepared_statements": kind.statements} | self.local)
 
@@ -59,7 +62,7 @@ class Rig:
         before = self.crashes()
         try:
             with self.proxy(kind) as proxy:
-                run_range(self.postgres.url(), proxy.url(), first, last, kind, crashed=lambda: self.has_crashed(before), **more)
+                run_range(self.postgres.url(), proxy.url(), first, last, kind, relay=self.relay, crashed=lambda: self.has_crashed(before), **more)
         except Crashed:
             wait_for(self.accepts, 60, "Postgres recovers from its crash")
             raise

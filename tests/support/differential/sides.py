@@ -1,5 +1,6 @@
 """Two ends of the comparison, what is left out of it and why, and the shortest sequence that still differs."""
 
+import itertools
 import re
 import socket
 import struct
@@ -8,10 +9,12 @@ import time
 from .. import pgwire as w
 from ..ports import PATIENCE, wait_for
 from . import texts
+from .arrivals import ORDERS, Relay, order_of
 from .generator import MARKS, Generator, Kind, Part, Step
 
 KEPT_FIELDS = "SCMDHP"
 FIRST_USER_OID = 16384
+MOST_PAUSES = 30   # of a client that writes message by message
 # How the proxy's own refusals begin where the policy of sessions (session_features = hyperdrive) differs from Postgres.
 POLICY = "Unsupported in a pooled connection"
 TYPES_OF_D = {25, 1043}   # what texts.py makes of a column in d: text, varchar
@@ -69,7 +72,8 @@ class Side:
     """One of the two ends: its connections, one a client, and what they were told between answers."""
 
     def __init__(self, url: str, clients: int, cuts: bool, first: int):
-        """`first`: which of the ways to begin is the first client's."""
+        """`cuts`: what is written comes in pieces. `first`: which of the ways to begin is the first client's."""
+        self.order = ORDERS[0]
         self.url, self.cuts, self.first = url, cuts, first
         self.connections = [self.connect(client) for client in range(clients)]
         self.notes = [[] for _ in range(clients)]
@@ -91,15 +95,22 @@ class Side:
         data = b"".join(part.message for part in step.parts)
         connection, last = self.connections[step.client], 0
         try:
-            for cut in step.cuts if self.cuts else ():
+            for cut in self.cuts_of(step):
                 connection.send(data[last:cut])
                 last = max(cut, last)
+                time.sleep(self.order.pause)
             connection.send(data[last:])
             if step.closes:
                 connection.socket.shutdown(socket.SHUT_WR)
         except OSError:
             if not step.closes:   # else it was thrown out before it had said all
                 raise
+
+    def cuts_of(self, step: Step) -> tuple:
+        if not self.order.pause or not self.cuts:
+            return step.cuts if self.cuts else ()
+        ends = itertools.accumulate(len(part.message) for part in step.parts[:MOST_PAUSES])
+        return tuple(ends)[:-1] if len(step.parts) <= MOST_PAUSES else tuple(ends)
 
     def ask(self, step: Step):
         for one in [step, *step.together]:
@@ -231,8 +242,9 @@ def by_policy(direct: list, proxied: list, kind: Kind) -> bool:
 class Pair:
     """Postgres itself and the proxy before another database of it, made alike."""
 
-    def __init__(self, direct_url: str, proxied_url: str, kind: Kind):
-        self.urls, self.kind = (direct_url, proxied_url), kind
+    def __init__(self, direct_url: str, proxied_url: str, kind: Kind, relay: Relay | None = None):
+        """`relay`: between the proxy and its origin; without one everything comes as it comes."""
+        self.urls, self.kind, self.relay = (direct_url, proxied_url), kind, relay
         self.touched = b"table d; truncate d"   # by the sequence before: everything, to begin with
         self.opened = 0
         self.watcher = w.Connection.open(direct_url, application_name="watcher")
@@ -320,8 +332,14 @@ class Pair:
         finally:
             self.touched = b"".join(part.message for step in generator.steps for one in [step, *step.together] for part in one.parts)
 
+    def arrive(self, order):
+        self.sides[1].order = order
+        if self.relay:
+            self.relay.order = order
+
     def attempt(self, seed: int, steps, made: list[Step]):
         at = 0
+        self.arrive(order_of(seed) if self.relay else ORDERS[0])
         try:
             for at, step in enumerate(steps):
                 self.play(at, step)
@@ -331,6 +349,8 @@ class Pair:
         except Difference as difference:
             difference.steps = made[:difference.at + 1]
             raise
+        finally:
+            self.arrive(ORDERS[0])
 
     def differs(self, seed: int, steps: list[Step]) -> Difference | None:
         """Of a sequence replayed on new connections."""
@@ -373,12 +393,12 @@ def show(steps: list[Step]) -> str:
 
 
 def run_range(direct_url: str, proxied_url: str, first: int, last: int, kind: Kind, length: int = 8,
-              per_connection: int = 40, between=lambda: None, crashed=lambda: False):
+              per_connection: int = 40, between=lambda: None, crashed=lambda: False, relay: Relay | None = None):
     """Raises AssertionError for the first seed that differs, with the shortest sequence that does; Crashed where
     `crashed()` says that it was Postgres that went down. `between`: called where nobody is connected."""
     pair, seed = None, first
     try:
-        pair = Pair(direct_url, proxied_url, kind)
+        pair = Pair(direct_url, proxied_url, kind, relay)
         for seed in range(first, last):
             if seed > first and (seed - first) % per_connection == 0:
                 for side in pair.sides:
@@ -404,4 +424,5 @@ def report(pair: Pair, seed: int, difference: Difference) -> str:
         final = pair.differs(seed, steps) or "not seen again with new connections"
     except (OSError, w.Closed, w.Refused) as error:
         steps, final = difference.steps, f"shrinking ended with {error!r}"
-    return f"seed {seed} ({pair.kind}) differs:\n{show(steps)}\n{final}\nfirst seen as {difference}"
+    order = f", {order_of(seed)}" if pair.relay else ""
+    return f"seed {seed} ({pair.kind}{order}) differs:\n{show(steps)}\n{final}\nfirst seen as {difference}"

@@ -245,6 +245,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void cannot_read(char type, std::string_view what);
   Step break_copy(char type);
   bool owes_many_replies() const;
+  bool may_begin_copy(net::Bytes messages) const;
   bool awaits_reset(const wire::postgres::Header& header) const;
   void await_replies();
   void forward(net::Bytes bytes);
@@ -302,7 +303,8 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void plan_changed();
   Expected& poison(std::string_view sqlstate, std::string_view text, std::string_view hint = {});
   void forward_extended(net::Bytes bytes);
-  Portal find_portal(std::string_view name);
+  Portal find_portal(std::string_view name) const;
+  const Portal* portal_named(std::string_view name) const;
   Portal* portal_named(std::string_view name);
   bool portal_uncertain(const Portal& portal) const;
   void end_portals();

@@ -38,40 +38,51 @@ Origin::Pass Origin::copy_in_begins() {
 }
 
 /// While the origin takes COPY data it ignores Sync: those sent before the data's end get no
-/// answer, unless the COPY fails before it reads them.
+/// answer, unless the COPY fails before it reads them. What is behind that end is not this COPY's.
 void Origin::drop_copy_syncs() {
   bool dropped = false;
   bool ended = false;  // by a Sync that counts
   in_flight_.erase_if(1, [&](const Expected& entry) {
+    const bool in_data = copying_in_;
     if (entry.kind == ReplyKind::kCopyEnd) copying_in_ = false;
-    const bool is_sync = entry.kind == ReplyKind::kSync;
-    const bool ignored = is_sync && copying_in_;
-    if (ignored) {
+    if (entry.kind != ReplyKind::kSync) return in_data && !copying_in_;
+    if (in_data) {
       dropped = true;
       ++copy_syncs_;
     } else {
-      ended = ended || is_sync;
+      ended = true;
     }
-    return ignored;
+    return in_data;
   });
+  if (copying_in_) in_flight_.copy_begins();
   if (dropped && !ended && in_flight_.front().kind == ReplyKind::kExecute) open_ = true;
 }
 
 /// A COPY has failed, or is about to, in which Syncs were sent. How many of them the origin had
 /// ignored by then shows in how many ReadyForQuery come before the answer to an empty Query; the
-/// Sync before that Query, so that it is not skipped, adds one.
+/// Sync before that Query, so that it is not skipped, adds one. Behind the half of a CopyData the
+/// question waits for the rest.
 Expected& Origin::find_syncs() {
   copy_syncs_ = 0;
+  finding_syncs_ = true;
+  asks_behind_rest_ = owner_->mid_message();
+  if (!asks_behind_rest_) ask_for_syncs();
+  unnamed_serial = kNone;
+  Expected& entry = expect(ReplyKind::kQuery, ReplyAction::kSwallow);
+  entry.finds_syncs = true;
+  return entry;
+}
+
+void Origin::ask_for_syncs() {
   std::string message;
   pg::append_empty(message, pg::Frontend::kSync);
   pg::append_query(message, "");
   write(message);
-  unnamed_serial = kNone;
-  finding_syncs_ = true;
   owner_->await_syncs();
-  Expected& entry = expect(ReplyKind::kQuery, ReplyAction::kSwallow);
-  entry.finds_syncs = true;
-  return entry;
+}
+
+void Origin::rest_sent() {
+  if (std::exchange(asks_behind_rest_, false)) ask_for_syncs();
 }
 
 /// All of them are alike, so each is passed on when the next one shows that it was not the last.

@@ -375,14 +375,18 @@ void Client::end_portals() {
   }
 }
 
-Client::Portal* Client::portal_named(std::string_view name) {
+const Client::Portal* Client::portal_named(std::string_view name) const {
   if (name.empty()) return &portal_;
   if (!session_) return nullptr;
   const auto found = session_->portals.find(known_name(name));
   return found == session_->portals.end() ? nullptr : &found->second;
 }
 
-Client::Portal Client::find_portal(std::string_view name) {
+Client::Portal* Client::portal_named(std::string_view name) {
+  return const_cast<Portal*>(std::as_const(*this).portal_named(name));
+}
+
+Client::Portal Client::find_portal(std::string_view name) const {
   const Portal* portal = portal_named(name);
   return portal == nullptr ? Portal{} : *portal;
 }

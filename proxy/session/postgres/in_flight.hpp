@@ -56,7 +56,7 @@ struct Expected {
   bool changes_names = false;     ///< the client's Parse or Close of a named statement
   bool changes_prepared = false;  ///< what the connection has prepared
   bool resets = false;            ///< RESET ALL, DISCARD ALL: the session's settings must follow
-  bool may_copy_in = false;       ///< whether messages behind it are read as such is open
+  bool in_copy = false;           ///< kSync: sent where the data of a COPY may be read
   bool poison = false;            ///< fails on purpose; `payload` is the error to tell instead
   bool in_failed = false;         ///< … where the transaction has failed, so for another reason
   bool portal = false;            ///< kBind: of the client's unnamed portal
@@ -66,6 +66,7 @@ struct Expected {
   bool breaks_copy = false;       ///< likewise, in place of a client's message (its type: `serial`)
   Conduct conduct;                ///< kQuery, kExecute, kFunctionCall
   std::uint16_t statement = 0;    ///< kQuery: how many of its statements are complete
+  std::uint16_t copies = 0;       ///< that it may still begin, whose data's end has not been sent
   std::uint64_t serial = 0;       ///< unnamed: of the Parse; else of the client's message
   std::chrono::steady_clock::time_point start{};
   TextRef text;           ///< kQuery, kExecute: what runs; kParse of the unnamed statement; poison
@@ -91,7 +92,6 @@ class InFlight {
     Expected& entry = slots_[(head_ + size_++) & (slots_.size() - 1)];
     entry.kind = kind;
     entry.action = action;
-    if (kind == ReplyKind::kCopyEnd) ++copy_ends_;
     return entry;
   }
   /// `entry` (in this queue) will, or will not, change what a name of the client's means.
@@ -115,23 +115,36 @@ class InFlight {
     entry.begins = true;
     ++begins_;
   }
-  void mark_copy(Expected& entry) {
-    if (!std::exchange(entry.may_copy_in, true)) ++copies_;
+  /// It may begin so many COPYs, one behind the other: whether what is behind it is read as
+  /// messages is open.
+  void mark_copies(Expected& entry, std::uint16_t copies) {
+    entry.copies = copies;
+    copies_ += copies;
   }
-  /// The data's end is on its way: whatever came of the COPY, what follows is read as messages.
+  /// The end of a COPY's data is on its way: whatever came of it, the next one's may follow.
   void copy_data_ends() {
-    for (std::size_t at = 0; copies_ > 0 && at < size_; ++at) {
-      if (std::exchange((*this)[at].may_copy_in, false)) --copies_;
+    bool latest = true;
+    for (std::size_t at = size_; copies_ > 0 && at-- > 0;) {
+      Expected& entry = (*this)[at];
+      if (entry.copies == 0) continue;
+      const std::uint16_t over = std::exchange(latest, false) ? 1 : entry.copies;
+      entry.copies -= over;
+      copies_ -= over;
     }
+  }
+  /// The first entry has begun one, and the end of its data has not been sent.
+  void copy_begins() {
+    if (front().copies == 0) return;
+    --front().copies;
+    --copies_;
   }
   bool copies_pending() const { return copies_ > 0; }
-  /// The data of an extended COPY are whole, and the Sync behind them has been sent.
-  bool copy_being_answered() {
-    for (std::size_t at = 0; copy_ends_ > 0 && at + 1 < size_; ++at) {
-      if ((*this)[at].kind == ReplyKind::kCopyEnd) return (*this)[at + 1].kind == ReplyKind::kSync;
-    }
-    return false;
+  void mark_in_copy(Expected& sync) {
+    sync.in_copy = true;
+    ++syncs_in_copy_;
   }
+  /// Whether these Syncs will be answered is open.
+  bool has_syncs_in_copy() const { return syncs_in_copy_ > 0; }
   bool begin_pending() const { return begins_ > 0; }
   bool resets_pending() const { return resets_ > 0; }
   bool names_uncertain() const { return name_changes_ > 0; }
@@ -140,13 +153,7 @@ class InFlight {
   /// Also drops CopyEnd marks that come to the front: nothing is answered to them.
   void pop() {
     do {
-      if (front().changes_names) --name_changes_;
-      if (front().changes_unnamed) --unnamed_changes_;
-      if (front().changes_prepared) --prepared_changes_;
-      if (front().resets) --resets_;
-      if (front().begins) --begins_;
-      if (front().may_copy_in) --copies_;
-      if (front().kind == ReplyKind::kCopyEnd) --copy_ends_;
+      uncount(front());
       front() = Expected{};
       head_ = (head_ + 1) & (slots_.size() - 1);
       --size_;
@@ -155,6 +162,7 @@ class InFlight {
   }
   /// Takes out the entry at `at`, keeping the order of the others.
   void erase(std::size_t at) {
+    uncount((*this)[at]);
     for (; at + 1 < size_; ++at) (*this)[at] = std::move((*this)[at + 1]);
     shrink(size_ - 1);
   }
@@ -163,7 +171,10 @@ class InFlight {
   void erase_if(std::size_t at, IsOut is_out) {
     std::size_t kept = at;
     for (; at < size_; ++at) {
-      if (is_out((*this)[at])) continue;
+      if (is_out((*this)[at])) {
+        uncount((*this)[at]);
+        continue;
+      }
       if (kept != at) (*this)[kept] = std::move((*this)[at]);
       ++kept;
     }
@@ -171,6 +182,15 @@ class InFlight {
   }
 
  private:
+  void uncount(const Expected& entry) {
+    if (entry.changes_names) --name_changes_;
+    if (entry.changes_unnamed) --unnamed_changes_;
+    if (entry.changes_prepared) --prepared_changes_;
+    if (entry.resets) --resets_;
+    if (entry.begins) --begins_;
+    if (entry.in_copy) --syncs_in_copy_;
+    copies_ -= entry.copies;
+  }
   void shrink(std::size_t size) {
     while (size_ > size) (*this)[--size_] = Expected{};
   }
@@ -189,7 +209,7 @@ class InFlight {
   std::size_t resets_ = 0;
   std::size_t begins_ = 0;
   std::size_t copies_ = 0;
-  std::size_t copy_ends_ = 0;
+  std::size_t syncs_in_copy_ = 0;
 };
 
 }  // namespace hyperdrive::proxy::session::postgres

@@ -119,6 +119,8 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   /// Has it shown how many of those Syncs are answered; its owner waits for that.
   Expected& find_syncs();
   bool finding_syncs() const { return finding_syncs_; }
+  /// A message that was passed on in slices is whole.
+  void rest_sent();
   /// Syncs were sent in a COPY that has not ended yet.
   bool has_ignored_syncs() const { return copy_syncs_ > 0; }
   void set_open(bool open) { open_ = open; }
@@ -185,6 +187,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   void undo(Expected& entry, bool failed_itself);
   bool unnamed_in_flight();
   void drop_copy_syncs();
+  void ask_for_syncs();
   Pass ready_of_syncs(wire::postgres::TransactionStatus status);
   Pass copy_broken(net::Bytes error_body, Pass pass);
   bool forwards() const;
@@ -224,6 +227,7 @@ class Origin final : public pool::OriginConnection, public net::StreamHandler {
   bool copying_in_ = false;
   bool copy_began_ = false;  // since the last settle(), even if its data are over already
   bool finding_syncs_ = false;
+  bool asks_behind_rest_ = false;  // which of them were answered
   bool ready_held_ = false;  // a ReadyForQuery came, and may be the answer to the proxy's own Sync
   bool parked_ = false;
   bool finishing_ = false;

@@ -109,7 +109,11 @@ std::size_t Client::relay(net::Bytes data) {
     }
     const net::Bytes rest = data.substr(used);
     Cut cut = cut_group(rest, scanned_);
-    if (at_end_ && cut.scanned > 0) cut = {Cut::Kind::kPiece, cut.scanned, 0, {}};
+    const net::Bytes scanned = rest.substr(0, cut.scanned);
+    if (!scanned.empty() &&
+        (at_end_ || (scanned.size() == rest.size() && may_begin_copy(scanned)))) {
+      cut = {Cut::Kind::kPiece, cut.scanned, 0, {}};
+    }
     scanned_ = static_cast<std::uint32_t>(cut.scanned);
     if (cut.kind == Cut::Kind::kNeedMore) break;
     if (cut.kind == Cut::Kind::kBroken) {
@@ -118,7 +122,7 @@ std::size_t Client::relay(net::Bytes data) {
     }
     if (cut.kind == Cut::Kind::kBig) {
       if (depends_on_replies(rest, false)) {
-        block(Block::kReplies);
+        await_replies();
         break;
       }
       const auto header = pg::read_header(rest).header;
@@ -156,6 +160,29 @@ std::size_t Client::relay(net::Bytes data) {
   return used;
 }
 
+/// Whether the last of these messages may: that is answered at once, without a Sync or Flush.
+bool Client::may_begin_copy(net::Bytes messages) const {
+  const auto copies = [](const TextRef& text) { return text && text->copies > 0; };
+  bool any = false;
+  bool executes = false;
+  while (messages.size() >= pg::kHeaderSize) {
+    const pg::Header header = pg::read_header(messages).header;
+    const net::Bytes body = messages.substr(pg::kHeaderSize, header.body_size());
+    executes = header.is(Frontend::kExecute);
+    if (header.is(Frontend::kParse)) {
+      const auto parse = pg::parse_parse(body);
+      any = any || (parse && copies(worker_.texts.get(parse->text)));
+    } else if (header.is(Frontend::kBind)) {
+      const auto names = pg::peek_bind_names(body);
+      any = any || (names && copies(meaning(names->statement).text));
+    } else if (const auto execute = pg::parse_execute(executes ? body : net::Bytes{})) {
+      any = any || copies(find_portal(execute->portal).text);
+    }
+    messages.remove_prefix(std::min(messages.size(), header.size()));
+  }
+  return any && executes;
+}
+
 /// While the origin takes COPY data it answers nothing, and the data is still to come.
 bool Client::owes_many_replies() const {
   if (!lease_ || lease_->copying_in()) return false;
@@ -171,7 +198,7 @@ std::size_t Client::run_group(net::Bytes group, bool whole) {
     if (offered(group, step)) return step == Step::kDone ? group.size() : 0;
   }
   if (depends_on_replies(group, whole)) {
-    block(Block::kReplies);
+    await_replies();
     return 0;
   }
   if (reapply_ && lease_ && !need_origin()) return 0;
@@ -220,21 +247,22 @@ bool Client::offered(net::Bytes group, Step& step) {
 /// depends on nothing, so pipelines of those flow.
 bool Client::depends_on_replies(net::Bytes group, bool whole) const {
   if (lease_ && lease_->finding_syncs()) return true;
-  if (!lease_ || lease_->open() || lease_->in_flight().empty()) return false;
+  if (!lease_ || lease_->in_flight().empty()) return false;
   // The data of a COPY names nothing, and its replies come only when the data has.
   if (!group.empty() && is_copy(group.front())) return false;
   InFlight& queue = lease_->in_flight();
   // What the origin reads while it takes COPY data fails the COPY and is not answered itself.
   if (lease_->copying_in()) return false;
-  // A Sync there is ignored; behind the data the answer waits for it.
-  const bool syncs = !group.empty() && group.front() == static_cast<char>(Frontend::kSync);
-  if (syncs && (queue.copies_pending() || queue.back().kind == ReplyKind::kCopyEnd)) return false;
   // If the data are refused, Syncs must be counted before anything else is answered.
-  if (!syncs && (queue.copy_being_answered() || lease_->has_ignored_syncs())) return true;
+  const bool syncs = !group.empty() && group.front() == static_cast<char>(Frontend::kSync);
+  if (!syncs && (queue.has_syncs_in_copy() || lease_->has_ignored_syncs())) return true;
+  if (lease_->open()) return false;
   if (queue.begin_pending()) {
     // If it fails, what is behind its group must not run; the first group goes with it.
     return !queue.back().begins;
   }
+  // A Sync there is ignored; behind the data the answer waits for it.
+  if (syncs && (queue.copies_pending() || queue.back().kind == ReplyKind::kCopyEnd)) return false;
   if (queue.resets_pending() || queue.copies_pending()) return true;
   // An error may take back what was sent behind a RESET.
   if (reapply_ || reapplied_) return true;
@@ -394,7 +422,10 @@ std::size_t Client::stream_rest(net::Bytes data) {
   streaming_ -= n;
   if (!streaming_drops_ && lease_) {
     forward(data.substr(0, n));
-    if (lease_->stream().unsent() > net::Stream::kHighWater) block(Block::kPressure);
+    if (streaming_ == 0) lease_->rest_sent();
+    if (block_ == Block::kNone && lease_->stream().unsent() > net::Stream::kHighWater) {
+      block(Block::kPressure);
+    }
   }
   return n;
 }

@@ -112,7 +112,7 @@ Origin::Pass Origin::handle(const pg::Header& header, net::Bytes body) {
     case Backend::kErrorResponse: {
       const Pass pass = error(body);
       if (copy_syncs_ == 0 || pass == Pass::kBroken || fatal_seen_) return pass;
-      if (owner_ == nullptr || owner_->mid_message()) {
+      if (owner_ == nullptr) {
         left.beyond_repair = true;
       } else {
         find_syncs();

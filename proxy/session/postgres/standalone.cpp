@@ -29,7 +29,10 @@ void Client::forward(net::Bytes bytes) { lease_->write(bytes); }
 /// What was just forwarded runs `text`.
 void Client::expect_run(ReplyKind kind, TextRef text) {
   Expected& entry = lease_->expect(kind);
-  if (text && text->may_copy_in) lease_->in_flight().mark_copy(entry);
+  if (text && text->copies > 0) {
+    const bool several = kind == ReplyKind::kQuery;
+    lease_->in_flight().mark_copies(entry, several ? text->copies : std::uint16_t{1});
+  }
   if (text && !text->plain && text->analysis) {
     for (const sql::Statement& statement : text->analysis->statements) {
       if (resets(statement)) lease_->in_flight().mark_reset(entry);
@@ -97,7 +100,8 @@ Client::Step Client::sync(const Message& message) {
     lease_->sync_in_copy();  // ignored there, so nothing will come
     return Step::kDone;
   }
-  lease_->expect(ReplyKind::kSync);
+  Expected& entry = lease_->expect(ReplyKind::kSync);
+  if (lease_->in_flight().copies_pending()) lease_->in_flight().mark_in_copy(entry);
   lease_->set_open(false);
   lease_->set_ignoring(false);
   parsed_ahead_ = false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <limits>
 
 #include "proxy/session/word_finder.hpp"
 
@@ -79,6 +80,19 @@ constexpr WordFinder kWords({
     {"copy", 'y', kCopies},
 });
 
+/// Wherever it stands, be it in a literal or in another word.
+std::uint16_t count_word(std::string_view text, std::string_view word) {
+  const auto same = [](char a, char b) { return lower(a) == b; };
+  constexpr int kMost = std::numeric_limits<std::uint16_t>::max();
+  int count = 0;
+  for (auto at = text.begin(); count < kMost; at += static_cast<std::ptrdiff_t>(word.size())) {
+    at = std::search(at, text.end(), word.begin(), word.end(), same);
+    if (at == text.end()) break;
+    ++count;
+  }
+  return static_cast<std::uint16_t>(count);
+}
+
 /// Whether anything but blanks stands behind a semicolon.
 bool has_second_statement(std::string_view text) {
   for (std::size_t i = text.find(';'); i != text.npos; i = text.find(';', i + 1)) {
@@ -124,8 +138,9 @@ void TextMemo::look_at(TextInfo& info) {
   info.terminates = (words & kTerminates) != 0;
   info.asks_sequences = (words & kAsksSequences) != 0;
   info.moves_sequences = !info.read_only || (words & kMovesSequences) != 0;
-  info.may_copy_in = !seen.plain && (words & kCopies) != 0;
-  if (!seen.plain && begins_only(analysis(info))) info.moves_sequences = false;
+  const bool copies = !seen.plain && (words & kCopies) != 0;
+  info.copies = copies ? count_word(info.text, "copy") : std::uint16_t{0};
+  if (!seen.plain && only_frames(analysis(info))) info.moves_sequences = false;
 }
 
 const sql::Analysis& TextMemo::analysis(TextInfo& info) {

@@ -31,7 +31,8 @@ struct TextInfo {
   bool terminates = false;      ///< calls pg_terminate_backend(), by the look of it
   bool asks_sequences = false;  ///< lastval(), currval(): about what this session did before
   bool moves_sequences = true;  ///< may: a write, or nextval()
-  bool may_copy_in = false;     ///< the origin may read COPY data instead of messages
+  /// So many times at most the origin may read COPY data instead of messages.
+  std::uint16_t copies = 0;
   /// Null for plain texts until somebody asks (TextMemo::analysis).
   std::shared_ptr<const sql::Analysis> analysis;
   /// Registered statements of this text, by types and fingerprint: a short list.

@@ -139,7 +139,11 @@ void Client::attach(std::unique_ptr<Origin> origin) {
   own_reading_ = 0;
   if (worker_.gate != nullptr) worker_.gate->leased(*lease_);
   const bool applying = lease_->apply(settings_);
-  if (begun_) send_begin();
+  if (begun_) {
+    send_begin();
+  } else if (asks_sequences_) {
+    forget_sequences();  // before it draws from any itself
+  }
   if (applying) {
     // At login nothing waits yet, and learn_profile() waits for them anyway.
     if (phase_ != Phase::kProfile && must_be_confirmed(settings_)) block(Block::kSettings);

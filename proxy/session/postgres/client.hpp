@@ -327,7 +327,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   Step refuse(const Message& message, TextInfo& text, const Refused& refusal);
   Step refuse_with(const Message& message, std::string_view sqlstate, const std::string& text);
   Step answer_here(const Message& message, std::string_view tag);
-  void own_sequences(const TextInfo& text);
+  Step own_sequences();
   void forget_sequences();
   Expected& poison_query(std::string_view sqlstate, std::string_view text, std::string_view hint);
   void note(const Findings& findings);

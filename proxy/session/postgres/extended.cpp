@@ -17,7 +17,6 @@ constexpr std::size_t kInlineBind = 4096;
 /// No statement has this name.
 constexpr std::string_view kMissing = "hyperdrive_missing";
 
-/// DEALLOCATE or DISCARD: may be answered here, and runs once.
 /// BEGIN with modes, of which some must come before any snapshot.
 bool begins_with_modes(const TextInfo& text) {
   if (text.plain || !text.analysis || text.analysis->statements.size() != 1) return false;
@@ -27,6 +26,7 @@ bool begins_with_modes(const TextInfo& text) {
          (!modes.isolation.empty() || modes.read_only || modes.deferrable);
 }
 
+/// DEALLOCATE or DISCARD: may be answered here, and runs once.
 bool cleans_up(const TextInfo& text) {
   if (!text.analysis || text.analysis->statements.size() != 1) return false;
   const sql::Effect effect = text.analysis->statements.front().effect;
@@ -52,7 +52,7 @@ Client::Step Client::parse(const Message& message) {
   if (text->plain) parsed_ahead_ = false;
   if (!parse->name.empty() && parse_known(*parse, text)) return Step::kDone;
   if (!need_origin()) return Step::kBlocked;
-  if (text->asks_sequences) own_sequences(*text);
+  if (text->asks_sequences && own_sequences() == Step::kBlocked) return Step::kBlocked;
   if (!parse->name.empty()) return parse_named(message, *parse, std::move(text));
   unnamed_ = {text,
               parse->types.empty() ? nullptr : statement_for(*text, parse->types),
@@ -207,7 +207,8 @@ Client::Step Client::bind_unnamed(const Message& message, const pg::BindNames& n
       begin_anew() == Step::kBlocked) {
     return Step::kBlocked;
   }
-  if (unnamed_.text && unnamed_.text->asks_sequences) own_sequences(*unnamed_.text);
+  const bool asks = unnamed_.text && unnamed_.text->asks_sequences;
+  if (asks && own_sequences() == Step::kBlocked) return Step::kBlocked;
   if (unnamed_.outdated) {
     plan_changed();
     return Step::kDone;
@@ -238,7 +239,7 @@ Client::Step Client::bind_named(const Message& message, const pg::BindNames& nam
   if (parsed_ahead_ && begins_with_modes(*named->text) && begin_anew() == Step::kBlocked) {
     return Step::kBlocked;
   }
-  if (named->text->asks_sequences) own_sequences(*named->text);
+  if (named->text->asks_sequences && own_sequences() == Step::kBlocked) return Step::kBlocked;
   if (ensure_prepared(named, message.rest) == Step::kBlocked) return Step::kBlocked;
   if (check_failed_) {
     plan_changed();

@@ -22,6 +22,9 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+/// Of sequences_of: no client's serial.
+constexpr std::uint64_t kSeveral = ~std::uint64_t{0};
+
 /// Code that is hidden may have run PREPARE. Dropping every statement each time would cost those of
 /// the proxy, too; so this fails, by a division, if there is one that SQL has made.
 constexpr std::string_view kFindPrepared =
@@ -350,8 +353,16 @@ void Origin::settle() {
 void Origin::send_home(std::unique_ptr<Origin> self, bool rest_missing) {
   Origin& origin = *self;
   Worker& worker = *origin.worker_;
-  // What ran unseen may have moved sequences.
-  if (origin.left.hidden && origin.owner_ != nullptr) origin.owner_->moved_sequences_on(origin);
+  // What ran unseen may have moved sequences, where another may have moved some before.
+  if (origin.left.hidden && origin.owner_ != nullptr) {
+    const std::uint64_t owner = origin.owner_->serial();
+    const bool others = origin.sequences_of != 0 && origin.sequences_of != owner;
+    if (others) {
+      origin.sequences_of = kSeveral;
+    } else {
+      origin.owner_->moved_sequences_on(origin);
+    }
+  }
   origin.owner_ = nullptr;
   origin.stream_->resume_reading();
   // Nobody knows how many ReadyForQuery are still to come.

@@ -12,6 +12,21 @@ bool Client::in_transaction() const {
   return begins_ || begin_lost_ || (lease_ && lease_->status() != pg::TransactionStatus::kIdle);
 }
 
+namespace {
+
+/// Whether something is unanswered besides what the proxy has sent ahead of its own accord. To wait
+/// for that would be to wait for ever: the lease may end with it, and the next one begin with it.
+bool owes_client(InFlight& queue) {
+  for (std::size_t i = 0; i < queue.size(); ++i) {
+    const bool ahead = queue[i].begins || (queue[i].kind == ReplyKind::kQuery &&
+                                           queue[i].action == ReplyAction::kSwallow);
+    if (!ahead) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 /// For a Query or Execute of a text that is not plain. `handled`: it is not to be forwarded.
 Client::Step Client::apply_policy(const Message& message, TextInfo& text, bool& handled) {
   const sql::Analysis& analysis = worker_.texts.analysis(text);
@@ -21,6 +36,12 @@ Client::Step Client::apply_policy(const Message& message, TextInfo& text, bool& 
   }
   const auto policy = worker_.options->config.local.session_features;
   Findings findings = examine(analysis, policy, in_transaction());
+  const bool uncertain = ends_ && lease_ && owes_client(lease_->in_flight());
+  if (uncertain && findings.refused != examine(analysis, policy, false).refused) {
+    // Allowed in a transaction alone, of which nothing but the origin knows whether it has ended.
+    await_replies();
+    return Step::kBlocked;
+  }
   if (findings.refused) {
     handled = true;
     return refuse(message, text, findings.refusal);
@@ -70,21 +91,6 @@ void Client::note(const Findings& findings) {
   pins_ |= findings.pins;
   lost_ |= findings.lost;
 }
-
-namespace {
-
-/// Whether something is unanswered besides what the proxy has sent ahead of its own accord. To wait
-/// for that would be to wait for ever: the lease may end with it, and the next one begin with it.
-bool owes_client(InFlight& queue) {
-  for (std::size_t i = 0; i < queue.size(); ++i) {
-    const bool ahead = queue[i].begins || (queue[i].kind == ReplyKind::kQuery &&
-                                           queue[i].action == ReplyAction::kSwallow);
-    if (!ahead) return true;
-  }
-  return false;
-}
-
-}  // namespace
 
 /// Statements that concern what the proxy keeps for the session: DEALLOCATE and DISCARD ALL. They
 /// are answered here where that is possible, else the origin runs them and says what Postgres says.
@@ -157,11 +163,15 @@ Client::Step Client::deallocate_there(std::string_view name, TextInfo& text) {
 
 /// lastval() and currval() must not tell what another client did on this connection; without them
 /// the origin says that they are not defined in this session, as it says it to a fresh one.
-void Client::own_sequences(const TextInfo& text) {
-  const bool at_rest = lease_->in_flight().empty() && !lease_->open() &&
-                       lease_->status() != pg::TransactionStatus::kFailed;
-  if (text.asks_sequences && at_rest) forget_sequences();
-  if (text.moves_sequences) moved_sequences_on(*lease_);
+/// Whether that can be had depends on what is before it: a transaction may have failed.
+Client::Step Client::own_sequences() {
+  if (lease_->sequences_of == serial_) return Step::kDone;
+  if (owes_client(lease_->in_flight())) {
+    await_replies();
+    return Step::kBlocked;
+  }
+  if (lease_->status() != pg::TransactionStatus::kFailed) forget_sequences();
+  return Step::kDone;
 }
 
 /// Of several connections that it has moved some on the latest is the one that lastval() means.
@@ -174,10 +184,12 @@ void Client::forget_sequences() {
   if (lease_->sequences_of == serial_) return;
   lease_->sequences_of = serial_;
   constexpr std::string_view kForget = "DISCARD SEQUENCES";
-  if (lease_->status() != pg::TransactionStatus::kIdle) {
+  const bool open = lease_->open();
+  if (open || lease_->status() != pg::TransactionStatus::kIdle) {
     // A Query would take the unnamed portal with it.
     lease_->run_in_pipeline(kForget);
-    return lease_->end_own_pipeline();
+    if (!open) lease_->end_own_pipeline();
+    return;
   }
   std::string& out = worker_.scratch;
   pg::append_query(out, kForget);

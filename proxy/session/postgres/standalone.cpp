@@ -64,11 +64,12 @@ Client::Step Client::query(const Message& message) {
     if (handled || step != Step::kDone) return step;
   }
   if (!need_origin()) return Step::kBlocked;
+  if (text->asks_sequences && own_sequences() == Step::kBlocked) return Step::kBlocked;
   if (worker_.gate != nullptr) {
     if (!worker_.gate->may_run(*this, *text)) return wait_for_gate();
     worker_.gate->will_run(*this, *text);
   }
-  own_sequences(*text);
+  if (text->moves_sequences) moved_sequences_on(*lease_);
   if (text->terminates) worker_.service.note_termination(worker_.loop.now());
   forward(message.whole);
   expect_run(ReplyKind::kQuery, text);
@@ -117,9 +118,25 @@ Client::Step Client::flush(const Message& message) {
   return Step::kDone;
 }
 
+namespace {
+
+/// The function's OID comes first: that of currval() and lastval(), in every version of Postgres.
+bool asks_sequences(net::Bytes call_body) {
+  constexpr std::uint32_t kCurrval = 1575;
+  constexpr std::uint32_t kLastval = 2559;
+  if (call_body.size() < 4) return false;
+  const std::uint32_t oid = pg::load_u32(call_body.data());
+  return oid == kCurrval || oid == kLastval;
+}
+
+}  // namespace
+
 Client::Step Client::function_call(const Message& message) {
   if (skips_whole_group()) return Step::kDone;
+  const bool asks = asks_sequences(message.body);
+  if (asks) asks_sequences_ = true;
   if (!need_origin()) return Step::kBlocked;
+  if (asks && own_sequences() == Step::kBlocked) return Step::kBlocked;
   if (worker_.gate != nullptr) {
     if (!worker_.gate->may_call(*this)) return wait_for_gate();
     worker_.gate->will_call(*this);

@@ -106,10 +106,17 @@ bool is_suspicious(std::string_view text, std::uint32_t words) {
   return (words & kLeavesState) != 0 || ((words & kSemicolon) != 0 && has_second_statement(text));
 }
 
-/// It moves no sequence, whatever is asked for in the transaction behind it.
-bool begins_only(const sql::Analysis& analysis) {
-  return analysis.statements.size() == 1 &&
-         analysis.statements.front().effect == sql::Effect::kBegin;
+/// They move no sequence, whatever is asked for in the transaction about them.
+bool only_frames(const sql::Analysis& analysis) {
+  using sql::Effect;
+  return !analysis.statements.empty() &&
+         std::ranges::all_of(analysis.statements, [](const sql::Statement& statement) {
+           static constexpr std::array kFrames = {
+               Effect::kBegin,   Effect::kCommit,     Effect::kRollback, Effect::kSavepoint,
+               Effect::kRelease, Effect::kRollbackTo, Effect::kSet,      Effect::kSetLocal,
+               Effect::kReset,   Effect::kDiscard,    Effect::kShow,     Effect::kDeallocate};
+           return std::ranges::find(kFrames, statement.effect) != kFrames.end();
+         });
 }
 
 Glance glance_at(std::string_view text, std::uint32_t words) {

@@ -166,7 +166,7 @@ class Pair:
             payload = make(wire)
             try:
                 heard.append(plain(wire.reply(kind, infile, payload)))
-                if self.is_mysql and payload[0] in (my.PING, my.INIT_DB):   # it counts those of the statement before
+                if self.is_mysql and payload[0] in (my.PING, my.INIT_DB, my.RESET):   # it counts those of the statement before
                     heard[-1] = [(*event[:4], 0, *event[5:]) if event[0] == "ok" else event for event in heard[-1]]
             except (ConnectionError, EOFError) as gone:
                 heard.append([("gone", type(gone).__name__)])

@@ -265,3 +265,15 @@ create trigger copies after insert on source for each row insert into copied val
             assert "TRIGGER" in str(p.status()["warnings"])
     finally:
         db.sql("drop table source, copied; drop user half@'%'; set global partial_revokes = off")
+
+
+def test_a_statement_is_executed_without_a_cursor_behind_one_with_it(db, proxy):
+    """MySQL 9 ends the rows of the second in a way that only who knows of it understands: with DEPRECATE_EOF, as the proxy asks."""
+    values, types = [struct.pack("<q", 1)], [LONGLONG]
+    with Wire(proxy.port, proxy.user, proxy.password, db.database) as wire, Wire(proxy.port, proxy.user, proxy.password, db.database) as other:
+        for user in (wire, other):   # the second one might be lent what the first has prepared
+            user.send(b"\x16select id, b from t where id >= ? order by id")
+            user.reply("prepare")
+            for flags in (1, 0, 0, 1, 1, 0):
+                user.send(execute(user.statements[-1], values, types, flags))
+                assert user.reply("cursor" if flags else "query", sent=b"x")[-1][0] == "eof"

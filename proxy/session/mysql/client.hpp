@@ -236,6 +236,7 @@ class Client final : public net::StreamHandler, public pool::Waiter {
   void bind_types(ClientStatement& statement);
   void take_over(ClientStatement& statement);
   void give_back(ClientStatement& statement);
+  void leave_cursor(ClientStatement& statement);
   void forward_with_id(const Message& message, std::uint32_t origin_id, Reply reply);
   /// Where types stand in a command, counted from its packet's header, and the flag that says so.
   struct TypesPlace {

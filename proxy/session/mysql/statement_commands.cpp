@@ -165,6 +165,16 @@ void Client::take_over(ClientStatement& statement) {
   lease_->prepared().remove(statement.prepared->id);
 }
 
+/// MySQL 9 ends the rows of a statement whose first execution had a cursor with an OK that looks
+/// like a row, when it is executed without one: such a statement is prepared anew.
+void Client::leave_cursor(ClientStatement& statement) {
+  if (!lease_ || lease_->identity().is_mariadb) return;
+  if (!statement.own || !statement.is_mixed || statement.long_data) return;
+  lease_->close_statement(*std::exchange(statement.own, std::nullopt));
+  statement.is_mixed = false;
+  if (std::exchange(statement.cursor, false)) --cursors_;
+}
+
 /// Nothing is any more: it is for whoever prepares the same.
 void Client::give_back(ClientStatement& statement) {
   const auto own = std::exchange(statement.own, std::nullopt);
@@ -228,6 +238,7 @@ Client::Step Client::stmt_execute(const Message& message) {
   // Bound now, whoever answers: the next execution may leave them out.
   if (execute->types_bound && execute->types != statement->types) statement->types = execute->types;
   bind_types(*statement);
+  if (execute->flags == 0) leave_cursor(*statement);
   // The origin's statement may have been another client's, and have its types.
   if (!execute->types_bound && statement->types.empty() && !statement->long_data &&
       !is_all_null(*execute)) {
@@ -270,12 +281,17 @@ Client::Step Client::stmt_execute(const Message& message) {
   running_.binds_parameters = execute->parameters > 0;
   running_.findings = 1u << static_cast<unsigned>(Feature::kPrepare);
   note_before(text);
+  const std::uint32_t origin_id = *id;
+  if (execute->flags != 0 && !lease_->identity().is_mariadb) {
+    take_over(*statement);
+    statement->is_mixed = true;
+  }
   if (!inserts) {
-    forward_with_id(message, *id, Reply::kQuery);
+    forward_with_id(message, origin_id, Reply::kQuery);
     return Step::kDone;
   }
   const std::size_t flag_at = my::kHeaderSize + 10 + execute->null_bitmap.size();
-  forward_with_types(message, *id, statement->types, {flag_at + 1, flag_at, 1});
+  forward_with_types(message, origin_id, statement->types, {flag_at + 1, flag_at, 1});
   return Step::kDone;
 }
 

@@ -92,7 +92,7 @@ struct ClientStatement {
   std::uint16_t parameters = 0;
   std::string types;       ///< of the last execution that bound any
   std::string bound;       ///< for which `prepared` is, where the origin keeps types
-  bool is_mixed = false;   ///< `own` has been executed with others than `bound`
+  bool is_mixed = false;   ///< `own` is for nobody else: of other types than `bound`, or a cursor
   bool long_data = false;  ///< some was sent since the last execution
   /// An ERR packet's payload: long data found no connection, so the execution fails that it is for.
   std::string lost_data;

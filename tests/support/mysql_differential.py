@@ -145,6 +145,7 @@ class Pair:
         self.open: list[tuple[int, int]] = []      # statements: index in `statements`, which text
         self.given: dict[int, list] = {}           # what was bound last
         self.cursors: set[int] = set()
+        self.ran: set[int] = set()
         self.long: set[int] = set()
 
     def close(self):
@@ -346,6 +347,7 @@ class Pair:
                           "cursor" if flags else "query")
         self.long.discard(index)
         self.cursors.discard(index)
+        self.ran.add(index)
         return index, heard
 
     def cursor(self, random):
@@ -356,6 +358,8 @@ class Pair:
         if not reads:
             return None
         index, which = random.choice(reads)
+        if self.is_mysql and index not in self.ran:   # it ends a later one without a cursor in a way that is not legal
+            self.execution(random, index, which, 0)
         _, heard = self.execution(random, index, which, 1)
         if heard[-1][0] in ("eof", "end", "column"):
             self.cursors.add(index)
